@@ -1,0 +1,201 @@
+# Writes tests/oracle/primitives.txt: values, first and second derivatives of PyTorch's functions, in f64.
+# Run from the project's root: python tests/oracle/primitives.py
+#
+# Each case gives the expression in gradc's language beside PyTorch's, its inputs x, y, ... and then
+#   value        the expression
+#   cotangent    a fixed tensor c of value's shape
+#   first_x      d sum(value * c) / dx, for each input marked `grad`
+#   direction_x  a fixed tensor v of x's shape
+#   second_x     d (sum over the inputs of sum(first * v)) / dx     (left out where `order` is 1)
+import torch
+import torch.nn.functional as F
+
+from lines import tensor_lines
+
+torch.set_default_dtype(torch.float64)
+
+AROUND_ZERO = [-6.0, -3.5, -2.25, -1.0, -0.625, -0.1, -1e-3, 1e-3, 0.1, 0.3, 0.75, 1.0, 1.5, 2.0, 3.25, 5.5]
+POSITIVE = [1e-3, 0.02, 0.1, 0.3, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0, 2.718281828459045, 4.0, 7.5, 20.0, 1000.0]
+ABOVE_MINUS_ONE = [-0.99, -0.9, -0.5, -0.25, -0.1, -1e-3, -1e-6, 1e-6, 1e-3, 0.1, 0.5, 1.0, 2.0, 5.0, 30.0, 1000.0]
+ANGLES = [-100.0, -6.5, -3.0, -1.7, -0.8, -0.1, 1e-3, 0.2, 0.7, 1.5, 1.6, 2.5, 3.3, 5.0, 12.0, 1000.0]
+
+generator = torch.Generator().manual_seed(20240607)
+
+
+def points(values):
+    return torch.tensor(values)
+
+
+def random(*shape, low=-2.0, high=2.0):
+    # Multiples of 2^-10: short to read, and no two equal values where a maximum is looked for.
+    count = torch.Size(shape).numel()
+    places = torch.randperm(4096, generator=generator)[:count].reshape(shape)
+    return torch.round((low + (high - low) * places / 4096) * 1024) / 1024
+
+
+def elementwise(function, values, expression=None, name=None):
+    word = name or function.__name__
+    return word, expression or f"{word}(x)", lambda x: function(x), [points(values)], 2
+
+
+def binary(name, expression, function, x, y, order=2):
+    return name, expression, function, [x, y], order
+
+
+def piecewise(x):
+    # The inner where keeps PyTorch's gradient finite; gradc needs none (semantics: the branch not taken is 0).
+    return torch.where(x > 1, torch.log(torch.where(x > 1, x, 2.0)), torch.where(x > 0, x**3, torch.exp(x)))
+
+
+def classes(*numbers):
+    return torch.tensor(numbers, dtype=torch.int32)
+
+
+def scalar_cases():
+    yield elementwise(torch.relu, AROUND_ZERO)
+    yield elementwise(torch.sigmoid, AROUND_ZERO)
+    yield elementwise(torch.tanh, AROUND_ZERO)
+    yield elementwise(torch.exp, AROUND_ZERO)
+    yield elementwise(torch.log, POSITIVE)
+    yield elementwise(torch.log1p, ABOVE_MINUS_ONE)
+    yield elementwise(torch.expm1, AROUND_ZERO)
+    yield elementwise(torch.sqrt, POSITIVE)
+    yield elementwise(torch.rsqrt, POSITIVE)
+    yield elementwise(torch.abs, AROUND_ZERO)
+    yield elementwise(torch.sin, ANGLES)
+    yield elementwise(torch.cos, ANGLES)
+    yield elementwise(torch.erf, AROUND_ZERO)
+    yield elementwise(F.softplus, AROUND_ZERO)
+    yield elementwise(F.gelu, AROUND_ZERO)
+    yield elementwise(F.silu, AROUND_ZERO)
+    yield elementwise(lambda x: x**2, AROUND_ZERO, "x^2", "square")
+    yield elementwise(lambda x: x**3, AROUND_ZERO, "x^3", "cube")
+    yield elementwise(lambda x: x**-2, AROUND_ZERO, "x^-2", "inverse_square")
+    yield elementwise(lambda x: x**0.5, POSITIVE, "x^0.5", "half_power")
+    yield elementwise(lambda x: x**2.5, POSITIVE, "x^2.5", "power_2_5")
+    yield elementwise(lambda x: 1.5**x, AROUND_ZERO, "1.5^x", "power_of_1_5")
+    yield elementwise(lambda x: 1 / x, AROUND_ZERO, "1 / x", "reciprocal")
+    yield elementwise(lambda x: torch.where(x > 0, x**2, torch.sin(x)), AROUND_ZERO,
+                      "where(x > 0, x^2, sin(x))", "where_square_sin")
+    yield elementwise(piecewise, AROUND_ZERO, "where(x > 1, log(x), where(x > 0, x^3, exp(x)))", "where_three_pieces")
+    yield elementwise(lambda x: torch.tanh(torch.exp(-x * x) * torch.sin(3 * x)), AROUND_ZERO,
+                      "tanh(exp(-x * x) * sin(3 * x))", "chain")
+
+
+def binary_cases():
+    x, y = random(3, 5), random(3, 5)
+    row, column = random(5), random(3, 1)
+    yield binary("add", "x + y", lambda x, y: x + y, x, row)
+    yield binary("subtract", "x - y", lambda x, y: x - y, column, y)
+    yield binary("multiply", "x * y", lambda x, y: x * y, x, column)
+    yield binary("divide", "x / y", lambda x, y: x / y, x, random(5, low=0.5, high=3.0))
+    yield binary("maximum", "maximum(x, y)", torch.maximum, x, y)
+    yield binary("minimum", "minimum(x, y)", torch.minimum, x, column)
+    yield binary("pow", "pow(x, y)", torch.pow, random(3, 5, low=0.25, high=3.0), row)
+    yield binary("pow_operator", "x^y", torch.pow, random(5, low=0.25, high=3.0), y)
+    yield binary("matmul", "x @ y", torch.matmul, random(3, 4), random(4, 2))
+    yield binary("matmul_batched", "x @ y", torch.matmul, random(2, 3, 4), random(4, 2))
+    yield binary("where_chain", "where(x < y, x * y, where(x < 1, exp(x) - y, log(x) * y))",
+                 lambda x, y: torch.where(x < y, x * y, torch.where(
+                     x < 1, torch.exp(x) - y, torch.log(torch.where(x < 1, 1.0, x)) * y)), x, y)
+
+
+def reduction_cases():
+    x = random(3, 4)
+    for name, expression, function in [
+        ("sum_all", "sum(x)", lambda x: torch.sum(x)),
+        ("sum_rows", "sum(x, axis = 1)", lambda x: torch.sum(x, 1)),
+        ("sum_columns", "sum(x, axis = 0)", lambda x: torch.sum(x, 0)),
+        ("mean_all", "mean(x)", lambda x: torch.mean(x)),
+        ("mean_rows", "mean(x^2, axis = -1)", lambda x: torch.mean(x**2, -1)),
+        ("amax_rows", "amax(x, axis = 1)", lambda x: torch.amax(x, 1)),
+        ("softmax", "softmax(x, axis = -1)", lambda x: F.softmax(x, -1)),
+        ("softmax_columns", "softmax(x, axis = 0)", lambda x: F.softmax(x, 0)),
+        ("log_softmax", "log_softmax(x, axis = -1)", lambda x: F.log_softmax(x, -1)),
+        ("log_softmax_columns", "log_softmax(x, axis = 0)", lambda x: F.log_softmax(x, 0)),
+        ("logsumexp", "logsumexp(x, axis = -1)", lambda x: torch.logsumexp(x, -1)),
+        ("logsumexp_columns", "logsumexp(x, axis = 0)", lambda x: torch.logsumexp(x, 0)),
+    ]:
+        yield name, expression, function, [x], 2
+
+
+def loss_cases():
+    prediction, target = random(3, 4), random(3, 4)
+    yield binary("mse_loss", "mse_loss(x, y)", F.mse_loss, prediction, target)
+    yield binary("mse_loss_sum", "mse_loss(x, y, reduction = sum)",
+                 lambda x, y: F.mse_loss(x, y, reduction="sum"), prediction, target)
+    logits, digits = random(5, 4, low=-4.0, high=4.0), classes(0, 3, 1, 1, 2)
+    yield binary("cross_entropy", "cross_entropy(x, y)", lambda x, y: F.cross_entropy(x, y.long()), logits, digits)
+    yield binary("cross_entropy_sum", "cross_entropy(x, y, reduction = sum)",
+                 lambda x, y: F.cross_entropy(x, y.long(), reduction="sum"), logits, digits)
+    yield binary("cross_entropy_large", "cross_entropy(x, y)", lambda x, y: F.cross_entropy(x, y.long()),
+                 points([[1e4, -1e4, 0.0, 5.0], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, -1e4, 1e4]]), classes(1, 2, 0))
+    yield binary("nll_loss", "nll_loss(x, y)", lambda x, y: F.nll_loss(x, y.long()),
+                 F.log_softmax(logits, -1), digits)
+    yield binary("nll_of_log_softmax", "nll_loss(log_softmax(x), y)",
+                 lambda x, y: F.nll_loss(F.log_softmax(x, -1), y.long()), logits, digits)
+
+
+def edge_cases():
+    """At kinks and borders, where a convention decides; first derivatives only."""
+    zero = [-1.0, 0.0, 1.0]
+    for name, expression, function, values in [
+        ("relu_at_0", "relu(x)", torch.relu, zero),
+        ("abs_at_0", "abs(x)", torch.abs, zero),
+        ("sqrt_at_0", "sqrt(x)", torch.sqrt, [0.0, 1.0]),
+        ("power_2_5_at_0", "x^2.5", lambda x: x**2.5, [0.0, 1.0]),
+        ("power_0_at_0", "x^0", lambda x: x**0, [0.0, 1.0]),
+        ("sigmoid_far", "sigmoid(x)", torch.sigmoid, [-800.0, 800.0]),
+        ("tanh_far", "tanh(x)", torch.tanh, [-800.0, 800.0]),
+        ("exp_far", "exp(x)", torch.exp, [-800.0, 800.0]),
+        ("softplus_far", "softplus(x)", F.softplus, [-800.0, 21.0, 800.0]),
+        ("logsumexp_far", "logsumexp(x, axis = 0)", lambda x: torch.logsumexp(x, 0), [1e4, -1e4, 1e4]),
+    ]:
+        yield name, expression, function, [points(values)], 1
+    tie = points([1.0, 2.0, 3.0]), points([2.0, 2.0, 2.0])
+    yield binary("maximum_at_a_tie", "maximum(x, y)", torch.maximum, *tie, order=1)
+    yield binary("minimum_at_a_tie", "minimum(x, y)", torch.minimum, *tie, order=1)
+    yield "amax_at_a_tie", "amax(x)", lambda x: torch.amax(x), [points([1.0, 2.0, 2.0])], 1
+
+
+def gradients(outputs, inputs, cotangents, create_graph):
+    found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
+    # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
+    return [torch.zeros_like(x) if g is None else torch.zeros_like(x) + g for x, g in zip(inputs, found)]
+
+
+def write_case(out, case):
+    name, expression, function, inputs, order = case
+    letters = "xyz"
+    inputs = [x.clone().requires_grad_(x.is_floating_point()) for x in inputs]
+    tracked = {letter: x for letter, x in zip(letters, inputs) if x.requires_grad}
+    variables = list(tracked.values())
+    value = function(*inputs)
+    cotangent = random(*value.shape) if value.dim() else torch.tensor(1.25)
+    first = gradients([value], variables, [cotangent], create_graph=True)
+
+    out.write(f"case {name}\nexpression {expression}\norder {order}\ninputs {len(inputs)}\n")
+    for letter, x in zip(letters, inputs):
+        out.write(tensor_lines(letter, x, "grad" if x.requires_grad else "fixed"))
+    out.write(tensor_lines("value", value, "expected"))
+    out.write(tensor_lines("cotangent", cotangent, "fixed"))
+    for letter, gradient in zip(tracked, first):
+        out.write(tensor_lines(f"first_{letter}", gradient, "expected"))
+    if order < 2:
+        return
+    directions = [random(*x.shape) for x in variables]
+    reached = [(g, v) for g, v in zip(first, directions) if g.requires_grad]
+    second = [torch.zeros_like(x) for x in variables]
+    if reached:
+        second = gradients([g for g, _ in reached], variables, [v for _, v in reached], create_graph=False)
+    for letter, direction, gradient in zip(tracked, directions, second):
+        out.write(tensor_lines(f"direction_{letter}", direction, "fixed"))
+        out.write(tensor_lines(f"second_{letter}", gradient, "expected"))
+
+
+if __name__ == "__main__":
+    cases = [*scalar_cases(), *binary_cases(), *reduction_cases(), *loss_cases(), *edge_cases()]
+    with open("tests/oracle/primitives.txt", "w", newline="\n") as out:
+        out.write(f"cases {len(cases)}\n")
+        for case in cases:
+            write_case(out, case)
