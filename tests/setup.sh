@@ -41,6 +41,6 @@ export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086   # as_root may be empty, and missing is a list
 {
     $as_root apt-get -qq update || fail "apt-get update failed"
-    $as_root apt-get -qq install --yes --no-install-recommends $missing >/dev/null ||
+    $as_root apt-get -qq -o Dpkg::Use-Pty=0 install --yes --no-install-recommends $missing >/dev/null ||
         fail "apt-get could not install$missing (Debian 12 has them all in its main archive)"
 }
