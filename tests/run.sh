@@ -11,12 +11,6 @@ failed=
 echo '== layout'
 sh tests/format.sh || failed=' layout'
 
-if [ ! -d /proc/self/task ]; then
-    # A chroot without /proc: the leak checker reads its threads there.
-    echo 'run: /proc is not mounted, so leaks are not looked for'
-    export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
-fi
-
 for preset in debug sanitize; do
     echo "== $preset"
     cmake --preset "$preset" >/dev/null
