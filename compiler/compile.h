@@ -1,0 +1,75 @@
+// The way of the data, as one interface: from a source text to functions that can be called.
+//
+// A Compilation holds one program, its graph and its machine code. Functions are compiled at first use, one for each
+// key (semantics.md, S12), and live until the compilation is destroyed.
+#ifndef GRADC_COMPILE_H
+#define GRADC_COMPILE_H
+
+#include "elaborate/program.h"
+#include "runtime/frame.h"
+
+typedef struct Compilation Compilation;
+
+typedef struct {
+    Dtype floating;     // what `float` means
+    int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
+    bool verify;        // run the verifiers after every pass
+} CompileOptions;
+
+// Parses and elaborates `text`. Returns NULL only when memory ran out; check compilation_program for NULL after errors.
+Compilation *compilation_create(const char *path, const char *text, size_t length, const CompileOptions *options);
+void compilation_destroy(Compilation *compilation);
+Program *compilation_program(Compilation *compilation);   // NULL if there were errors
+const Diagnostics *compilation_diagnostics(const Compilation *compilation);
+
+typedef enum {
+    KIND_VALUE,      // the entry's results
+    KIND_FORWARD,    // the same, and the tape
+    KIND_BACKWARD,   // reads inputs, parameters and tape; adds d result 0 / d parameter into frame.gradients for all
+    // parameters that the entry reaches and that are not frozen; outputs: d result 0 / d input for each
+    // input that is tracked
+    KIND_UPDATE,   // the optimizer of a train block: reads gradients, changes parameters and optimizer
+    KIND_STEP      // forward, backward and update of a train block in one; gradients are not touched; outputs: the
+                   // loss from before the update, then the reports; states are stored
+} FunctionKind;
+
+typedef struct {
+    FunctionKind kind;
+    const Entry *entry;        // VALUE, FORWARD, BACKWARD
+    const TrainBlock *train;   // UPDATE, STEP
+    bool training;             // VALUE, FORWARD, BACKWARD: the mode `training`
+    uint64_t tracked_inputs;   // FORWARD, BACKWARD: bit i: the entry's input i is tracked by the host
+} FunctionKey;
+
+// A condition on the open dims that the caller checks before a call (S3): `extent` must be >= 0, or divisible.
+typedef struct {
+    const Extent *extent;
+    const char *message;
+} EntryCheck;
+
+typedef struct {
+    FunctionKey key;
+    gradc_function *call;
+    const Extent *scratch_bytes;   // polynomials of the open dims: what the frame's arrays must hold
+    const Extent *tape_bytes;      // 0 for kinds without a tape
+    int check_count;
+    const EntryCheck *checks;
+} CompiledFunction;
+
+// Compiles the function, or finds it. NULL and a diagnostic on failure.
+const CompiledFunction *compile_function(Compilation *compilation, FunctionKey key);
+
+typedef enum { STAGE_AST, STAGE_GRAPH, STAGE_GRAD, STAGE_OPT, STAGE_KERNELS, STAGE_PLAN, STAGE_LLVM, STAGE_ASM } Stage;
+
+// The stage's printed form, for the function of `key` (ignored for STAGE_AST); in the compilation's arena. NULL and a
+// diagnostic on failure.
+const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey key);
+// The derivative of the entry's first result by each parameter, as a program of the language.
+const char *compilation_derivative(Compilation *compilation, const Entry *entry);
+
+typedef struct {
+    double parse_ms, elaborate_ms, differentiate_ms, simplify_ms, kernels_ms, emit_ms, machine_code_ms;
+} Timings;
+Timings compilation_timings(const Compilation *compilation);
+
+#endif

@@ -1,0 +1,120 @@
+// What elaboration makes of a file: a Program of graph functions, and everything that the runtime must know to feed and
+// train them. Instances are gone: their parameters are listed with full paths, their code is inlined in the entries.
+#ifndef GRADC_ELABORATE_PROGRAM_H
+#define GRADC_ELABORATE_PROGRAM_H
+
+#include "grammar/ast.h"
+#include "graph/graph.h"
+
+typedef struct {
+    const char *path;            // "mlp.hidden.W"
+    const char *documentation;   // or NULL
+    Node *variable;              // its node; dtype and (static) shape stand there
+    int64_t offset;              // in elements, in the flat array of all parameters
+    int64_t count;               // elements
+    Node *initial;               // its first value: a graph of constants, iota and random sites
+    bool frozen;
+    Span span;
+} Parameter;
+
+// A `state` of a net or loss: further input and, in a training step, further result of an entry.
+typedef struct {
+    const char *path;
+    Node *variable;
+    int64_t offset, count;   // in elements of the flat array of states of that dtype
+    Node *initial;
+    Span span;
+} State;
+
+typedef enum { ENTRY_LOSS, ENTRY_METRIC, ENTRY_NET, ENTRY_FUNCTION } EntryKind;
+
+typedef struct {
+    State *state;
+    Node *value;   // what a training step stores
+} StateUpdate;
+
+// A function that a host can call: every loss and metric, and every net and fn whose signature has no static
+// parameters and only concrete dtypes. Inputs are function.arguments; results are its results in order.
+typedef struct {
+    EntryKind kind;
+    const char *name;
+    const char *documentation;
+    Function function;             // in eval mode (`training` false)
+    Function training;             // with `training` true; then its updates
+    ARRAY(StateUpdate) updates;    // of `training`
+    ARRAY(const char *) reports;   // names of `report`s: further results of both functions, after the returned ones
+    Span span;
+} Entry;
+
+typedef enum { COLUMN_REAL, COLUMN_INTEGER } ColumnKind;
+
+// One input that a data block gives: columns [first, last) of the file, scaled: value = cell * scale + shift, or cast.
+// `expression` is kept for messages; `value` is a graph function of the raw columns: argument float[N, columns].
+typedef struct {
+    const char *name;   // which entry input it feeds, by name
+    Function value;     // one argument: the file's cells, f64[rows, columns]; one result
+    Span span;
+} DataField;
+
+typedef struct {
+    const char *name;
+    const char *file;   // as written; relative to the program's own folder
+    ARRAY(DataField) fields;
+    double split;   // share of rows that train; the rest is held out. 1: none is
+    Span span;
+} DataBlock;
+
+// One optimizer of a train block: its update as a graph over a vector of any length P (elementwise optimizers).
+// Arguments of `update`: parameter [P], gradient [P], then the states [P]; results: new parameter, then new states.
+// Hyperparameters are VARIABLE_HYPERPARAMETER scalars (f64 in the frame, cast to the parameter's dtype).
+typedef struct {
+    const char *name;
+    const Expression *value;   // constant expressions have `constant` set
+    double constant;
+    bool is_constant;
+} Hyperparameter;
+typedef struct {
+    const char *name;   // "adam"
+    Function update;
+    int state_count;
+    Node **state_initial;                    // rank-0 constants, e.g. zeros
+    const char **state_names;                // "m", "v"
+    ARRAY(Hyperparameter) hyperparameters;   // in the order of their frame slots; slot 0 is `iteration`
+    Span span;
+} Optimizer;
+
+typedef struct {
+    const char *loss;   // the entry
+    Entry *entry;
+    DataBlock *data;   // NULL: the host feeds it
+    Optimizer *optimizer;
+    Function gradient;   // arguments: the loss's; results: loss, its reports, then d loss / d parameter for
+                         // each trained parameter in order, then the state updates: the joint graph
+    int report_count, trained_count, update_count;
+    Parameter **trained;   // those that the loss reaches and that are not frozen
+    int64_t batch, epochs, repeat;
+    uint64_t seed;
+    Span span;
+} TrainBlock;
+
+typedef struct {
+    Graph *graph;
+    Dtype floating;             // what `float` means: DTYPE_F32 or DTYPE_F64
+    ARRAY(const char *) dims;   // names of the open dims; the index is the dim's number
+    ARRAY(Parameter *) parameters;
+    int64_t parameter_count;   // elements of the flat array
+    ARRAY(State *) states;
+    ARRAY(Entry *) entries;
+    ARRAY(DataBlock *) data;
+    ARRAY(TrainBlock *) trains;
+} Program;
+
+typedef struct {
+    Dtype floating;                 // --float
+    const Source *const *imports;   // for `import`: resolves to sources; NULL: imports are refused
+} ElaborateOptions;
+
+// Checks `file` against the language and builds its program. Errors go to `diagnostics`; the result is then NULL.
+Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, const ElaborateOptions *options);
+
+#endif

@@ -1,0 +1,159 @@
+// Kernels: loop nests with everything fused in, and no LLVM in sight.
+//
+// A KernelProgram is the body of one compiled function: kernels in the order in which they run, and the buffers that
+// they read and write. A kernel is an iteration domain (axes) and a list of instructions in SSA form. Views are gone:
+// they are the affine index arithmetic of loads and stores. Extents, strides and offsets are polynomials of the open
+// dims, evaluated once per call.
+#ifndef GRADC_KERNELS_KERNEL_H
+#define GRADC_KERNELS_KERNEL_H
+
+#include "graph/graph.h"
+
+// Where the frame has it (runtime/frame.h).
+typedef enum {
+    SPACE_PARAMETERS,
+    SPACE_GRADIENTS,
+    SPACE_STATE,
+    SPACE_OPTIMIZER,
+    SPACE_INPUT,    // inputs[index]
+    SPACE_OUTPUT,   // outputs[index]
+    SPACE_TAPE,
+    SPACE_SCRATCH,
+    SPACE_HYPERPARAMETERS
+} Space;
+
+// A row-major array. Two buffers overlap only in scratch, when their lives do not, and where a parameter or state is
+// updated in place (the loads come first, or in the same kernel at the same element).
+typedef struct Buffer {
+    int id;
+    Dtype dtype;
+    Space space;
+    int index;              // SPACE_INPUT, SPACE_OUTPUT
+    const Extent *offset;   // in bytes from the start of the space; scratch: set by the plan
+    const Extent *elements;
+    const char *name;          // from the source
+    int first_use, last_use;   // positions of kernels, top level; scratch only
+} Buffer;
+
+enum { MAX_AXES = 2 * MAX_RANK };
+
+typedef enum {
+    AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first
+    AXIS_PARALLEL,   // every element is independent. The last parallel axis of MAP and COLUMN kernels is the vector axis
+    AXIS_ROW,        // ROW: the reduced axis, which is also the vector axis
+    AXIS_COLUMN,     // COLUMN: a reduced axis, walked in order
+    AXIS_M,          // CONTRACT: rows of the result: in lhs and result
+    AXIS_N,          // CONTRACT: columns of the result: in rhs and result; the vector axis
+    AXIS_K           // CONTRACT: summed
+} AxisRole;
+
+typedef struct {
+    AxisRole role;
+    const Extent *extent;
+} Axis;
+
+// base + sum of strides[axis] * (index of axis), over the kernel's axes. In elements for loads and stores.
+typedef struct {
+    const Extent *base;
+    const Extent *strides[MAX_AXES];   // never NULL up to the kernel's axis_count
+} Affine;
+
+typedef enum {
+    // values
+    INSTRUCTION_CONSTANT,   // scalar
+    INSTRUCTION_EXTENT,     // the number `affine.base` as dtype
+    INSTRUCTION_INDEX,      // the value of `affine` as dtype: iota
+    INSTRUCTION_RANDOM,     // op: random_uniform or random_normal; element number `affine`, site `scalar.integer`
+    INSTRUCTION_LOAD,       // buffer[affine]; with operand 0 (an integer): buffer[affine + stride * clamp(operand 0,
+                            // 0, limit - 1)], recording the fault where it had to clamp
+    INSTRUCTION_MAP,        // op of its operands
+    INSTRUCTION_REDUCE,     // op (reduce_*) of operand 0 over the reduced axes, in S10's order. ROW and COLUMN
+    INSTRUCTION_CONTRACT,   // sum over K of operand 0 * operand 1, in S10's order. CONTRACT
+    // effects
+    INSTRUCTION_STORE,       // buffer[affine] = operand 0
+    INSTRUCTION_ADD_STORE,   // buffer[affine] += operand 0 (the sum in the buffer's dtype): gradients that accumulate
+    INSTRUCTION_SCATTER      // SCATTER: buffer[affine + stride * clamp(operand 1, 0, limit - 1)] += operand 0, in order
+} InstructionKind;
+
+typedef struct {
+    InstructionKind kind;
+    Op op;
+    Dtype dtype;               // of the value; of what is stored
+    int operands[MAX_ARITY];   // numbers of earlier instructions; -1: none
+    Scalar scalar;
+    Buffer *buffer;
+    Affine affine;
+    const Extent *stride, *limit;   // indexed loads and scatter
+    int phase;          // ROW and COLUMN, for REDUCE, STORE and ADD_STORE: in which pass over the reduced axes
+                        // it happens. A pass uses reductions of earlier passes only; values that several
+                        // passes need are computed again in each. Instructions that depend on no reduced axis
+                        // (see instruction_depends) are computed once per outer index, between passes; a
+                        // store of such a value happens after the pass before its phase.
+    const Node *node;   // where it came from, for names and spans; may be NULL
+} Instruction;
+
+typedef enum {
+    KERNEL_MAP,        // parallel axes only
+    KERNEL_ROW,        // parallel axes, then one AXIS_ROW. Sums in S10's lane order (graph/order.h)
+    KERNEL_COLUMN,     // parallel axes (maybe none), then AXIS_COLUMN axes; sums in S10's sequential order
+    KERNEL_CONTRACT,   // parallel axes (batch), then exactly one M, one N, one K. Operand 0 of the CONTRACT instruction
+                       // depends on parallel, M and K axes only, operand 1 on parallel, K and N; both may be whole
+                       // expressions (fused producers: computed while packing). What follows it is the epilogue, at
+                       // parallel, M and N
+    KERNEL_SCATTER,    // parallel axes, all run in order by one thread; one SCATTER
+    KERNEL_LOOP        // runs `body` for each value of its counter, in order: axis `axis_count - 1`, an AXIS_LOOP
+} KernelKind;
+
+typedef struct Kernel Kernel;
+typedef ARRAY(Kernel *) KernelArray;
+
+struct Kernel {
+    KernelKind kind;
+    int id;             // position at its level
+    const char *name;   // "hidden.add", from the source
+    Span span;
+    int axis_count;
+    Axis axes[MAX_AXES];
+    ARRAY(Instruction) instructions;
+    int phase_count;    // ROW and COLUMN: passes over the reduced axes
+    KernelArray body;   // LOOP: their axes begin with this kernel's axes
+};
+
+// What a function reads that is not a node's own computation, and where its results go.
+typedef struct {
+    Node *node;
+    Space space;
+    int index;
+    const Extent *offset;   // bytes
+    bool accumulate;        // results only: add into what is there
+} Placement;
+
+typedef struct {
+    Arena *arena;
+    Graph *graph;
+    const char *name;   // symbol of the function: "nll_step"
+    KernelArray kernels;
+    ARRAY(Buffer *) buffers;
+    const Extent *scratch_bytes;   // set by the plan
+} KernelProgram;
+
+KernelProgram *kernel_program_create(Graph *graph, const char *name);
+
+// Appends the kernels that compute `results` from `leaves` (variables, and nodes that another function left on the
+// tape). Results whose place is that of a leaf (an update in place) are computed last. Needs: no gradient, track or
+// stop_gradient nodes; normalised reductions; fma placed. Returns false, with a diagnostic, for what it cannot lower.
+bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const Placement *leaves, int leaf_count,
+                        const Placement *results, int result_count);
+// A scratch buffer that outlives the kernels around it: the flat gradients between a step's two halves. Use as the
+// place of later results and leaves: space SPACE_SCRATCH, index = its id.
+Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent *elements, const char *name);
+// Gives every scratch buffer its offset and sets scratch_bytes. Call once, after the last add.
+void kernel_program_plan(KernelProgram *program);
+
+// True when the instruction's value changes along `axis` (through operands too).
+bool instruction_depends(const Kernel *kernel, int instruction, int axis);
+const char *kernel_program_verify(const KernelProgram *program);   // NULL or the first fault
+void kernel_program_print(Text *text, const KernelProgram *program);
+void kernel_program_print_plan(Text *text, const KernelProgram *program);
+
+#endif
