@@ -11,4 +11,4 @@ fi
 mode='--dry-run --Werror'
 [ "${1:-}" != --fix ] || mode=-i
 # shellcheck disable=SC2086   # mode is a list
-find grammar compiler runtime tests examples -name '*.[ch]' -exec "$tool" $mode {} +
+find . -name build -prune -o -name '*.[ch]' -exec "$tool" $mode {} +
