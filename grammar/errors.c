@@ -1,0 +1,130 @@
+// The wording of syntax errors: what was found, what could stand there, and the usual cause.
+#include "grammar/parse.h"
+
+#include <string.h>
+
+static const char *const comparisons[] = {"'<'", "'>'", "'<='", "'>='", "'=='", "'!='", NULL};
+static const char *const operators[] = {"'or'", "'and'", "'<'", "'>'",  "'<='", "'>='", "'=='", "'!='", "'+'",
+                                        "'-'",  "'*'",   "'/'", "'//'", "'%'",  "'@'",  "'^'",  NULL};
+static const char *const soft_names[] = {"'net'",   "'fn'",  "'loss'",      "'metric'", "'data'",
+                                         "'train'", "'dim'", "'optimizer'", "'const'",  NULL};
+static const char *const starts[] = {"a name", "a number", "a string", "'true'", "'false'",
+                                     "'('",    "'['",      "'-'",      "'not'",  NULL};
+
+static bool is_one_of(const char *text, const char *const *list) {
+    for (; *list; list++)
+        if (strcmp(text, *list) == 0) return true;
+    return false;
+}
+
+static bool expects(const char *const *expected, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(expected[i], name) == 0) return true;
+    return false;
+}
+
+// The few things that could stand here, in words: "a name, ',' or ')'". Empty when there are too many to help.
+static const char *expectation(Parse *parse, const char *const *expected, int count) {
+    const char *shown[6];
+    int shown_count = 0;
+    bool item = expects(expected, count, "'import'") && expects(expected, count, "'net'");
+    if (item) return "; expected an item: 'net', 'fn', 'loss', 'metric', 'data', 'train', 'dim', 'const', 'use' ...";
+    bool value =
+        expects(expected, count, "a number") && expects(expected, count, "'('") && expects(expected, count, "a string");
+    bool operator= expects(expected, count, "'+'") && expects(expected, count, "'*'");
+    if (value) shown[shown_count++] = "an expression";
+    if (operator) shown[shown_count++] = "an operator";
+    for (int i = 0; i < count; i++) {
+        bool covered = (value && is_one_of(expected[i], starts)) || (operator&& is_one_of(expected[i], operators)) ||
+                       is_one_of(expected[i], soft_names);
+        bool postfix = operator&&(!strcmp(expected[i], "'('") || !strcmp(expected[i], "'['") ||
+                                  !strcmp(expected[i], "'.'"));
+        if (covered || postfix) continue;
+        if (shown_count == 6) return "";
+        shown[shown_count++] = expected[i];
+    }
+    Text text = {.arena = parse->arena};
+    for (int i = 0; i < shown_count; i++)
+        text_add(&text, "%s%s", i == 0 ? "; expected " : i == shown_count - 1 ? " or " : ", ", shown[i]);
+    return text.bytes ? text.bytes : "";
+}
+
+static const char *source_text(Parse *parse, Place place) {
+    uint32_t length = place.end - place.begin;
+    bool cut = length > 40;
+    char *text = arena_copy_text(parse->arena, parse->source->text + place.begin, cut ? 40 : length);
+    return cut ? arena_print(parse->arena, "%s...", text) : text;
+}
+
+static const char *found_text(Parse *parse, Place place, const char *found) {
+    if (!strcmp(found, "a name") || !strcmp(found, "a number") || !strcmp(found, "a string"))
+        return arena_print(parse->arena, "%s '%s'", found + 2, source_text(parse, place));
+    return found;
+}
+
+static bool after_newline(const Parse *parse, Place place) {
+    uint32_t i = place.begin;
+    while (i > 0 && (parse->source->text[i - 1] == ' ' || parse->source->text[i - 1] == '\t')) i--;
+    return i > 0 && parse->source->text[i - 1] == '\n';
+}
+
+void report_syntax(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
+    Diagnostics *diagnostics = parse->diagnostics;
+    Span span = span_of(parse, place);
+    if (is_one_of(found, operators) && after_newline(parse, place)) {
+        diagnose(diagnostics, D_line_begins_with_operator, span, "a line begins with the operator %s", found);
+        diagnose_help(diagnostics, "put %s at the end of the line before, which then goes on here", found);
+    } else if (is_one_of(found, comparisons) && expects(expected, count, "'+'")) {
+        diagnose(diagnostics, D_chained_comparison, span, "comparisons do not chain");
+        diagnose_help(diagnostics, "write both, joined by 'and': 'a < b and b < c'");
+    } else if (!strcmp(found, "'='") && expects(expected, count, "'=='")) {
+        diagnose(diagnostics, D_assignment_in_expression, span, "'=' stands where a comparison could: it gives a name");
+        diagnose_help(diagnostics, "to compare, write '=='");
+    } else if (!strcmp(found, "the end of the file")) {
+        diagnose(diagnostics, D_unexpected_end, span, "the file ends too early%s", expectation(parse, expected, count));
+    } else if (!strcmp(found, "the end of the line")) {
+        diagnose(diagnostics, D_unexpected_end, span, "the line ends too early%s", expectation(parse, expected, count));
+    } else {
+        diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
+                 expectation(parse, expected, count));
+    }
+}
+
+void report_too_deep(Parse *parse, Place place) {
+    if (parse->too_deep) return;
+    parse->too_deep = true;
+    diagnose(parse->diagnostics, D_too_deep, span_of(parse, (Place){place.begin, place.begin}),
+             "this is nested too deeply");
+    diagnose_help(parse->diagnostics, "give a part of it a name of its own");
+}
+
+void report_character(Parse *parse, Place place) {
+    const unsigned char *bytes = (const unsigned char *)parse->source->text + place.begin;
+    if (bytes[0] >= ' ' && bytes[0] < 0x7f)
+        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "'%c' has no meaning here", bytes[0]);
+    else if (bytes[0] < 0x80)
+        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "a control character (byte 0x%02x)",
+                 bytes[0]);
+    else
+        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place),
+                 "only ASCII letters, digits and signs can stand outside strings and comments");
+    if (bytes[0] == '&' || bytes[0] == '|' || bytes[0] == '!')
+        diagnose_help(parse->diagnostics, "the logical operators are 'and', 'or' and 'not'");
+    if (bytes[0] == '\'') diagnose_help(parse->diagnostics, "strings stand between double quotes");
+}
+
+void report_number(Parse *parse, Place place) {
+    diagnose(parse->diagnostics, D_bad_number, span_of(parse, place), "'%s' is neither a number nor a name",
+             source_text(parse, place));
+    diagnose_help(parse->diagnostics, "a product needs its '*'; a name begins with a letter");
+}
+
+void report_size(Parse *parse, Place place) {
+    diagnose(parse->diagnostics, D_bad_size, span_of(parse, place), "a size is a whole number below 2^63, not '%s'",
+             source_text(parse, place));
+}
+
+void report_string(Parse *parse, Place place) {
+    diagnose(parse->diagnostics, D_unterminated_string, span_of(parse, place), "this string does not end on its line");
+    diagnose_help(parse->diagnostics, "close it with '\"'");
+}
