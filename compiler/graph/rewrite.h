@@ -1,0 +1,29 @@
+// What passes over graphs share: maps from nodes to nodes, and rebuilding with replacements.
+#ifndef GRADC_GRAPH_REWRITE_H
+#define GRADC_GRAPH_REWRITE_H
+
+#include "graph/graph.h"
+
+// A map from nodes to nodes, by id; grows as the graph does. `{.arena = arena}` is empty.
+typedef struct {
+    Arena *arena;
+    Node **items;
+    int capacity;
+} NodeMap;
+
+Node *node_map_get(const NodeMap *map, const Node *node);   // NULL: not there
+void node_map_set(NodeMap *map, const Node *node, Node *value);
+
+// `node` with the inputs, and for a loop the body, given. The inputs may have other nodes of the same dtypes and shapes.
+Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body);
+
+// The roots with every node that `map` holds replaced by what it maps to; fills `map` for all that they reach. Bodies
+// are not entered. `results` may be `roots`.
+void substitute(Graph *graph, NodeMap *map, Node *const *roots, int count, Node **results);
+
+// A new array of the function's results' nodes, in order.
+Node **result_nodes(Arena *arena, const Function *function);
+// `function` with other nodes for its results; the names are kept, the old results are not changed.
+Function with_results(Arena *arena, const Function *function, Node *const *nodes);
+
+#endif
