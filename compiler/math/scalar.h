@@ -1,0 +1,40 @@
+// Scalar functions whose bits belong to the language: the evaluator calls these, and machine code computes the same
+// operations in the same order (recipes.h), so both give the same bits on every machine.
+//
+// Accuracy: f32 at most 3 ULP (tanh 5; sin and cos to |x| = 1e4), erf within 1e-7; f64 at most 4 ULP. See recipes.h.
+#ifndef GRADC_MATH_SCALAR_H
+#define GRADC_MATH_SCALAR_H
+
+#include <stdint.h>
+
+// MATH_LIST(f): f(name, arity) for each function; each exists as gradc_NAME_f32 and gradc_NAME_f64.
+#define MATH_LIST(f) \
+    f(exp, 1) f(expm1, 1) f(log, 1) f(log1p, 1) f(sin, 1) f(cos, 1) f(tanh, 1) f(sigmoid, 1) f(erf, 1) f(pow, 2)
+
+typedef enum {
+#define MATH_ENUM(name, arity) MATH_##name,
+    MATH_LIST(MATH_ENUM)
+#undef MATH_ENUM
+    MATH_COUNT
+} MathFunction;
+
+#define MATH_PARAMETERS_1(T) (T x)
+#define MATH_PARAMETERS_2(T) (T x, T y)
+#define MATH_DECLARE(name, arity)                    \
+    float gradc_##name##_f32 MATH_PARAMETERS_##arity(float); \
+    double gradc_##name##_f64 MATH_PARAMETERS_##arity(double);
+MATH_LIST(MATH_DECLARE)
+#undef MATH_DECLARE
+
+// Philox4x32-10 (Salmon et al., 2011): key `seed`, counter (element, site, draw); four words out. `site` takes 64 bits
+// of the counter with `draw`'s low 32 bits: see scalar.c for the layout.
+void gradc_philox(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw, uint32_t words[4]);
+
+// The random numbers of the language (semantics.md, S11): uniform in [0, 1), normal by Box and Muller with the functions
+// above.
+float gradc_uniform_f32(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
+double gradc_uniform_f64(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
+float gradc_normal_f32(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
+double gradc_normal_f64(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
+
+#endif
