@@ -33,6 +33,21 @@ typedef struct {
     Node *value;   // what a training step stores
 } StateUpdate;
 
+// A condition on the open dims that must hold when an entry is called (S3): `extent` >= 0.
+typedef struct {
+    const Extent *extent;
+    const char *message;           // "the slice 1:5 ends behind the axis of N elements"
+    Span span;
+} Check;
+
+// An integer input whose elements must lie in [0, count): class numbers. What fills it must look, since comparing with
+// a number that no class has would quietly give zeros.
+typedef struct {
+    Node *input;                   // one of the entry's arguments
+    const Extent *count;
+    Span span;
+} IndexRange;
+
 // A function that a host can call: every loss and metric, and every net and fn whose signature has no static
 // parameters and only concrete dtypes. Inputs are function.arguments; results are its results in order.
 typedef struct {
@@ -43,6 +58,8 @@ typedef struct {
     Function training;             // with `training` true; then its updates
     ARRAY(StateUpdate) updates;    // of `training`
     ARRAY(const char *) reports;   // names of `report`s: further results of both functions, after the returned ones
+    ARRAY(Check) checks;
+    ARRAY(IndexRange) ranges;
     Span span;
 } Entry;
 

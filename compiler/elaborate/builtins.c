@@ -1,0 +1,237 @@
+// Builtins: finding them, giving them their arguments, and the elementwise ones and reductions.
+#include "elaborate/builtins.h"
+
+#include <string.h>
+
+static const Builtin table[] = {
+#define ARITY_1 "x"
+#define ARITY_2 "x y"
+#define ARITY_3 "x y z"
+#define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) \
+    {spelling, ARITY_##arity, builtin_map, OP_##name},
+#include "graph/ops.def"
+#define BUILTIN(name, signature, function, op) {name, signature, function, op},
+#include "elaborate/builtins.def"
+};
+
+enum { BUILTIN_COUNT = sizeof table / sizeof *table, MAX_PARAMETERS = 4 };
+
+const Builtin *builtin_table(int *count) {
+    *count = BUILTIN_COUNT;
+    return table;
+}
+
+// Operators stand in the table too, under spellings that no name can have; so does "cast", which is written f32(...).
+const Builtin *find_builtin(const char *name) {
+    for (int i = 0; i < BUILTIN_COUNT; i++)
+        if (strcmp(table[i].name, name) == 0 && table[i].op != OP_cast) return &table[i];
+    return NULL;
+}
+
+Value no_value(void) {
+    return (Value){.kind = VALUE_ERROR};
+}
+
+// ---- arguments
+
+typedef struct {
+    const char *text;
+    int length;
+    bool optional;
+} SignaturePart;
+
+static int parse_signature(const char *signature, SignaturePart *parameters) {
+    int count = 0;
+    while (*signature) {
+        int length = (int)strcspn(signature, " =");
+        bool optional = signature[length] == '=';
+        parameters[count++] = (SignaturePart){signature, length, optional};
+        signature += length + optional;
+        signature += strspn(signature, " ");
+    }
+    return count;
+}
+
+static int find_parameter(const SignaturePart *parameters, int count, const char *name) {
+    if (strcmp(name, "dim") == 0) name = "axis";
+    if (strcmp(name, "keepdim") == 0) name = "keepdims";
+    for (int i = 0; i < count; i++)
+        if ((int)strlen(name) == parameters[i].length && !strncmp(name, parameters[i].text, strlen(name))) return i;
+    return -1;
+}
+
+static const char *usage(Elaborator *e, const Builtin *builtin, const SignaturePart *parameters, int count) {
+    Text text = {.arena = e->arena};
+    text_add(&text, "%s(", builtin->name);
+    for (int i = 0; i < count; i++)
+        text_add(&text, "%s%.*s%s", i ? ", " : "", parameters[i].length, parameters[i].text,
+                 parameters[i].optional ? " = ..." : "");
+    text_add(&text, ")");
+    return text.bytes;
+}
+
+static bool wrong_arguments(Elaborator *e, const Builtin *builtin, const SignaturePart *parameters, int count,
+                            const char *message, Span span) {
+    report(e, D_wrong_arguments, span, "%s", message);
+    help(e, "it is %s", usage(e, builtin, parameters, count));
+    return false;
+}
+
+static bool give_arguments(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, BuiltinCall *call) {
+    SignaturePart parameters[MAX_PARAMETERS];
+    int count = parse_signature(builtin->signature, parameters);
+    const char *message = NULL;
+    for (int i = 0; i < arguments->count && !message; i++) {
+        const CallArgument *argument = &arguments->items[i];
+        int at = argument->name ? find_parameter(parameters, count, argument->name) : i;
+        if (at < 0) message = arena_print(e->arena, "'%s' has no argument '%s'", builtin->name, argument->name);
+        else if (at >= count)
+            message = arena_print(e->arena, "'%s' takes %d argument%s, not %d", builtin->name, count,
+                                  count == 1 ? "" : "s", arguments->count);
+        else if (call->given[at])
+            message = arena_print(e->arena, "the argument '%.*s' of '%s' is given twice", parameters[at].length,
+                                  parameters[at].text, builtin->name);
+        if (message) return wrong_arguments(e, builtin, parameters, count, message, argument->span);
+        call->values[at] = argument->value;
+        call->spans[at] = argument->span;
+        call->given[at] = true;
+    }
+    for (int i = 0; i < count; i++) {
+        if (call->given[i] || parameters[i].optional) continue;
+        message = arena_print(e->arena, "the call of '%s' lacks its argument '%.*s'", builtin->name,
+                              parameters[i].length, parameters[i].text);
+        return wrong_arguments(e, builtin, parameters, count, message, call->span);
+    }
+    return true;
+}
+
+Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span) {
+    Value values[MAX_PARAMETERS];
+    Span spans[MAX_PARAMETERS];
+    bool given[MAX_PARAMETERS] = {false};
+    for (int i = 0; i < MAX_PARAMETERS; i++) {
+        values[i] = (Value){.kind = VALUE_NONE};
+        spans[i] = span;
+    }
+    BuiltinCall call = {e, builtin, span, values, spans, given};
+    if (!give_arguments(e, builtin, arguments, &call)) return no_value();
+    return builtin->function(&call);
+}
+
+Node *tensor_argument(const BuiltinCall *call, int index) {
+    return as_tensor(call->e, call->values[index], call->spans[index]);
+}
+
+bool shape_argument(const BuiltinCall *call, int index, Shape *shape) {
+    return as_shape(call->e, call->values[index], call->spans[index], shape);
+}
+
+bool flag_argument(const BuiltinCall *call, int index, bool *flag) {
+    Value value = call->values[index];
+    *flag = value.kind == VALUE_BOOL && value.boolean;
+    if (value.kind == VALUE_BOOL || !call->given[index]) return true;
+    report(call->e, D_not_static, call->spans[index], "true or false is expected here, not %s", describe(call->e, value));
+    return false;
+}
+
+bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, int *axis) {
+    *axis = missing;
+    if (call->values[index].kind == VALUE_NONE) return true;
+    return as_axis(call->e, call->values[index], rank, call->spans[index], axis);
+}
+
+// ---- elementwise
+
+Value builtin_map(const BuiltinCall *call) {
+    return map_values(call->e, call->builtin->op, call->values, op_arity(call->builtin->op), call->span);
+}
+
+Value builtin_pow(const BuiltinCall *call) {
+    return binary(call->e, OPERATOR_POWER, call->values[0], call->values[1], call->span);
+}
+
+Value builtin_identity(const BuiltinCall *call) {
+    return call->values[0];
+}
+
+Value builtin_refused(const BuiltinCall *call) {
+    return refuse(call->e, call->span, arena_print(call->e->arena, "'%s' is", call->builtin->name));
+}
+
+// ---- reductions
+
+// The axes named by none (all), an integer or a list of integers, ascending.
+static bool reduced_axes(Elaborator *e, Value axes, int rank, Span span, int *result, int *count) {
+    bool reduced[MAX_RANK] = {false};
+    int axis;
+    if (axes.kind == VALUE_NONE)
+        for (int i = 0; i < rank; i++) reduced[i] = true;
+    else if (axes.kind == VALUE_LIST || axes.kind == VALUE_TUPLE) {
+        for (int i = 0; i < axes.list.count; i++) {
+            if (!as_axis(e, axes.list.items[i], rank, span, &axis)) return false;
+            if (reduced[axis]) {
+                report(e, D_axis_out_of_range, span, "axis %d is named twice", axis);
+                return false;
+            }
+            reduced[axis] = true;
+        }
+    } else {
+        if (!as_axis(e, axes, rank, span, &axis)) return false;
+        reduced[axis] = true;
+    }
+    *count = 0;
+    for (int i = 0; i < rank; i++)
+        if (reduced[i]) result[(*count)++] = i;
+    return true;
+}
+
+static Node *keep_axes(Elaborator *e, Node *reduced, const Node *x, const int *axes, int count) {
+    Shape shape = shape_of(x);
+    for (int i = 0; i < count; i++) shape.extents[axes[i]] = constant_extent(e, 1);
+    return reshape(e->graph, reduced, shape.extents, shape.rank);
+}
+
+Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span) {
+    int list[MAX_RANK], count;
+    if (!reduced_axes(e, axes, x->rank, span, list, &count)) return NULL;
+    Node *operand = x;
+    bool flattens = op == OP_reduce_argmax && count > 1;
+    if (flattens && count < x->rank) {
+        refuse(e, span, "argmax over several axes, but not all, is");
+        return NULL;
+    }
+    if (flattens) {
+        const Extent *all = element_count(e->graph, x);
+        operand = reshape(e->graph, x, &all, 1);
+    }
+    Node *result = reduce(e->graph, op, operand, flattens ? (int[]){0} : list, flattens ? 1 : count);
+    return keep ? keep_axes(e, result, x, list, count) : result;
+}
+
+static Value reduce_call(const BuiltinCall *call, Node *x) {
+    Elaborator *e = call->e;
+    bool keep;
+    if (!x || !flag_argument(call, 2, &keep)) return no_value();
+    if (x->dtype == DTYPE_BOOL) {
+        fail(e, D_dtype_mismatch, call->span, "'%s' takes numbers, not bools", call->builtin->name);
+        help(e, "a bool is made a number by a cast such as f32(...)");
+        return no_value();
+    }
+    return value_tensor(reduce_axes(e, call->builtin->op, x, call->values[1], keep, call->spans[1]));
+}
+
+Value builtin_reduce(const BuiltinCall *call) {
+    if (call->given[1] && call->values[1].kind == VALUE_TENSOR) {
+        fail(call->e, D_not_static, call->spans[1], "an axis is an integer known when compiled, not a tensor");
+        if (call->builtin->name[0] == 'm')
+            help(call->e, "the greater or smaller of two tensors is maximum(x, y), minimum(x, y)");
+        return no_value();
+    }
+    return reduce_call(call, tensor_argument(call, 0));
+}
+
+Value builtin_argmin(const BuiltinCall *call) {
+    Value negated = unary(call->e, OPERATOR_NEGATE, call->values[0], call->span);
+    if (negated.kind == VALUE_ERROR) return negated;
+    return reduce_call(call, as_tensor(call->e, negated, call->spans[0]));
+}

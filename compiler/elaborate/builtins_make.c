@@ -1,0 +1,156 @@
+// Builtins that make tensors from nothing: constants, counters, class masks, random numbers.
+#include "elaborate/builtins.h"
+
+static Value filled(const BuiltinCall *call, Value number) {
+    Shape shape;
+    Elaborator *e = call->e;
+    if (!shape_argument(call, 0, &shape)) return no_value();
+    for (int i = 0; i < shape.rank; i++) {
+        if (require_at_least_zero(e, shape.extents[i], call->span, "a size is negative")) continue;
+        return fail(e, D_shape_mismatch, call->spans[0], "a size is negative in %s", describe_shape(e, &shape));
+    }
+    Node *node = as_tensor(e, number, call->spans[1]);
+    if (!node) return no_value();
+    if (node->rank)
+        return fail(e, D_shape_mismatch, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
+    return value_tensor(broadcast_to(e, node, &shape));
+}
+
+Value builtin_zeros(const BuiltinCall *call) {
+    return filled(call, value_real(0));
+}
+
+Value builtin_ones(const BuiltinCall *call) {
+    return filled(call, value_real(1));
+}
+
+Value builtin_full(const BuiltinCall *call) {
+    return filled(call, call->values[1]);
+}
+
+// arange(n): 0 ... n - 1; arange(begin, end, step): the end is left out. i32.
+Value builtin_arange(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    ExtentTable *table = e->graph->extents;
+    const Extent *bounds[3] = {constant_extent(e, 0), NULL, constant_extent(e, 1)};
+    int given = call->given[1] ? 0 : 1;   // where the first argument goes
+    for (int i = 0; i < 3; i++) {
+        if (!call->given[i]) continue;
+        const Extent *extent = as_extent(e, call->values[i]);
+        if (!extent && call->values[i].kind == VALUE_ERROR) return no_value();
+        if (!extent)
+            return fail(e, D_not_static, call->spans[i], "'arange' takes integers known when compiled, not %s",
+                        describe(e, call->values[i]));
+        bounds[i == 0 ? given : i] = extent;
+    }
+    int64_t step;
+    if (!extent_is_constant(bounds[2], &step) || !step)
+        return fail(e, D_not_static, call->spans[2], "the step of 'arange' is a constant other than 0");
+    int64_t magnitude = step > 0 ? step : -step;
+    const Extent *length = step > 0 ? extent_subtract(table, bounds[1], bounds[0])
+                                    : extent_subtract(table, bounds[0], bounds[1]);
+    length = extent_floor_divide(table, extent_add(table, length, extent_constant(table, magnitude - 1)),
+                                 extent_constant(table, magnitude));
+    if (!require_at_least_zero(e, length, call->span, "the end of 'arange' lies before its begin"))
+        length = extent_constant(table, 0);
+    Node *counter = iota(e->graph, DTYPE_I32, &length, 1, 0);
+    Value value = binary(e, OPERATOR_MULTIPLY, value_tensor(counter), value_integer(e, step), call->span);
+    if (step == 1) value = value_tensor(counter);
+    if (extent_is(bounds[0], 0)) return value;
+    return binary(e, OPERATOR_ADD, value, value_extent(bounds[0]), call->span);
+}
+
+// ---- classes
+
+// The entry's input that the class numbers come from, seen through what keeps numbers; NULL: they are computed.
+static Node *class_input(const Elaborator *e, Node *node) {
+    while (node->op == OP_cast || node->op == OP_reshape || node->op == OP_broadcast || node->op == OP_slice ||
+           node->op == OP_transpose || node->op == OP_stop_gradient)
+        node = node->inputs[0];
+    bool is_input = e->context && node->op == OP_variable && node->variable->kind == VARIABLE_INPUT;
+    return is_input && dtype_is_integer(node->dtype) ? node : NULL;
+}
+
+static void require_range(Elaborator *e, Node *node, const Extent *count, Span span) {
+    Node *input = class_input(e, node);
+    if (!input) return;
+    Entry *entry = e->context->entry;
+    for (int i = 0; i < entry->ranges.count; i++)
+        if (entry->ranges.items[i].input == input && entry->ranges.items[i].count == count) return;
+    IndexRange range = {input, count, user_span(e, span)};
+    array_push(e->arena, &entry->ranges, range);
+}
+
+// bool[..., count]: whether the number at that place is the class.
+static Node *class_mask(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *node = tensor_argument(call, 0);
+    const Extent *count = as_extent(e, call->values[1]);
+    if (!node) return NULL;
+    if (!dtype_is_integer(node->dtype)) {
+        report(e, D_dtype_mismatch, call->spans[0], "class numbers are integers, not %s", describe(e, value_tensor(node)));
+        help(e, "convert them with i32(...)");
+        return NULL;
+    }
+    if (!count) {
+        if (call->values[1].kind != VALUE_ERROR)
+            report(e, D_not_static, call->spans[1], "the number of classes is known when compiled, not %s",
+                   describe(e, call->values[1]));
+        return NULL;
+    }
+    if (node->rank == MAX_RANK) {
+        report(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+        return NULL;
+    }
+    require_range(e, node, count, call->span);
+    Shape shape = shape_of(node);
+    shape.extents[shape.rank++] = constant_extent(e, 1);
+    Node *numbers = reshape(e->graph, node, shape.extents, shape.rank);
+    shape.extents[shape.rank - 1] = count;
+    numbers = broadcast_to(e, numbers, &shape);
+    return map2(e->graph, OP_equal, iota(e->graph, node->dtype, shape.extents, shape.rank, shape.rank - 1), numbers);
+}
+
+Value builtin_is_class(const BuiltinCall *call) {
+    return value_tensor(class_mask(call));
+}
+
+Value builtin_one_hot(const BuiltinCall *call) {
+    Node *mask = class_mask(call);
+    return mask ? value_tensor(cast(call->e->graph, mask, call->e->frame->floating)) : no_value();
+}
+
+// ---- random numbers
+
+static bool is_number(const BuiltinCall *call, int index, double number) {
+    int64_t integer;
+    if (!call->given[index]) return true;
+    Value value = call->values[index];
+    if (is_integer_number(value, &integer)) return (double)integer == number;
+    return value.kind == VALUE_NUMBER && !value.number.integer && value.number.real == number;
+}
+
+static Value drawn(const BuiltinCall *call, Op op) {
+    Shape shape;
+    Elaborator *e = call->e;
+    if (!shape_argument(call, 0, &shape)) return no_value();
+    return value_tensor(draw_random(e, op, e->frame->floating, &shape));
+}
+
+Value builtin_uniform(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Value draw = drawn(call, OP_random_uniform);
+    if (is_number(call, 1, 0) && is_number(call, 2, 1)) return draw;
+    Value low = call->given[1] ? call->values[1] : value_integer(e, 0);
+    Value high = call->given[2] ? call->values[2] : value_integer(e, 1);
+    Value width = binary(e, OPERATOR_SUBTRACT, high, low, call->span);
+    return binary(e, OPERATOR_ADD, low, binary(e, OPERATOR_MULTIPLY, width, draw, call->span), call->span);
+}
+
+Value builtin_normal(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Value draw = drawn(call, OP_random_normal);
+    if (!is_number(call, 2, 1)) draw = binary(e, OPERATOR_MULTIPLY, call->values[2], draw, call->span);
+    if (!is_number(call, 1, 0)) draw = binary(e, OPERATOR_ADD, call->values[1], draw, call->span);
+    return draw;
+}

@@ -1,0 +1,416 @@
+// Builtins that give a tensor another shape, or several tensors one; and products over named axes.
+#include "elaborate/builtins.h"
+
+#include <string.h>
+
+// ---- sizes as numbers
+
+// The shape of a tensor, or of what is a shape already.
+static bool shape_like(const BuiltinCall *call, Shape *shape) {
+    Value value = call->values[0];
+    if (value.kind == VALUE_LIST) return shape_argument(call, 0, shape);
+    Node *node = tensor_argument(call, 0);
+    if (node) *shape = shape_of(node);
+    return node != NULL;
+}
+
+Value builtin_shape(const BuiltinCall *call) {
+    Node *node = tensor_argument(call, 0);
+    if (!node) return no_value();
+    Value sizes[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) sizes[i] = value_extent(node->shape[i]);
+    return value_list(call->e, sizes, node->rank);
+}
+
+// How many elements stand along an axis, along several, or in all.
+Value builtin_size(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *node = tensor_argument(call, 0);
+    if (!node) return no_value();
+    Value axes = call->values[1];
+    if (axes.kind == VALUE_NONE) return value_extent(element_count(e->graph, node));
+    Value single[] = {axes};
+    if (axes.kind != VALUE_LIST && axes.kind != VALUE_TUPLE) axes = value_list(e, single, 1);
+    const Extent *count = constant_extent(e, 1);
+    for (int i = 0; i < axes.list.count; i++) {
+        int axis;
+        if (!as_axis(e, axes.list.items[i], node->rank, call->spans[1], &axis)) return no_value();
+        count = extent_multiply(e->graph->extents, count, node->shape[axis]);
+    }
+    return value_extent(count);
+}
+
+// Of rank 2 [inputs, outputs], of higher rank [outputs, inputs, receptive field...] (S11).
+static Value fan(const BuiltinCall *call, int axis_of_matrix, int axis_of_kernel) {
+    Elaborator *e = call->e;
+    Shape shape;
+    if (!shape_like(call, &shape)) return no_value();
+    if (shape.rank < 2) return value_extent(shape.rank ? shape.extents[0] : constant_extent(e, 1));
+    if (shape.rank == 2) return value_extent(shape.extents[axis_of_matrix]);
+    const Extent *count = shape.extents[axis_of_kernel];
+    for (int i = 2; i < shape.rank; i++) count = extent_multiply(e->graph->extents, count, shape.extents[i]);
+    return value_extent(count);
+}
+
+Value builtin_fan_in(const BuiltinCall *call) {
+    return fan(call, 0, 1);
+}
+
+Value builtin_fan_out(const BuiltinCall *call) {
+    return fan(call, 1, 0);
+}
+
+// ---- reshape
+
+static const Extent *product(Elaborator *e, const Shape *shape) {
+    const Extent *count = constant_extent(e, 1);
+    for (int i = 0; i < shape->rank; i++) count = extent_multiply(e->graph->extents, count, shape->extents[i]);
+    return count;
+}
+
+// Replaces the one -1 by what the others leave.
+static bool fill_rest(const BuiltinCall *call, const Node *x, Shape *shape) {
+    Elaborator *e = call->e;
+    int rest = -1;
+    for (int i = 0; i < shape->rank; i++)
+        if (extent_is(shape->extents[i], -1)) rest = i;
+    if (rest < 0) return true;
+    shape->extents[rest] = constant_extent(e, 1);
+    const Extent *quotient = extent_floor_divide(e->graph->extents, element_count(e->graph, x), product(e, shape));
+    if (quotient) shape->extents[rest] = quotient;
+    return quotient != NULL;
+}
+
+static Value reshaped(const BuiltinCall *call, Node *x, Shape shape) {
+    Elaborator *e = call->e;
+    Shape old = shape_of(x);
+    if (fill_rest(call, x, &shape) && product(e, &shape) == element_count(e->graph, x))
+        return value_tensor(reshape(e->graph, x, shape.extents, shape.rank));
+    return fail(e, D_shape_mismatch, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
+                describe_shape(e, &old), describe_shape(e, &shape), describe_number(e, element_count(e->graph, x)),
+                describe_number(e, product(e, &shape)));
+}
+
+Value builtin_reshape(const BuiltinCall *call) {
+    Shape shape;
+    Node *x = tensor_argument(call, 0);
+    if (!x || !shape_argument(call, 1, &shape)) return no_value();
+    return reshaped(call, x, shape);
+}
+
+Value builtin_flatten(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    int start;
+    if (!x || !axis_argument(call, 1, x->rank, 0, &start)) return no_value();
+    Shape shape = shape_make((const Extent *const *)x->shape, start);
+    Shape rest = shape_make((const Extent *const *)x->shape + start, x->rank - start);
+    shape.extents[shape.rank++] = product(call->e, &rest);
+    return reshaped(call, x, shape);
+}
+
+Value builtin_squeeze(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    int axis;
+    if (!x || !axis_argument(call, 1, x->rank, -1, &axis)) return no_value();
+    Shape shape = {0};
+    for (int i = 0; i < x->rank; i++) {
+        bool single = extent_is(x->shape[i], 1);
+        if (i == axis && !single)
+            return fail(call->e, D_shape_mismatch, call->span, "axis %d of %s has %s elements, not 1", axis,
+                        describe(call->e, value_tensor(x)), describe_number(call->e, x->shape[i]));
+        if (axis < 0 ? !single : i != axis) shape.extents[shape.rank++] = x->shape[i];
+    }
+    return reshaped(call, x, shape);
+}
+
+Value builtin_unsqueeze(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    int axis;
+    if (!x || !axis_argument(call, 1, x->rank + 1, 0, &axis)) return no_value();
+    if (x->rank == MAX_RANK)
+        return fail(call->e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+    Shape shape = {0};
+    for (int i = 0; i <= x->rank; i++) {
+        if (i == axis) shape.extents[shape.rank++] = constant_extent(call->e, 1);
+        if (i < x->rank) shape.extents[shape.rank++] = x->shape[i];
+    }
+    return reshaped(call, x, shape);
+}
+
+// ---- order of axes
+
+// Without axes all are reversed; with two, these are exchanged.
+Value builtin_transpose(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    int first, second, order[MAX_RANK];
+    if (!x) return no_value();
+    if (call->given[1] != call->given[2])
+        return fail(call->e, D_wrong_arguments, call->span, "'transpose' takes two axes, or none");
+    for (int i = 0; i < x->rank; i++) order[i] = call->given[1] ? i : x->rank - 1 - i;
+    if (call->given[1]) {
+        if (!axis_argument(call, 1, x->rank, 0, &first) || !axis_argument(call, 2, x->rank, 0, &second))
+            return no_value();
+        order[first] = second;
+        order[second] = first;
+    }
+    return value_tensor(transpose(call->e->graph, x, order));
+}
+
+Value builtin_permute(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *x = tensor_argument(call, 0);
+    int order[MAX_RANK];
+    bool seen[MAX_RANK] = {false};
+    Value axes = call->values[1];
+    if (!x || axes.kind == VALUE_ERROR) return no_value();
+    if ((axes.kind != VALUE_LIST && axes.kind != VALUE_TUPLE) || axes.list.count != x->rank)
+        return fail(e, D_wrong_arguments, call->spans[1], "the order names each of the %d axes once", x->rank);
+    for (int i = 0; i < x->rank; i++) {
+        if (!as_axis(e, axes.list.items[i], x->rank, call->spans[1], &order[i])) return no_value();
+        if (seen[order[i]]) return fail(e, D_axis_out_of_range, call->spans[1], "axis %d is named twice", order[i]);
+        seen[order[i]] = true;
+    }
+    return value_tensor(transpose(e->graph, x, order));
+}
+
+Value builtin_flip(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *x = tensor_argument(call, 0);
+    int axis;
+    if (!x || !axis_argument(call, 1, x->rank, 0, &axis)) return no_value();
+    const Extent *starts[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        starts[i] = constant_extent(e, 0);
+        steps[i] = 1;
+    }
+    starts[axis] = extent_subtract(e->graph->extents, x->shape[axis], constant_extent(e, 1));
+    steps[axis] = -1;
+    return value_tensor(slice(e->graph, x, starts, steps, (const Extent *const *)x->shape));
+}
+
+// ---- broadcasting and its opposite
+
+static bool repeats_to(const Shape *from, const Shape *to) {
+    for (int i = 1; i <= from->rank && i <= to->rank; i++) {
+        const Extent *extent = from->extents[from->rank - i];
+        if (extent != to->extents[to->rank - i] && !extent_is(extent, 1)) return false;
+    }
+    return from->rank <= to->rank;
+}
+
+Value builtin_broadcast(const BuiltinCall *call) {
+    Shape shape;
+    Node *x = tensor_argument(call, 0);
+    if (!x || !shape_argument(call, 1, &shape)) return no_value();
+    Shape old = shape_of(x);
+    if (repeats_to(&old, &shape)) return value_tensor(broadcast_to(call->e, x, &shape));
+    return fail(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
+                describe_shape(call->e, &shape));
+}
+
+// Sums over the axes that broadcasting from `shape` would repeat.
+Value builtin_sum_to(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Shape shape;
+    Node *x = tensor_argument(call, 0);
+    if (!x || !shape_argument(call, 1, &shape)) return no_value();
+    Shape old = shape_of(x);
+    if (!repeats_to(&shape, &old) || x->dtype == DTYPE_BOOL)
+        return fail(e, D_shape_mismatch, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
+                    describe_shape(e, &shape));
+    int axes[MAX_RANK], count = 0, extra = x->rank - shape.rank;
+    for (int i = 0; i < x->rank; i++)
+        if (i < extra || shape.extents[i - extra] != x->shape[i]) axes[count++] = i;
+    Node *sum = reduce(e->graph, OP_reduce_sum, x, axes, count);
+    return value_tensor(reshape(e->graph, sum, shape.extents, shape.rank));
+}
+
+// ---- several tensors
+
+// The parts of a list, of one dtype. NULL: reported.
+static Node **list_parts(const BuiltinCall *call, int *count, bool *weak) {
+    Elaborator *e = call->e;
+    Value list = call->values[0];
+    Dtype dtype;
+    if (list.kind == VALUE_ERROR) return NULL;
+    if ((list.kind != VALUE_LIST && list.kind != VALUE_TUPLE) || !list.list.count) {
+        report(e, D_wrong_arguments, call->spans[0], "'%s' takes a list of tensors, not %s", call->builtin->name,
+               describe(e, list));
+        return NULL;
+    }
+    Value *items = arena_array(e->arena, Value, list.list.count);
+    for (int i = 0; i < list.list.count; i++) items[i] = settle(e, list.list.items[i], call->spans[0]);
+    if (!promote(e, call->spans[0], items, list.list.count, &dtype, weak)) return NULL;
+    if (*weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
+    Node **parts = arena_array(e->arena, Node *, list.list.count);
+    for (int i = 0; i < list.list.count; i++)
+        if (!(parts[i] = as_dtype(e, items[i], dtype, call->spans[0]))) return NULL;
+    *count = list.list.count;
+    return parts;
+}
+
+static bool parts_fit(const Node *a, const Node *b, int axis) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (i != axis && a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+static Value join(const BuiltinCall *call, Node **parts, int count, int axis) {
+    for (int i = 1; i < count; i++)
+        if (!parts_fit(parts[0], parts[i], axis))
+            return fail(call->e, D_shape_mismatch, call->spans[0], "%s and %s do not fit together along axis %d",
+                        describe(call->e, value_tensor(parts[0])), describe(call->e, value_tensor(parts[i])), axis);
+    return value_tensor(concatenate(call->e, parts, count, axis));
+}
+
+Value builtin_concat(const BuiltinCall *call) {
+    int count, axis;
+    bool weak;
+    Node **parts = list_parts(call, &count, &weak);
+    if (!parts || !axis_argument(call, 1, parts[0]->rank, 0, &axis)) return no_value();
+    if (!parts[0]->rank)
+        return fail(call->e, D_shape_mismatch, call->spans[0], "numbers have no axis to concatenate along; use stack");
+    return join(call, parts, count, axis);
+}
+
+Value builtin_stack(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    int count, axis;
+    bool weak;
+    Node **parts = list_parts(call, &count, &weak);
+    if (!parts || !axis_argument(call, 1, parts[0]->rank + 1, 0, &axis)) return no_value();
+    if (parts[0]->rank == MAX_RANK)
+        return fail(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+    for (int i = 1; i < count; i++)
+        if (!same_shape(parts[0], parts[i]))
+            return fail(e, D_shape_mismatch, call->spans[0], "tensors are stacked that have one shape, not %s and %s",
+                        describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
+    for (int i = 0; i < count; i++) {
+        Shape shape = {0};
+        for (int k = 0; k <= parts[i]->rank; k++) {
+            if (k == axis) shape.extents[shape.rank++] = constant_extent(e, 1);
+            if (k < parts[i]->rank) shape.extents[shape.rank++] = parts[i]->shape[k];
+        }
+        parts[i] = reshape(e->graph, parts[i], shape.extents, shape.rank);
+    }
+    return join(call, parts, count, axis);
+}
+
+// ---- products
+
+Value builtin_matmul(const BuiltinCall *call) {
+    return matmul(call->e, call->values[0], call->values[1], call->span);
+}
+
+typedef struct {
+    int labels[MAX_RANK];
+    int rank;
+} Labels;
+
+// "ij,jk->ik": labels of the operands and of the result; without an arrow the result's are those that stand once.
+static bool parse_equation(const char *text, Labels *operands, int count, Labels *result) {
+    int operand = 0, uses[26] = {0};
+    Labels *into = &operands[0];
+    bool arrow = false;
+    for (; *text; text++) {
+        if (*text == ' ') continue;
+        if (*text == ',' && !arrow && ++operand < count) into = &operands[operand];
+        else if (text[0] == '-' && text[1] == '>' && !arrow) {
+            arrow = true;
+            into = result;
+            text++;
+        } else if (*text >= 'a' && *text <= 'z' && into->rank < MAX_RANK) {
+            into->labels[into->rank++] = *text - 'a';
+            uses[*text - 'a'] += !arrow;
+        } else return false;
+    }
+    for (int label = 0; label < 26 && !arrow; label++)
+        if (uses[label] == 1 && result->rank < MAX_RANK) result->labels[result->rank++] = label;
+    return operand == count - 1;
+}
+
+static int label_at(const Labels *labels, int label) {
+    for (int i = 0; i < labels->rank; i++)
+        if (labels->labels[i] == label) return i;
+    return -1;
+}
+
+static bool distinct(const Labels *labels) {
+    for (int i = 0; i < labels->rank; i++)
+        if (label_at(labels, labels->labels[i]) != i) return false;
+    return true;
+}
+
+// Sums over the labels that stand in no other place.
+static Node *sum_private(Elaborator *e, Node *x, Labels *labels, const Labels *other, const Labels *result) {
+    int axes[MAX_RANK], count = 0, kept = 0;
+    for (int i = 0; i < labels->rank; i++) {
+        int label = labels->labels[i];
+        bool elsewhere = label_at(result, label) >= 0 || (other && label_at(other, label) >= 0);
+        if (elsewhere) labels->labels[kept++] = label;
+        else axes[count++] = i;
+    }
+    labels->rank = kept;
+    return reduce(e->graph, OP_reduce_sum, x, axes, count);
+}
+
+static Value einsum_one(Elaborator *e, Node *x, Labels *labels, const Labels *result) {
+    int order[MAX_RANK];
+    x = sum_private(e, x, labels, NULL, result);
+    for (int i = 0; i < result->rank; i++) order[i] = label_at(labels, result->labels[i]);
+    return value_tensor(transpose(e->graph, x, order));
+}
+
+static bool labels_fit(const BuiltinCall *call, Node *const *nodes, const Labels *labels, int count,
+                       const Labels *result) {
+    for (int i = 0; i < count; i++) {
+        if (labels[i].rank != nodes[i]->rank || !distinct(&labels[i])) return false;
+        for (int k = 0; k < labels[i].rank; k++) {
+            int other = i ? label_at(&labels[0], labels[i].labels[k]) : -1;
+            if (other < 0 || nodes[0]->shape[other] == nodes[i]->shape[k]) continue;
+            Shape left = shape_of(nodes[0]), right = shape_of(nodes[i]);
+            report(call->e, D_shapes_cannot_be_multiplied, call->span,
+                   "shapes cannot be multiplied: in %s and %s the axes '%c' differ", describe_shape(call->e, &left),
+                   describe_shape(call->e, &right), 'a' + labels[i].labels[k]);
+            return false;
+        }
+    }
+    for (int i = 0; i < result->rank; i++) {
+        bool known = label_at(&labels[0], result->labels[i]) >= 0;
+        if (count > 1) known = known || label_at(&labels[1], result->labels[i]) >= 0;
+        if (!known) return false;
+    }
+    return distinct(result);
+}
+
+Value builtin_einsum(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    int count = call->given[2] ? 2 : 1;
+    Labels labels[2] = {{{0}, 0}, {{0}, 0}}, result = {{0}, 0};
+    Value values[2];
+    Node *nodes[2] = {NULL, NULL};
+    Dtype dtype;
+    bool weak;
+    if (call->values[0].kind != VALUE_STRING)
+        return fail(e, D_wrong_arguments, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
+    for (int i = 0; i < count; i++) values[i] = settle(e, call->values[1 + i], call->spans[1 + i]);
+    if (!promote(e, call->span, values, count, &dtype, &weak)) return no_value();
+    if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
+    for (int i = 0; i < count; i++)
+        if (!(nodes[i] = as_dtype(e, values[i], dtype, call->spans[1 + i]))) return no_value();
+    int errors = diagnostics_errors(e->diagnostics);
+    bool fits = parse_equation(call->values[0].string, labels, count, &result) &&
+                labels_fit(call, nodes, labels, count, &result) && dtype != DTYPE_BOOL;
+    if (!fits && diagnostics_errors(e->diagnostics) == errors)
+        return fail(e, D_wrong_arguments, call->spans[0],
+                    "the equation \"%s\" does not fit %d operand%s of these ranks, with each letter once in an operand",
+                    call->values[0].string, count, count == 1 ? "" : "s");
+    if (!fits) return no_value();
+    if (count == 1) return einsum_one(e, nodes[0], &labels[0], &result);
+    nodes[0] = sum_private(e, nodes[0], &labels[0], &labels[1], &result);
+    nodes[1] = sum_private(e, nodes[1], &labels[1], &labels[0], &result);
+    return value_tensor(contract(e->graph, nodes[0], nodes[1], labels[0].labels, labels[1].labels, result.labels,
+                                 result.rank));
+}

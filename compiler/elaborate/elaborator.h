@@ -1,0 +1,353 @@
+// Inside elaboration: an abstract interpreter of the syntax tree whose values are graph nodes and compile-time things.
+//
+// Calls of nets and functions are inlined: each gets a Frame, whose names are bound to Values. Shapes and dtypes are
+// known for every value, so a generic function is checked anew for each call, with the caller's types. Whatever is
+// wrong is reported before a node is built; the value VALUE_ERROR then goes through everything that uses it in silence.
+#ifndef GRADC_ELABORATE_ELABORATOR_H
+#define GRADC_ELABORATE_ELABORATOR_H
+
+#include "elaborate/program.h"
+
+typedef struct Elaborator Elaborator;
+typedef struct Value Value;
+typedef struct Instance Instance;
+typedef struct Frame Frame;
+typedef struct Builtin Builtin;
+
+typedef struct {
+    const Extent *extents[MAX_RANK];
+    int rank;
+} Shape;
+
+// The functions of one name: overloads, or a primitive of builtins.def.
+typedef struct {
+    const char *name;
+    bool library;
+    const Builtin *builtin;             // or NULL, then:
+    ARRAY(const Item *) items;          // fn, loss, metric
+} Callable;
+
+typedef enum {
+    VALUE_ERROR,        // reported already
+    VALUE_TENSOR,       // node
+    VALUE_NUMBER,       // a weak constant: an integer polynomial of the dims, or a real number
+    VALUE_BOOL,         // known when compiled
+    VALUE_STRING,
+    VALUE_NONE,
+    VALUE_LIST,         // [a, b]: a shape where one is expected, else a tensor
+    VALUE_TUPLE,        // (a, b)
+    VALUE_FUNCTION,
+    VALUE_NET,          // a net with static parameters: only `use` makes something of it
+    VALUE_INSTANCE,
+    VALUE_INSTANCES,    // use block[4]
+    VALUE_PARAMETERS    // parameters(instance): one flat vector
+} ValueKind;
+
+struct Value {
+    ValueKind kind;
+    bool weak;                          // TENSOR: takes the dtype of what it meets; held as f64 or i64 until then
+    union {
+        Node *node;
+        struct {
+            const Extent *integer;      // NULL: real
+            double real;
+        } number;
+        bool boolean;
+        const char *string;
+        struct {
+            Value *items;
+            int count;
+        } list;                         // LIST, TUPLE
+        const Callable *callable;
+        const Item *net;
+        Instance *instance;             // INSTANCE, PARAMETERS
+        struct {
+            Instance **items;
+            int count;
+        } instances;
+    };
+};
+
+typedef struct Binding {
+    const char *name;
+    Value value;
+    struct Binding *next;
+} Binding;
+
+typedef struct Scope {
+    struct Scope *parent;               // NULL: the frame's outermost
+    Binding *bindings;
+} Scope;
+
+// What a `*name` of a signature stands for; the name of the plain one is "*".
+typedef struct Pack {
+    const char *name;
+    Shape shape;
+    struct Pack *next;
+} Pack;
+
+// One call that is being inlined.
+struct Frame {
+    Frame *caller;
+    const Item *item;                   // NULL: the file's own level
+    Span call;                          // where it is called, in the caller's text
+    bool library;                       // the item is the library's
+    Scope *scope;
+    Pack *packs;
+    Instance *instance;                 // of a net
+    Dtype floating;                     // what `float` means
+    bool has_floating;                  // it was fixed by an argument
+    bool returned;
+    Value result;
+    struct LoopFrame *loop;             // innermost loop being elaborated
+};
+
+typedef enum { MEMBER_PARAMETER, MEMBER_STATE, MEMBER_INSTANCE, MEMBER_INSTANCES } MemberKind;
+typedef struct {
+    MemberKind kind;
+    const char *name;
+    Parameter *parameter;
+    State *state;
+    Instance *instance;
+    Instance **instances;
+    int instance_count;
+} Member;
+
+// A net with its own parameters (S4): one for each `use`, and one for the bare name of a net.
+struct Instance {
+    const Item *net;
+    const char *path;                   // "mlp.hidden"
+    Instance *parent;
+    bool library, frozen;
+    Span span;
+    Binding *statics;
+    ARRAY(Member) members;              // in order of declaration
+    int draws;                          // random numbers drawn by the entry being elaborated
+};
+
+// Everything of one name at the level of a file. Calls look for the instance, then the net, then the functions.
+typedef struct Global {
+    const char *name;
+    bool library;
+    int dim;                            // number of the open dim, or -1
+    const Item *constant, *use, *net, *optimizer, *block;   // block: data or train
+    Value constant_value;
+    enum { CONSTANT_NEW, CONSTANT_BUSY, CONSTANT_DONE } constant_state;
+    bool use_busy, has_use_value;
+    Value use_value;
+    Instance *shared;                   // the file's one instance of a net without static parameters
+    Callable *functions;
+    Span span;                          // of its first declaration
+    struct Global *next;
+} Global;
+
+enum { GLOBAL_BUCKETS = 256 };
+
+typedef struct {
+    State *state;
+    Node *value;
+} StateValue;
+
+// What the entry being elaborated gathers.
+typedef struct {
+    Entry *entry;
+    bool training;
+    bool mode_matters;                  // `training` was read, or a state was
+    ARRAY(StateValue) states;           // current values, when they differ from the variables
+    ARRAY(Named) reports;
+    int draws;                          // random sites outside of instances
+} EntryContext;
+
+struct Elaborator {
+    Arena *arena;
+    Diagnostics *diagnostics;
+    Graph *graph;
+    Program *program;
+    const File *file;
+    Global *user[GLOBAL_BUCKETS];
+    Global *library[GLOBAL_BUCKETS];
+    Frame *frame;
+    EntryContext *context;              // NULL: not inside an entry
+    Node *iteration;                    // in optimizers; else NULL
+    const char *initialising;           // path of the parameter whose first value is being made; else NULL
+    struct Override *overrides;         // instances called with other parameters
+    struct Probe *probe;                // a loop that is tried out
+    ARRAY(Instance *) roots;            // instances of the file's level
+    int depth;                          // of expressions, so that hostile input can't exhaust the stack
+};
+
+// ---- report.c
+
+// Reports an error at the user's line: inside library code it is the call that led there, with a note for the library's.
+void report(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+// The same, and gives VALUE_ERROR.
+Value fail(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void help(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+Value refuse(Elaborator *e, Span span, const char *what);    // not supported yet
+Span user_span(const Elaborator *e, Span span);              // the span itself, or of the user's call that led there
+const char *describe(Elaborator *e, Value value);            // "f32[N, 64]", "the number 3", "a function"
+const char *describe_shape(Elaborator *e, const Shape *shape);     // "[N, 64]"
+const char *describe_number(Elaborator *e, const Extent *extent);
+
+// ---- scope.c
+
+Scope *scope_push(Elaborator *e);
+void scope_pop(Elaborator *e);
+void bind(Elaborator *e, Scope *scope, const char *name, Value value);
+Binding *find_binding(const Elaborator *e, const char *name);         // in the current frame; NULL: none
+void assign(Elaborator *e, const char *name, Value value);            // again where it is bound, else innermost
+Global *find_global(const Elaborator *e, const char *name);           // as the current frame sees it; NULL: none
+Global *declare_global(Elaborator *e, bool library, Name name);
+void declare_file(Elaborator *e, const File *file, bool library);
+Value look_up(Elaborator *e, Name name);                              // or an error with "did you mean"
+const char *similar_name(Elaborator *e, const char *name);            // NULL: nothing near
+
+// ---- types.c
+
+typedef enum {
+    TYPE_DTYPE, TYPE_FLOAT, TYPE_INTEGER,                              // tensors
+    TYPE_INT, TYPE_BOOLEAN, TYPE_STRING, TYPE_FUNCTION, TYPE_SHAPE,    // known when compiled
+    TYPE_UNKNOWN
+} TypeClass;
+typedef struct {
+    TypeClass class;
+    Dtype dtype;                        // TYPE_DTYPE
+} TypeName;
+TypeName type_name(Elaborator *e, Name name, bool has_dimensions);    // TYPE_UNKNOWN: reported
+bool is_dtype_name(const char *name, Dtype floating, Dtype *dtype);
+
+Value value_tensor(Node *node);
+Value value_integer(Elaborator *e, int64_t value);
+Value value_extent(const Extent *extent);
+Value value_real(double value);
+Value value_bool(bool value);
+Value value_list(Elaborator *e, const Value *items, int count);
+bool is_integer_number(Value value, int64_t *number);                 // a NUMBER that is a constant integer
+const Extent *as_extent(Elaborator *e, Value value);                  // NULL: not a compile-time integer
+Value settle(Elaborator *e, Value value, Span span);                  // lists and parameters become tensors
+// The value as a tensor of its own dtype: weak ones take i32 or the frame's float. NULL: reported.
+Node *as_tensor(Elaborator *e, Value value, Span span);
+// The value as a tensor of `dtype`, to which it must be convertible without a cast. NULL: reported.
+Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span);
+// The dtype that the values have together. `weak`: none of them was strong. False: reported.
+bool promote(Elaborator *e, Span span, const Value *values, int count, Dtype *dtype, bool *weak);
+bool is_tensor_like(Value value);                                     // TENSOR, NUMBER, BOOL, LIST, PARAMETERS
+Node *cast_weak(Elaborator *e, Node *node, Dtype dtype);
+
+// ---- shapes.c
+
+Shape shape_of(const Node *node);
+Shape shape_make(const Extent *const *extents, int rank);
+bool shapes_equal(const Shape *a, const Shape *b);
+const Extent *constant_extent(Elaborator *e, int64_t value);
+// NumPy's broadcasting; only a literal 1 is repeated. False: reported, naming `what` ("+").
+bool broadcast_shapes(Elaborator *e, Span span, const char *what, Node *const *nodes, int count, Shape *result);
+Node *broadcast_to(Elaborator *e, Node *node, const Shape *shape);
+bool as_shape(Elaborator *e, Value value, Span span, Shape *shape);   // false: reported
+bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis);
+const Extent *size_value(Elaborator *e, const Size *size);            // NULL: reported
+Value static_value(Elaborator *e, const Static *argument);
+// The shape that a type's dimensions mean in the current frame. False: reported.
+bool type_shape(Elaborator *e, const Type *type, Shape *shape);
+// Binds the frame's dims and packs so that the type fits `shape`: bare names first (`expressions` false), then the rest
+// is checked. `what` opens the message.
+bool match_shape(Elaborator *e, const Type *type, const Shape *shape, bool expressions, Span span, const char *what);
+// Requires extent >= 0 when the entry is called; what can be proved is not added. False: provably wrong.
+bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const char *message);
+
+// ---- expressions.c, indexing.c, arithmetic.c
+
+Value evaluate(Elaborator *e, const Expression *expression);
+Value evaluate_index(Elaborator *e, const Expression *expression);
+Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span);
+Value binary(Elaborator *e, Operator operator, Value left, Value right, Span span);
+Value unary(Elaborator *e, Operator operator, Value value, Span span);
+Value map_values(Elaborator *e, Op op, const Value *values, int count, Span span);   // promotes and broadcasts
+Value matmul(Elaborator *e, Value left, Value right, Span span);
+Value tensor_of_list(Elaborator *e, Value list, Span span);
+Node *select_nodes(Elaborator *e, Node *condition, Node *a, Node *b);
+Node *concatenate(Elaborator *e, Node *const *parts, int count, int axis);
+
+// ---- call.c
+
+typedef struct {
+    const char *name;                   // NULL: by position
+    Value value;
+    Span span;
+} CallArgument;
+typedef struct {
+    CallArgument *items;
+    int count;
+} CallArguments;
+
+Value evaluate_call(Elaborator *e, const Expression *expression);
+Value call_value(Elaborator *e, Value callee, const char *name, const CallArguments *arguments, Span span);
+Value call_callable(Elaborator *e, const Callable *callable, const CallArguments *arguments, Span span);
+Value call_instance(Elaborator *e, Instance *instance, const CallArguments *arguments, Span span);
+CallArguments evaluate_arguments(Elaborator *e, const Arguments *arguments);
+Frame *frame_push(Elaborator *e, const Item *item, bool library, Span call);
+void frame_pop(Elaborator *e);
+// Runs the body in the current frame and gives what it returns, checked against the declared results.
+Value run_body(Elaborator *e, const Item *item, Span call);
+
+// ---- builtins.c
+
+typedef struct {
+    Elaborator *e;
+    const Builtin *builtin;
+    Span span;
+    Value *values;                      // one for each parameter of the signature; VALUE_NONE where left out
+    Span *spans;
+    bool *given;
+} BuiltinCall;
+typedef Value BuiltinFunction(const BuiltinCall *call);
+struct Builtin {
+    const char *name;
+    const char *signature;              // "x axis=none keepdims=false"
+    BuiltinFunction *function;
+    Op op;                              // of the plain elementwise ones, and of reductions
+};
+const Builtin *find_builtin(const char *name);
+const Builtin *builtin_table(int *count);
+Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span);
+Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span);   // NULL: reported
+
+// ---- nets.c
+
+Instance *shared_instance(Elaborator *e, Global *global, Span span);  // NULL: reported
+Value use_value(Elaborator *e, Global *global);
+Value member_value(Elaborator *e, Instance *instance, const Member *member);
+Value instance_member(Elaborator *e, Instance *instance, Name name);
+void bind_members(Elaborator *e, Instance *instance);
+void store_states(Elaborator *e, Instance *instance);
+Node *flat_parameters(Elaborator *e, Instance *instance);
+int collect_parameters(Instance *instance, Parameter **parameters);   // `parameters` NULL: counts
+void number_parameters(Elaborator *e);                                // order, offsets, indices in the program
+int64_t random_site(Elaborator *e);
+
+typedef struct Override {
+    Instance *root;
+    Node *flat;
+    struct Override *next;
+} Override;
+
+// ---- statements.c, loops.c
+
+void run_block(Elaborator *e, const Block *block);
+void run_statement(Elaborator *e, const Statement *statement);
+void run_for(Elaborator *e, const Statement *statement);
+
+// ---- gradients.c
+
+bool depends_on(Elaborator *e, Node *node, Node *target);
+
+// ---- entries.c, data.c, train.c
+
+void make_entries(Elaborator *e);
+Entry *find_entry(Elaborator *e, const char *name);
+bool net_is_entry(const Item *item);
+DataBlock *make_data(Elaborator *e, const Item *item);
+void make_train(Elaborator *e, const Item *item);
+const Extent *fresh_dim(Elaborator *e, const char *name);
+
+#endif

@@ -1,0 +1,159 @@
+// Gradients as the language asks for them: checked here (S1, S2), expanded by differentiation.
+#include "elaborate/builtins.h"
+
+#include <string.h>
+
+// Whether a derivative can flow from target to node: through floating values, not past stop_gradient.
+bool depends_on(Elaborator *e, Node *node, Node *target) {
+    bool *seen = arena_array(e->arena, bool, e->graph->node_count);
+    ARRAY(Node *) open = {0};
+    array_push(e->arena, &open, node);
+    while (open.count) {
+        Node *next = open.items[--open.count];
+        if (next == target) return true;
+        bool carries = dtype_is_float(next->dtype) || next->dtype == DTYPE_TUPLE;
+        if (next->id < target->id || seen[next->id] || !carries || next->op == OP_stop_gradient) continue;
+        seen[next->id] = true;
+        for (int i = 0; i < next->input_count; i++) array_push(e->arena, &open, next->inputs[i]);
+    }
+    return false;
+}
+
+typedef ARRAY(Node *) Targets;
+
+static bool not_tracked(Elaborator *e, Value value, Span span) {
+    const char *name = arena_copy_text(e->arena, span.source->text + span.begin, span.end - span.begin);
+    report(e, D_does_not_require_grad, span, "'%s' does not require grad", name);
+    bool is_input = value.kind == VALUE_TENSOR && value.node->op == OP_variable &&
+                    value.node->variable->kind == VARIABLE_INPUT;
+    if (is_input)
+        help(e, "mark the input: %s: %s requires_grad", value.node->variable->name, describe(e, value));
+    else help(e, "track it before it is used: x = track(%s), and take the gradient by x", name);
+    return false;
+}
+
+static bool is_tracked(const Node *node) {
+    if (node->op == OP_track) return true;
+    if (node->op != OP_variable) return false;
+    return node->variable->kind == VARIABLE_PARAMETER || node->variable->requires_grad;
+}
+
+static void add_parameters(Elaborator *e, Instance *instance, Targets *targets) {
+    int count = collect_parameters(instance, NULL);
+    Parameter **parameters = arena_array(e->arena, Parameter *, count);
+    collect_parameters(instance, parameters);
+    for (int i = 0; i < count; i++) array_push(e->arena, targets, parameters[i]->variable);
+}
+
+static bool add_target(Elaborator *e, Value value, Span span, Targets *targets) {
+    if (value.kind == VALUE_ERROR) return false;
+    if (value.kind == VALUE_INSTANCE || value.kind == VALUE_PARAMETERS) {
+        add_parameters(e, value.instance, targets);
+        return true;
+    }
+    if (value.kind != VALUE_TENSOR || !is_tracked(value.node)) return not_tracked(e, value, span);
+    array_push(e->arena, targets, value.node);
+    return true;
+}
+
+static bool check_used(Elaborator *e, Node *y, Value target, const Targets *targets, Span span) {
+    for (int i = 0; i < targets->count; i++)
+        if (depends_on(e, y, targets->items[i])) return true;
+    report(e, D_unused_in_graph, span, "%s appears to not have been used in the graph of the differentiated value",
+           target.kind == VALUE_TENSOR && target.node->name ? arena_print(e->arena, "'%s'", target.node->name)
+                                                            : describe(e, target));
+    help(e, "with allow_unused = true its gradient is zero");
+    return false;
+}
+
+// The parameters' gradients as one flat vector, in order of declaration.
+static Value flat_results(Elaborator *e, Node *request, int count) {
+    Node **parts = arena_array(e->arena, Node *, count);
+    for (int i = 0; i < count; i++) {
+        parts[i] = result_of(e->graph, request, i);
+        const Extent *all = element_count(e->graph, parts[i]);
+        parts[i] = reshape(e->graph, parts[i], &all, 1);
+    }
+    return value_tensor(concatenate(e, parts, count, 0));
+}
+
+static Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused) {
+    Elaborator *e = call->e;
+    Targets targets = {0};
+    Span span = call->spans[1];
+    if (!add_target(e, target, span, &targets)) return no_value();
+    if (!targets.count) return fail(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
+    if (!allow_unused && !check_used(e, y, target, &targets, span)) return no_value();
+    bool flat = target.kind != VALUE_TENSOR;
+    Node *request = gradient(e->graph, y, cotangent, targets.items, targets.count, flat || allow_unused);
+    return flat ? flat_results(e, request, targets.count) : value_tensor(result_of(e->graph, request, 0));
+}
+
+static Value gradient_call(const BuiltinCall *call, Node *y, Node *cotangent, bool allow_unused) {
+    Elaborator *e = call->e;
+    Value target = call->values[1];
+    if (e->bodies) return refuse(e, call->span, "a gradient inside a loop with a body is");
+    if (target.kind != VALUE_TUPLE && target.kind != VALUE_LIST)
+        return gradient_by(call, y, cotangent, target, allow_unused);
+    Value result = {.kind = VALUE_TUPLE};
+    result.list.count = target.list.count;
+    result.list.items = arena_array(e->arena, Value, target.list.count);
+    for (int i = 0; i < target.list.count; i++) {
+        result.list.items[i] = gradient_by(call, y, cotangent, target.list.items[i], allow_unused);
+        if (result.list.items[i].kind == VALUE_ERROR) return no_value();
+    }
+    return result;
+}
+
+static Node *floating_argument(const BuiltinCall *call, int index) {
+    Node *node = tensor_argument(call, index);
+    if (!node || dtype_is_float(node->dtype)) return node;
+    report(call->e, D_dtype_mismatch, call->spans[index], "only floating values have gradients, not %s",
+           describe(call->e, value_tensor(node)));
+    help(call->e, "convert it with f32(...)");
+    return NULL;
+}
+
+Value builtin_grad(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *y = floating_argument(call, 0);
+    bool allow_unused;
+    if (!y || !flag_argument(call, 2, &allow_unused)) return no_value();
+    if (y->rank) {
+        fail(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
+             describe(e, value_tensor(y)));
+        help(e, "take the gradient of a sum: grad(sum(...), x); or give a cotangent: vjp(y, x, cotangent)");
+        return no_value();
+    }
+    return gradient_call(call, y, NULL, allow_unused);
+}
+
+Value builtin_vjp(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *y = floating_argument(call, 0);
+    if (!y) return no_value();
+    Node *cotangent = as_dtype(e, call->values[2], y->dtype, call->spans[2]);
+    if (!cotangent) return no_value();
+    if (!same_shape(y, cotangent))
+        return fail(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
+                    describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
+    return gradient_call(call, y, cotangent, false);
+}
+
+Value builtin_track(const BuiltinCall *call) {
+    Node *x = floating_argument(call, 0);
+    return x ? value_tensor(track(call->e->graph, x)) : no_value();
+}
+
+Value builtin_stop_gradient(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    return x ? value_tensor(stop_gradient(call->e->graph, x)) : no_value();
+}
+
+Value builtin_parameters(const BuiltinCall *call) {
+    Value value = call->values[0];
+    if (value.kind == VALUE_ERROR) return value;
+    if (value.kind == VALUE_INSTANCE) return (Value){.kind = VALUE_PARAMETERS, .instance = value.instance};
+    return fail(call->e, D_wrong_kind, call->spans[0], "only instances of nets have parameters, not %s",
+                describe(call->e, value));
+}

@@ -1,0 +1,296 @@
+// Indexing: Python's slices, `none`, `...`, and integer tensors that gather.
+//
+// An index list becomes views: one slice, then a transposition and a gather if a tensor stands among the indices, then
+// a reshape that drops and adds axes.
+#include "elaborate/elaborator.h"
+
+typedef enum { AXIS_KEEP, AXIS_DROP, AXIS_NEW, AXIS_GATHER } AxisKind;
+
+// What the indices do with each axis of x, and the new axes between.
+typedef struct {
+    AxisKind kinds[2 * MAX_RANK];
+    int count;
+    const Extent *starts[MAX_RANK], *extents[MAX_RANK];   // by axis of x
+    int64_t steps[MAX_RANK];
+    Node *gathered;
+    int gather_axis;                                      // of x
+} Plan;
+
+static const Extent *range_bound(Elaborator *e, const Expression *expression, bool *failed) {
+    if (!expression) return NULL;
+    Value value = evaluate(e, expression);
+    const Extent *extent = as_extent(e, value);
+    if (value.kind == VALUE_NONE) return NULL;
+    if (extent) return extent;
+    *failed = true;
+    if (value.kind != VALUE_ERROR)
+        report(e, D_not_static, expression->span, "the bounds of a slice are integers known when compiled, not %s",
+               describe(e, value));
+    return NULL;
+}
+
+// A bound counted from the start: negative constants count from the end; what static sizes show to be outside is
+// clipped, as in Python.
+static const Extent *from_start(Elaborator *e, const Extent *bound, const Extent *size, int64_t lowest) {
+    ExtentTable *table = e->graph->extents;
+    int64_t value, total;
+    bool constant = extent_is_constant(bound, &value);
+    if (constant && value < 0) bound = extent_add(table, bound, size);
+    if (!extent_is_constant(bound, &value) || !extent_is_constant(size, &total)) return bound;
+    int64_t highest = total + lowest;
+    return extent_constant(table, value < lowest ? lowest : value > highest ? highest : value);
+}
+
+static bool check_bounds(Elaborator *e, const Extent *begin, const Extent *end, const Extent *size, Span span) {
+    ExtentTable *table = e->graph->extents;
+    const char *message = arena_print(e->arena, "the slice %s:%s is out of bounds for an axis of %s elements",
+                                      describe_number(e, begin), describe_number(e, end), describe_number(e, size));
+    if (require_at_least_zero(e, begin, span, message) &&
+        require_at_least_zero(e, extent_subtract(table, size, end), span, message) &&
+        require_at_least_zero(e, extent_subtract(table, end, begin), span, message))
+        return true;
+    report(e, D_index_out_of_bounds, span, "%s", message);
+    return false;
+}
+
+static bool plan_range(Elaborator *e, Plan *plan, int axis, const Index *index, const Extent *size) {
+    ExtentTable *table = e->graph->extents;
+    bool failed = false;
+    const Extent *step = range_bound(e, index->step, &failed);
+    const Extent *begin = range_bound(e, index->begin, &failed), *end = range_bound(e, index->end, &failed);
+    int64_t stride = 1, first, last;
+    if (failed) return false;
+    if (step && (!extent_is_constant(step, &stride) || stride == 0)) {
+        report(e, D_not_static, index->span, "the step of a slice is an integer other than 0, known when compiled");
+        return false;
+    }
+    const Extent *zero = extent_constant(table, 0), *one = extent_constant(table, 1);
+    if (stride > 0) {
+        begin = begin ? from_start(e, begin, size, 0) : zero;
+        end = end ? from_start(e, end, size, 0) : size;
+        bool known = extent_is_constant(begin, &first) && extent_is_constant(end, &last);
+        if (known && last < first) end = begin;
+        if (!check_bounds(e, begin, end, size, index->span)) return false;
+    } else {
+        begin = begin ? from_start(e, begin, size, -1) : extent_subtract(table, size, one);
+        end = end ? from_start(e, end, size, -1) : extent_constant(table, -1);
+        bool known = extent_is_constant(begin, &first) && extent_is_constant(end, &last);
+        if (known && last > first) end = begin;
+        if (!check_bounds(e, extent_add(table, end, one), extent_add(table, begin, one), size, index->span)) return false;
+    }
+    int64_t magnitude = stride > 0 ? stride : -stride;
+    const Extent *length = stride > 0 ? extent_subtract(table, end, begin) : extent_subtract(table, begin, end);
+    length = extent_add(table, length, extent_constant(table, magnitude - 1));
+    plan->starts[axis] = begin;
+    plan->steps[axis] = stride;
+    plan->extents[axis] = extent_floor_divide(table, length, extent_constant(table, magnitude));
+    plan->kinds[plan->count++] = AXIS_KEEP;
+    return true;
+}
+
+static bool plan_number(Elaborator *e, Plan *plan, int axis, const Extent *position, const Extent *size, Span span) {
+    ExtentTable *table = e->graph->extents;
+    int64_t value;
+    const Extent *at = extent_is_constant(position, &value) && value < 0 ? extent_add(table, position, size) : position;
+    const Extent *room = extent_subtract(table, extent_subtract(table, size, at), extent_constant(table, 1));
+    const char *message = arena_print(e->arena, "index %s is out of bounds for an axis of %s elements",
+                                      describe_number(e, position), describe_number(e, size));
+    if (!require_at_least_zero(e, at, span, message) || !require_at_least_zero(e, room, span, message)) {
+        report(e, D_index_out_of_bounds, span, "%s", message);
+        return false;
+    }
+    plan->starts[axis] = at;
+    plan->steps[axis] = 1;
+    plan->extents[axis] = extent_constant(table, 1);
+    plan->kinds[plan->count++] = AXIS_DROP;
+    return true;
+}
+
+static void plan_whole(Elaborator *e, Plan *plan, int axis, const Extent *size, AxisKind kind) {
+    plan->starts[axis] = constant_extent(e, 0);
+    plan->steps[axis] = 1;
+    plan->extents[axis] = size;
+    plan->kinds[plan->count++] = kind;
+}
+
+static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, const Extent *size, Span span) {
+    const Extent *position = as_extent(e, value);
+    if (position) return plan_number(e, plan, axis, position, size, span);
+    if (value.kind == VALUE_ERROR) return false;
+    Node *node = as_tensor(e, value, span);
+    if (!node) return false;
+    if (!dtype_is_integer(node->dtype)) {
+        report(e, D_dtype_mismatch, span, "an index is an integer, not %s", describe(e, value));
+        if (node->dtype == DTYPE_BOOL) help(e, "choose elements by a mask with where(mask, x, 0)");
+        return false;
+    }
+    if (plan->gathered) {
+        refuse(e, span, "indexing with two tensors is");
+        return false;
+    }
+    plan->gathered = node;
+    plan->gather_axis = axis;
+    plan_whole(e, plan, axis, size, AXIS_GATHER);
+    return true;
+}
+
+static int axes_used(const Indices *indices, const Value *values) {
+    int used = 0;
+    for (int i = 0; i < indices->count; i++)
+        used += indices->items[i].kind == INDEX_RANGE ||
+                (indices->items[i].kind == INDEX_EXPRESSION && values[i].kind != VALUE_NONE);
+    return used;
+}
+
+static bool make_plan(Elaborator *e, Node *x, const Indices *indices, const Value *values, Plan *plan, Span span) {
+    int used = axes_used(indices, values), axis = 0;
+    if (used > x->rank || indices->count > 2 * MAX_RANK - x->rank) {
+        report(e, D_index_out_of_bounds, span, "too many indices: %d for %s", used, describe(e, value_tensor(x)));
+        return false;
+    }
+    for (int i = 0; i < indices->count; i++) {
+        const Index *index = &indices->items[i];
+        if (index->kind == INDEX_ELLIPSIS) {
+            for (int rest = x->rank - used; rest > 0; rest--, axis++)
+                plan_whole(e, plan, axis, x->shape[axis], AXIS_KEEP);
+            used = x->rank;
+        } else if (index->kind == INDEX_RANGE) {
+            if (!plan_range(e, plan, axis, index, x->shape[axis])) return false;
+            axis++;
+        } else if (values[i].kind == VALUE_NONE) plan->kinds[plan->count++] = AXIS_NEW;
+        else {
+            if (!plan_expression(e, plan, axis, values[i], x->shape[axis], index->span)) return false;
+            axis++;
+        }
+    }
+    for (; axis < x->rank; axis++) plan_whole(e, plan, axis, x->shape[axis], AXIS_KEEP);
+    return true;
+}
+
+// Gathers along an axis: it is moved to the front, and the axes of the indices back to its place.
+static Node *gather_axis(Elaborator *e, Node *x, Node *indices, int axis) {
+    int order[2 * MAX_RANK], back[2 * MAX_RANK];
+    order[0] = axis;
+    for (int i = 0, next = 1; i < x->rank; i++)
+        if (i != axis) order[next++] = i;
+    Node *result = gather(e->graph, transpose(e->graph, x, order), indices);
+    for (int i = 0; i < result->rank; i++) {
+        if (i < axis) back[i] = indices->rank + i;
+        else back[i] = i < axis + indices->rank ? i - axis : i;
+    }
+    return transpose(e->graph, result, back);
+}
+
+static Node *apply_plan(Elaborator *e, Node *x, const Plan *plan, Span span) {
+    Node *result = slice(e->graph, x, plan->starts, plan->steps, plan->extents);
+    int rank = 0, axis = 0;
+    Shape shape = {0};
+    for (int i = 0; i < plan->count; i++)
+        rank += plan->kinds[i] == AXIS_GATHER ? plan->gathered->rank : plan->kinds[i] != AXIS_DROP;
+    if (rank > MAX_RANK || (plan->gathered && x->rank - 1 + plan->gathered->rank > MAX_RANK)) {
+        report(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
+        return NULL;
+    }
+    if (plan->gathered) result = gather_axis(e, result, plan->gathered, plan->gather_axis);
+    for (int i = 0; i < plan->count; i++) {
+        if (plan->kinds[i] == AXIS_NEW) shape.extents[shape.rank++] = constant_extent(e, 1);
+        if (plan->kinds[i] == AXIS_KEEP) shape.extents[shape.rank++] = result->shape[axis];
+        if (plan->kinds[i] == AXIS_GATHER) {
+            for (int k = 0; k < plan->gathered->rank; k++) shape.extents[shape.rank++] = result->shape[axis++];
+        } else if (plan->kinds[i] != AXIS_NEW) axis++;
+    }
+    return reshape(e->graph, result, shape.extents, shape.rank);
+}
+
+Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span) {
+    Plan plan = {0};
+    Value *values = arena_array(e->arena, Value, indices->count);
+    bool failed = false;
+    int ellipses = 0;
+    for (int i = 0; i < indices->count; i++) {
+        ellipses += indices->items[i].kind == INDEX_ELLIPSIS;
+        if (indices->items[i].kind != INDEX_EXPRESSION) continue;
+        values[i] = evaluate(e, indices->items[i].expression);
+        failed = failed || values[i].kind == VALUE_ERROR;
+    }
+    if (failed) return (Value){.kind = VALUE_ERROR};
+    if (ellipses > 1) return fail(e, D_wrong_kind, span, "an index has at most one '...'");
+    if (!make_plan(e, x, indices, values, &plan, span)) return (Value){.kind = VALUE_ERROR};
+    e->graph->span = user_span(e, span);
+    return value_tensor(apply_plan(e, x, &plan, span));
+}
+
+// ---- lists and arrays of instances
+
+static bool list_bound(Elaborator *e, const Expression *expression, int count, int missing, int *bound) {
+    *bound = missing;
+    if (!expression) return true;
+    Value value = evaluate(e, expression);
+    int64_t number;
+    if (!is_integer_number(value, &number)) {
+        if (value.kind != VALUE_ERROR)
+            report(e, D_not_static, expression->span, "an integer known when compiled is expected here, not %s",
+                   describe(e, value));
+        return false;
+    }
+    if (number < 0) number += count;
+    *bound = (int)(number < 0 ? 0 : number > count ? count : number);
+    return true;
+}
+
+static bool list_position(Elaborator *e, const Index *index, int count, int *position) {
+    Value value = evaluate(e, index->expression);
+    int64_t number;
+    if (value.kind == VALUE_ERROR) return false;
+    if (!is_integer_number(value, &number)) {
+        report(e, D_not_static, index->span, "an integer known when compiled is expected here, not %s",
+               describe(e, value));
+        return false;
+    }
+    if (number < -count || number >= count) {
+        report(e, D_index_out_of_bounds, index->span, "index %lld is out of bounds for %d elements", (long long)number,
+               count);
+        return false;
+    }
+    *position = (int)(number < 0 ? number + count : number);
+    return true;
+}
+
+static Value index_static(Elaborator *e, Value left, const Expression *expression) {
+    bool is_list = left.kind == VALUE_LIST;
+    int count = is_list ? left.list.count : left.instances.count, at, end;
+    const Index *index = &expression->indices.items[0];
+    if (expression->indices.count != 1 || index->kind == INDEX_ELLIPSIS || index->step)
+        return fail(e, D_wrong_kind, expression->span, "%s takes one index", describe(e, left));
+    if (index->kind == INDEX_EXPRESSION) {
+        if (!list_position(e, index, count, &at)) return (Value){.kind = VALUE_ERROR};
+        if (is_list) return left.list.items[at];
+        return (Value){.kind = VALUE_INSTANCE, .instance = left.instances.items[at]};
+    }
+    if (!list_bound(e, index->begin, count, 0, &at) || !list_bound(e, index->end, count, count, &end))
+        return (Value){.kind = VALUE_ERROR};
+    count = end > at ? end - at : 0;
+    if (is_list) {
+        left.list.items += at;
+        left.list.count = count;
+    } else {
+        left.instances.items += at;
+        left.instances.count = count;
+    }
+    return left;
+}
+
+Value evaluate_index(Elaborator *e, const Expression *expression) {
+    Value left = evaluate(e, expression->left);
+    if (left.kind == VALUE_ERROR) return left;
+    if (left.kind == VALUE_INSTANCES) return index_static(e, left, expression);
+    if (left.kind == VALUE_LIST) {
+        const Index *index = &expression->indices.items[0];
+        bool numbers = expression->indices.count == 1 && index->kind != INDEX_ELLIPSIS;
+        for (int i = 0; i < left.list.count; i++) numbers = numbers && as_extent(e, left.list.items[i]);
+        if (numbers && !index->step) return index_static(e, left, expression);
+    }
+    Node *x = as_tensor(e, left, expression->left->span);
+    if (!x) return (Value){.kind = VALUE_ERROR};
+    return index_tensor(e, x, &expression->indices, expression->span);
+}

@@ -1,0 +1,278 @@
+// Names: those of a call, in nested scopes, and those of a file, in a hash table for the user and one for the library.
+#include "elaborate/elaborator.h"
+
+#include <string.h>
+
+// ---- the names of a call
+
+Scope *scope_push(Elaborator *e) {
+    Scope *scope = arena_new(e->arena, Scope);
+    scope->parent = e->frame->scope;
+    e->frame->scope = scope;
+    return scope;
+}
+
+void scope_pop(Elaborator *e) {
+    e->frame->scope = e->frame->scope->parent;
+}
+
+void bind(Elaborator *e, Scope *scope, const char *name, Value value) {
+    for (Binding *binding = scope->bindings; binding; binding = binding->next) {
+        if (strcmp(binding->name, name) == 0) {
+            binding->value = value;
+            return;
+        }
+    }
+    Binding *binding = arena_new(e->arena, Binding);
+    *binding = (Binding){name, value, scope->bindings};
+    scope->bindings = binding;
+}
+
+Binding *find_binding(const Elaborator *e, const char *name) {
+    for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
+        for (Binding *binding = scope->bindings; binding; binding = binding->next)
+            if (strcmp(binding->name, name) == 0) return binding;
+    return NULL;
+}
+
+void assign(Elaborator *e, const char *name, Value value) {
+    Binding *binding = find_binding(e, name);
+    if (binding) binding->value = value;
+    else bind(e, e->frame->scope, name, value);
+}
+
+// ---- the names of a file
+
+static unsigned bucket_of(const char *name) {
+    unsigned hash = 2166136261u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return (hash ^ (hash >> 15)) % GLOBAL_BUCKETS;
+}
+
+static Global *find_in(Global *const *table, const char *name) {
+    for (Global *global = table[bucket_of(name)]; global; global = global->next)
+        if (strcmp(global->name, name) == 0) return global;
+    return NULL;
+}
+
+Global *find_global(const Elaborator *e, const char *name) {
+    Global *global = e->frame && e->frame->library ? NULL : find_in(e->user, name);
+    return global ? global : find_in(e->library, name);
+}
+
+Global *declare_global(Elaborator *e, bool library, Name name) {
+    Global **table = library ? e->library : e->user;
+    Global *global = find_in(table, name.text);
+    if (global) return global;
+    unsigned bucket = bucket_of(name.text);
+    global = arena_new(e->arena, Global);
+    *global = (Global){.name = name.text, .library = library, .dim = -1, .span = name.span, .next = table[bucket]};
+    table[bucket] = global;
+    return global;
+}
+
+static bool is_declared(const Global *global) {
+    return global->dim >= 0 || global->constant || global->use || global->net || global->optimizer ||
+           global->block || global->functions;
+}
+
+static void report_twice(Elaborator *e, Name name, Span first) {
+    report(e, D_declared_twice, name.span, "'%s' is declared twice in this file", name.text);
+    diagnose_note(e->diagnostics, first, "it is declared here first");
+}
+
+static void declare_dims(Elaborator *e, const Item *item, bool library) {
+    for (int i = 0; i < item->names.count; i++) {
+        Global *global = declare_global(e, library, item->names.items[i]);
+        if (is_declared(global) && !library) {
+            report_twice(e, item->names.items[i], global->span);
+            continue;
+        }
+        global->dim = library ? 0 : e->program->dims.count;
+        if (!library) array_push(e->arena, &e->program->dims, global->name);
+    }
+}
+
+// The dtype class of a function's first tensor argument, by which functions of one name differ (L7).
+static bool same_signature(const Item *a, const Item *b) {
+    if (a->parameter_count != b->parameter_count) return false;
+    for (int i = 0; i < a->parameter_count; i++)
+        if (strcmp(a->parameters[i].type.name.text, b->parameters[i].type.name.text) != 0) return false;
+    return true;
+}
+
+static void declare_function(Elaborator *e, const Item *item, Global *global) {
+    if (!global->functions) {
+        global->functions = arena_new(e->arena, Callable);
+        *global->functions = (Callable){.name = global->name, .library = global->library};
+    }
+    Callable *functions = global->functions;
+    for (int i = 0; i < functions->items.count; i++) {
+        const Item *other = functions->items.items[i];
+        if (other->kind == item->kind && item->kind == ITEM_FN && !same_signature(item, other)) continue;
+        report_twice(e, item->name, other->name.span);
+        return;
+    }
+    array_push(e->arena, &functions->items, item);
+}
+
+static void declare_item(Elaborator *e, const Item *item, bool library) {
+    if (item->kind == ITEM_DIM) {
+        declare_dims(e, item, library);
+        return;
+    }
+    if (item->kind == ITEM_IMPORT) {
+        refuse(e, item->span, "import is");
+        return;
+    }
+    if (item->kind == ITEM_TRAIN) return;   // named after its loss
+    Name name = item->kind == ITEM_USE ? item->use.name : item->name;
+    Global *global = declare_global(e, library, name);
+    bool is_function = item->kind == ITEM_FN || item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
+    bool may_share = (is_function && (global->functions || global->net)) || (item->kind == ITEM_NET && global->functions);
+    if (is_declared(global) && !(may_share && !(item->kind == ITEM_NET && global->net))) {
+        report_twice(e, name, global->span);
+        return;
+    }
+    if (item->kind == ITEM_CONST) global->constant = item;
+    if (item->kind == ITEM_USE) global->use = item;
+    if (item->kind == ITEM_NET) global->net = item;
+    if (item->kind == ITEM_OPTIMIZER) global->optimizer = item;
+    if (item->kind == ITEM_DATA) global->block = item;
+    if (is_function) declare_function(e, item, global);
+}
+
+void declare_file(Elaborator *e, const File *file, bool library) {
+    for (int i = 0; i < file->count; i++) declare_item(e, file->items[i], library);
+}
+
+// ---- what a name means
+
+static Value constant_value(Elaborator *e, Global *global, Name name) {
+    if (global->constant_state == CONSTANT_BUSY)
+        return fail(e, D_recursion, name.span, "the constant '%s' is defined by itself", name.text);
+    if (global->constant_state == CONSTANT_NEW) {
+        global->constant_state = CONSTANT_BUSY;
+        frame_push(e, NULL, global->library, name.span);
+        Value value = evaluate(e, global->constant->value);
+        frame_pop(e);
+        bool constant = value.kind != VALUE_TENSOR || value.weak;
+        if (!constant && value.node->op != OP_constant && value.kind != VALUE_ERROR)
+            value = fail(e, D_not_static, global->constant->value->span, "a const must be known when compiled");
+        global->constant_value = value;
+        global->constant_state = CONSTANT_DONE;
+    }
+    return global->constant_value;
+}
+
+static Value global_value(Elaborator *e, Global *global, Name name) {
+    if (global->use) return use_value(e, global);
+    if (global->net && global->net->static_count == 0) {
+        Instance *instance = shared_instance(e, global, name.span);
+        if (!instance) return (Value){.kind = VALUE_ERROR};
+        return (Value){.kind = VALUE_INSTANCE, .instance = instance};
+    }
+    if (global->functions) return (Value){.kind = VALUE_FUNCTION, .callable = global->functions};
+    if (global->net) return (Value){.kind = VALUE_NET, .net = global->net};
+    if (global->constant) return constant_value(e, global, name);
+    if (global->dim >= 0 && !global->library)
+        return value_extent(extent_dim(e->graph->extents, global->dim, global->name));
+    if (global->dim >= 0)
+        return fail(e, D_unbound_dim, name.span, "no argument says how large the dim '%s' is", name.text);
+    return fail(e, D_wrong_kind, name.span, "'%s' names %s, which is no value", name.text,
+                global->optimizer ? "an optimizer" : "a data block");
+}
+
+static bool predefined(Elaborator *e, const char *name, Value *value) {
+    if (strcmp(name, "none") == 0) *value = (Value){.kind = VALUE_NONE};
+    else if (strcmp(name, "pi") == 0) *value = value_real(3.14159265358979323846);
+    else if (strcmp(name, "inf") == 0) *value = value_real(1.0 / 0.0);
+    else if (strcmp(name, "nan") == 0) *value = value_real(0.0 / 0.0);
+    else if (strcmp(name, "iteration") == 0 && e->iteration) {
+        *value = value_tensor(e->iteration);
+        value->weak = true;
+    } else if (strcmp(name, "training") == 0) {
+        *value = value_bool(e->context && e->context->training);
+        if (e->context) e->context->mode_matters = true;
+    } else return false;
+    return true;
+}
+
+static int minimum_of(int a, int b, int c) {
+    int least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+// Edits that turn one name into the other; names of more than 31 bytes never match.
+static int distance(const char *a, const char *b) {
+    enum { LONGEST = 31 };
+    size_t m = strlen(a), n = strlen(b);
+    if (m > LONGEST || n > LONGEST) return LONGEST;
+    int row[LONGEST + 1];
+    for (size_t k = 0; k <= n; k++) row[k] = (int)k;
+    for (size_t i = 1; i <= m; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t k = 1; k <= n; k++) {
+            int above = row[k];
+            row[k] = minimum_of(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
+            diagonal = above;
+        }
+    }
+    return row[n];
+}
+
+typedef struct {
+    const char *wanted, *best;
+    int distance;
+} Search;
+
+static void consider(Search *search, const char *name) {
+    int edits = distance(search->wanted, name);
+    if (edits >= search->distance || edits * 3 > (int)strlen(search->wanted) + 1) return;
+    search->best = name;
+    search->distance = edits;
+}
+
+static void consider_table(Search *search, Global *const *table) {
+    for (int i = 0; i < GLOBAL_BUCKETS; i++)
+        for (const Global *global = table[i]; global; global = global->next)
+            if (is_declared(global)) consider(search, global->name);
+}
+
+const char *similar_name(Elaborator *e, const char *name) {
+    static const char *const words[] = {"training", "none", "inf", "nan"};
+    Search search = {name, NULL, 1 << 20};
+    for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
+        for (Binding *binding = scope->bindings; binding; binding = binding->next) consider(&search, binding->name);
+    consider_table(&search, e->user);
+    consider_table(&search, e->library);
+    int count;
+    const Builtin *builtins = builtin_table(&count);
+    for (int i = 0; i < count; i++) consider(&search, builtins[i].name);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider(&search, words[i]);
+    return search.best;
+}
+
+static Value unknown(Elaborator *e, Name name) {
+    if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0)
+        return refuse(e, name.span, arena_print(e->arena, "'%s' outside of an optimizer is", name.text));
+    fail(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
+    const char *similar = similar_name(e, name.text);
+    if (similar) help(e, "did you mean '%s'?", similar);
+    return (Value){.kind = VALUE_ERROR};
+}
+
+Value look_up(Elaborator *e, Name name) {
+    Binding *binding = find_binding(e, name.text);
+    if (binding) return binding->value;
+    Global *global = find_global(e, name.text);
+    if (global && is_declared(global)) return global_value(e, global, name);
+    Value value;
+    if (predefined(e, name.text, &value)) return value;
+    const Builtin *builtin = find_builtin(name.text);
+    if (!builtin) return unknown(e, name);
+    Callable *callable = arena_new(e->arena, Callable);
+    *callable = (Callable){.name = builtin->name, .library = true, .builtin = builtin};
+    return (Value){.kind = VALUE_FUNCTION, .callable = callable};
+}
