@@ -1,0 +1,25 @@
+// Differentiation: graph to graph, closed under itself.
+//
+// The derivative of an op is a column of its row in ops.def: text of the language, linear in `ct`, or the name of a
+// function in adjoint.c. A RuleTable holds the columns parsed; tests may put other texts into one.
+#ifndef GRADC_DIFFERENTIATE_DIFFERENTIATE_H
+#define GRADC_DIFFERENTIATE_DIFFERENTIATE_H
+
+#include "graph/graph.h"
+
+typedef struct RuleTable RuleTable;
+
+// Rewrites `function` so that it reaches no `gradient`, `track` and `stop_gradient`, in bodies neither. Each gradient
+// becomes ordinary nodes, inner ones first, so its result can be differentiated again. Zero cotangents are never built;
+// only a target that nothing depends on gets zeros. New nodes have the span of the node that they differentiate, and
+// its name with `d_` before it. Returns false, with an error at the node's span, when a derivative is missing on the
+// way from y to a target; `function` is then unchanged.
+bool differentiate(Graph *graph, Diagnostics *diagnostics, Function *function);
+
+// The table of ops.def; rules are parsed when first used.
+RuleTable *rules_create(Arena *arena);
+// Puts `text` in place of the rule of `op`, in this table only; NULL: the op has no derivative.
+void rules_override(RuleTable *rules, Op op, const char *text);
+bool differentiate_with(Graph *graph, Diagnostics *diagnostics, Function *function, RuleTable *rules);
+
+#endif
