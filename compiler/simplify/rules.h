@@ -1,0 +1,63 @@
+// What the tables of rewrites share: the shape of a row, and questions about nodes.
+#ifndef GRADC_SIMPLIFY_RULES_H
+#define GRADC_SIMPLIFY_RULES_H
+
+#include "graph/rewrite.h"
+
+typedef struct {
+    Graph *graph;
+    bool before_gradient;   // some gradient is still to be expanded, so marks may be put for it
+    NodeMap done;           // old node -> simplified node
+    int fuel;               // rewrites left: a bound against rows that undo each other
+} Simplifier;
+
+// A node of the same dtype and shape that may stand for `node`, whose inputs are simplified; NULL: it does not fit.
+typedef Node *Rewrite(Simplifier *simplifier, Node *node);
+
+enum { ANY_MAP = OP_COUNT };
+
+typedef struct {
+    const char *name;
+    int op;   // which op it fits; ANY_MAP: every elementwise one
+    Rewrite *apply;
+    const char *reason;
+} RewriteRow;
+
+// Exact: for every input the value is the same, bit for bit; a NaN counts as one value, whatever its sign and payload.
+extern const RewriteRow exact_rewrites[];
+extern const int exact_rewrite_count;
+// Stabilising: the same real number by a way that keeps more digits, or stays finite further out.
+extern const RewriteRow stabilising_rewrites[];
+extern const int stabilising_rewrite_count;
+
+// ---- numbers
+Node *constant_below(Node *node);                   // the constant that `node` repeats, or NULL
+bool is_number(Node *node, double value);           // repeats exactly this number; 0 is not -0
+bool never_negative_zero(const Node *node);         // as far as its structure shows
+
+// ---- repeated axes. Sets of axes are bit masks.
+unsigned all_axes(const Node *node);
+unsigned reduced_axes(const Node *reduce);
+unsigned varying_axes(Node *node);                  // along the others it only repeats
+// The values of `node`, which varies along no other than `axes`, as a tensor of those axes alone.
+Node *along_axes(Graph *graph, Node *node, unsigned axes);
+// `small`, which has the axes `axes` of `like`, repeated to the shape of `like`.
+Node *spread(Graph *graph, Node *small, unsigned axes, const Node *like);
+// `x` reshaped to lose its axes in `axes`, each of extent 1.
+Node *without_units(Graph *graph, Node *x, unsigned axes);
+bool same_but_units(const Node *a, const Node *b);  // the same shape, axes of extent 1 aside
+// True when `mask` is `iota == numbers` along `axis`, and numbers is constant along it: at most one true in a line.
+bool is_class_mask(Node *mask, int axis, Node **numbers);
+// numbers, of axes other than `axis` of `like`, hold a place of that axis.
+Node *in_range(Graph *graph, Node *numbers, const Extent *extent);
+
+// ---- rewrites of views and reductions (views.c); rows of the exact table
+Rewrite map_of_repeated, map_of_unit_reshapes, iota_of_rank, broadcast_of_broadcast, broadcast_of_units,
+    broadcast_to_units, reshape_of_broadcast, transpose_of_transpose, transpose_of_units, transpose_of_broadcast,
+    slice_of_slice, slice_of_broadcast, slice_of_pad, pad_of_zero, reduce_of_units, extremum_of_repeated,
+    argmax_of_unit, sum_of_class_mask;
+// ---- rewrites of rows (softmax.c); rows of the stabilising table
+Rewrite softmax_shift, softmax_constant_shift, log_sum_exp_shift, log_sum_exp_constant_shift,
+    log_softmax_constant_shift, log_of_softmax, exp_of_log_softmax, cancel_shift, log_of_picked, class_product;
+
+#endif

@@ -1,0 +1,257 @@
+// Rewrites of views and reductions. The normal form: a broadcast stands above a tensor that has no axis of extent 1,
+// is not a broadcast itself, and repeats something; a view that only adds or drops such axes is a reshape; elementwise
+// work is done before repeating and before such reshapes.
+#include "simplify/rules.h"
+
+#include <string.h>
+
+// ---- elementwise work moved below views
+
+// The operands' axes of variation leave some axis out: compute once, repeat afterwards.
+Node *map_of_repeated(Simplifier *simplifier, Node *node) {
+    unsigned axes = 0;
+    for (int i = 0; i < node->input_count; i++) axes |= varying_axes(node->inputs[i]);
+    if (axes == all_axes(node)) return NULL;
+    Node *inputs[MAX_ARITY];
+    Graph *graph = simplifier->graph;
+    for (int i = 0; i < node->input_count; i++) inputs[i] = along_axes(graph, node->inputs[i], axes);
+    Node *small;
+    if (node->op == OP_cast) small = cast(graph, inputs[0], node->dtype);
+    else if (node->input_count == 1) small = map1(graph, node->op, inputs[0]);
+    else if (node->input_count == 2) small = map2(graph, node->op, inputs[0], inputs[1]);
+    else small = map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
+    name_node(small, node->name);
+    return spread(graph, small, axes, node);
+}
+
+// All operands are one shape with axes of extent 1 put in, or numbers.
+Node *map_of_unit_reshapes(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    const Node *source = NULL;
+    for (int i = 0; i < node->input_count; i++) {
+        Node *input = node->inputs[i];
+        if (constant_below(input)) continue;
+        if (input->op != OP_reshape || !same_but_units(input, input->inputs[0])) return NULL;
+        if (source && !same_shape(source, input->inputs[0])) return NULL;
+        source = input->inputs[0];
+    }
+    if (!source) return NULL;
+    Node *inputs[MAX_ARITY];
+    for (int i = 0; i < node->input_count; i++)
+        inputs[i] = reshape(graph, node->inputs[i], source->shape, source->rank);
+    Node *small;
+    if (node->op == OP_cast) small = cast(graph, inputs[0], node->dtype);
+    else if (node->input_count == 1) small = map1(graph, node->op, inputs[0]);
+    else if (node->input_count == 2) small = map2(graph, node->op, inputs[0], inputs[1]);
+    else small = map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
+    name_node(small, node->name);
+    return reshape(graph, small, node->shape, node->rank);
+}
+
+Node *iota_of_rank(Simplifier *simplifier, Node *node) {
+    if (node->rank < 2) return NULL;
+    int axis = attribute_integer(node, 0);
+    Node *line = iota(simplifier->graph, node->dtype, node->shape + axis, 1, 0);
+    return broadcast(simplifier->graph, line, node->shape, node->rank, &axis);
+}
+
+// ---- broadcast
+
+static void read_integers(const Node *node, int *integers) {
+    for (int i = 0; i < node->attribute_count; i++) integers[i] = attribute_integer(node, i);
+}
+
+Node *broadcast_of_broadcast(Simplifier *simplifier, Node *node) {
+    Node *inner = node->inputs[0];
+    if (inner->op != OP_broadcast) return NULL;
+    int outer_axes[MAX_RANK], axes[MAX_RANK];
+    read_integers(node, outer_axes);
+    read_integers(inner, axes);
+    for (int i = 0; i < inner->inputs[0]->rank; i++) axes[i] = outer_axes[axes[i]];
+    return broadcast(simplifier->graph, inner->inputs[0], node->shape, node->rank, axes);
+}
+
+Node *broadcast_of_units(Simplifier *simplifier, Node *node) {
+    Node *x = node->inputs[0];
+    unsigned units = 0;
+    int axes[MAX_RANK], count = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (extent_is(x->shape[i], 1)) units |= 1u << i;
+        else axes[count++] = attribute_integer(node, i);
+    }
+    if (!units) return NULL;
+    return broadcast(simplifier->graph, without_units(simplifier->graph, x, units), node->shape, node->rank, axes);
+}
+
+Node *broadcast_to_units(Simplifier *simplifier, Node *node) {
+    if (!same_but_units(node, node->inputs[0])) return NULL;
+    return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
+}
+
+// ---- reshape and transpose
+
+Node *reshape_of_broadcast(Simplifier *simplifier, Node *node) {
+    Node *repeated = node->inputs[0];
+    if (repeated->op != OP_broadcast) return NULL;
+    Node *x = repeated->inputs[0];
+    if (x->rank == 0) return broadcast(simplifier->graph, x, node->shape, node->rank, NULL);
+    if (!same_but_units(node, repeated)) return NULL;
+    int axes[MAX_RANK], place[MAX_RANK], next = 0;
+    for (int i = 0; i < repeated->rank; i++) {
+        if (extent_is(repeated->shape[i], 1)) continue;
+        while (extent_is(node->shape[next], 1)) next++;
+        place[i] = next++;
+    }
+    for (int i = 0; i < x->rank; i++) {
+        int axis = attribute_integer(repeated, i);
+        if (extent_is(repeated->shape[axis], 1)) return NULL;
+        axes[i] = place[axis];
+    }
+    return broadcast(simplifier->graph, x, node->shape, node->rank, axes);
+}
+
+Node *transpose_of_transpose(Simplifier *simplifier, Node *node) {
+    Node *inner = node->inputs[0];
+    if (inner->op != OP_transpose) return NULL;
+    int permutation[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) permutation[i] = attribute_integer(inner, attribute_integer(node, i));
+    return transpose(simplifier->graph, inner->inputs[0], permutation);
+}
+
+Node *transpose_of_units(Simplifier *simplifier, Node *node) {
+    int last = -1;
+    for (int i = 0; i < node->rank; i++) {
+        if (extent_is(node->shape[i], 1)) continue;
+        if (attribute_integer(node, i) < last) return NULL;
+        last = attribute_integer(node, i);
+    }
+    return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
+}
+
+Node *transpose_of_broadcast(Simplifier *simplifier, Node *node) {
+    Node *repeated = node->inputs[0];
+    if (repeated->op != OP_broadcast) return NULL;
+    Node *x = repeated->inputs[0];
+    int permutation[MAX_RANK], axes[MAX_RANK], count = 0;
+    for (int i = 0; i < node->rank; i++)
+        for (int k = 0; k < x->rank; k++) {
+            if (attribute_integer(repeated, k) != attribute_integer(node, i)) continue;
+            permutation[count] = k;
+            axes[count++] = i;
+        }
+    Node *turned = transpose(simplifier->graph, x, permutation);
+    return broadcast(simplifier->graph, turned, node->shape, node->rank, axes);
+}
+
+// ---- slice and pad
+
+Node *slice_of_slice(Simplifier *simplifier, Node *node) {
+    Node *inner = node->inputs[0];
+    if (inner->op != OP_slice) return NULL;
+    ExtentTable *extents = simplifier->graph->extents;
+    const Extent *starts[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) {
+        int64_t inner_step = attribute_integer(inner, 2 * i + 1);
+        const Extent *moved =
+            extent_multiply(extents, extent_constant(extents, inner_step), node->attributes[2 * i]);
+        starts[i] = extent_add(extents, inner->attributes[2 * i], moved);
+        if (__builtin_mul_overflow(inner_step, (int64_t)attribute_integer(node, 2 * i + 1), &steps[i])) return NULL;
+        if (steps[i] > INT32_MAX || steps[i] < -INT32_MAX) return NULL;
+    }
+    return slice(simplifier->graph, inner->inputs[0], starts, steps, node->shape);
+}
+
+Node *slice_of_broadcast(Simplifier *simplifier, Node *node) {
+    Node *repeated = node->inputs[0];
+    if (repeated->op != OP_broadcast) return NULL;
+    Node *x = repeated->inputs[0];
+    const Extent *starts[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    int axes[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        int axis = axes[i] = attribute_integer(repeated, i);
+        if (x->shape[i] != repeated->shape[axis]) return NULL;
+        starts[i] = node->attributes[2 * axis];
+        steps[i] = attribute_integer(node, 2 * axis + 1);
+        shape[i] = node->shape[axis];
+    }
+    return broadcast(simplifier->graph, slice(simplifier->graph, x, starts, steps, shape), node->shape, node->rank,
+                     axes);
+}
+
+Node *slice_of_pad(Simplifier *simplifier, Node *node) {
+    (void)simplifier;
+    Node *padded = node->inputs[0];
+    if (padded->op != OP_pad || !same_shape(node, padded->inputs[0])) return NULL;
+    for (int i = 0; i < node->attribute_count; i++)
+        if (node->attributes[i] != padded->attributes[i]) return NULL;
+    return padded->inputs[0];
+}
+
+Node *pad_of_zero(Simplifier *simplifier, Node *node) {
+    if (!is_number(node->inputs[0], 0)) return NULL;
+    return constant_like(simplifier->graph, node, 0);
+}
+
+// ---- reductions
+
+// Reduced axes of extent 1. The order of what is left stays, since S10's is row-major. A sum starts at +0, so a sum of
+// one element is x + 0: it turns -0 into 0.
+Node *reduce_of_units(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    Node *x = node->inputs[0];
+    unsigned units = 0, reduced = reduced_axes(node);
+    int axes[MAX_RANK], count = 0, place = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if ((reduced >> i & 1) && extent_is(x->shape[i], 1)) {
+            units |= 1u << i;
+            continue;
+        }
+        if (reduced >> i & 1) axes[count++] = place;
+        place++;
+    }
+    if (!units || node->op == OP_reduce_argmax) return NULL;
+    Node *rest = without_units(graph, x, units);
+    if (count) return reduce(graph, node->op, rest, axes, count);
+    if (node->op != OP_reduce_sum || !dtype_is_float(node->dtype)) return rest;
+    return map2(graph, OP_add, rest, constant_like(graph, rest, 0));
+}
+
+Node *argmax_of_unit(Simplifier *simplifier, Node *node) {
+    for (int i = 0; i < node->attribute_count; i++)
+        if (!extent_is(node->inputs[0]->shape[attribute_integer(node, i)], 1)) return NULL;
+    return constant_like(simplifier->graph, node, 0);
+}
+
+// The extremum of copies of one value, at least one.
+Node *extremum_of_repeated(Simplifier *simplifier, Node *node) {
+    Node *x = node->inputs[0];
+    unsigned reduced = reduced_axes(node);
+    if (varying_axes(x) & reduced) return NULL;
+    for (int i = 0; i < x->rank; i++) {
+        int64_t extent = 1;
+        if ((reduced >> i & 1) && (!extent_is_constant(x->shape[i], &extent) || extent < 1)) return NULL;
+    }
+    return along_axes(simplifier->graph, x, all_axes(x) & ~reduced);
+}
+
+// The sum over classes of where(iota == numbers, x, 0) with x the same for all classes: one term at most is not zero.
+// A bool made a number is such a choice between 1 and 0.
+Node *sum_of_class_mask(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    Node *choice = node->inputs[0], *numbers;
+    if (node->attribute_count != 1 || (choice->op != OP_where && choice->op != OP_cast)) return NULL;
+    int axis = attribute_integer(node, 0);
+    Node *mask = choice->inputs[0];
+    if (mask->dtype != DTYPE_BOOL || !is_class_mask(mask, axis, &numbers)) return NULL;
+    unsigned rest = all_axes(choice) & ~(1u << axis);
+    Node *within = in_range(graph, along_axes(graph, numbers, rest), choice->shape[axis]);
+    if (choice->op == OP_cast) return cast(graph, within, node->dtype);
+    Node *value = choice->inputs[1];
+    if ((varying_axes(value) >> axis & 1) || !is_constant(choice->inputs[2], 0)) return NULL;
+    value = along_axes(graph, value, rest);
+    Node *zero = constant_like(graph, value, 0);
+    if (dtype_is_float(value->dtype)) value = map2(graph, OP_add, value, zero);
+    return map3(graph, OP_where, within, value, zero);
+}
