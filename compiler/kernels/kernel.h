@@ -35,7 +35,7 @@ typedef struct Buffer {
     int first_use, last_use;   // positions of kernels, top level; scratch only
 } Buffer;
 
-enum { MAX_AXES = 2 * MAX_RANK };
+enum { MAX_AXES = 2 * MAX_RANK, PACK_COLUMNS = 64 };
 
 typedef enum {
     AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first
@@ -116,6 +116,7 @@ struct Kernel {
     Axis axes[MAX_AXES];
     ARRAY(Instruction) instructions;
     int phase_count;    // ROW and COLUMN: passes over the reduced axes
+    Buffer *pack;       // CONTRACT: room for a panel of operand 1 (PACK_COLUMNS columns); NULL: read where it lies
     KernelArray body;   // LOOP: their axes begin with this kernel's axes
 };
 

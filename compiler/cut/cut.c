@@ -1,0 +1,108 @@
+// What is kept between forward and backward. The rule: a value of the forward function that the backward one needs is
+// computed again if it is a view, a leaf, or an elementwise op of a few instructions; everything else (products,
+// reductions, transcendental functions, loops, gathers) is kept.
+#include "cut/cut.h"
+
+#include <string.h>
+
+typedef struct {
+    Graph *graph;
+    bool *in_forward;     // by node id: the forward function computes it anyway
+    Node **replacement;   // by node id: the node of the backward function for it
+    int node_count;
+    ARRAY(Node *) tape;
+    ARRAY(Node *) leaves;
+} Cutter;
+
+static bool recomputes(const Node *node) {
+    switch (op_class(node->op)) {
+    case CLASS_LEAF: return true;
+    case CLASS_VIEW: return true;
+    case CLASS_MAP: break;
+    default: return false;
+    }
+    switch (node->op) {
+    case OP_exp:
+    case OP_expm1:
+    case OP_log:
+    case OP_log1p:
+    case OP_sin:
+    case OP_cos:
+    case OP_tanh:
+    case OP_sigmoid:
+    case OP_erf:
+    case OP_pow: return false;
+    default: return true;
+    }
+}
+
+static Node *keep(Cutter *cutter, Node *node) {
+    Variable *variable = arena_new(cutter->graph->arena, Variable);
+    variable->kind = VARIABLE_ARGUMENT;
+    variable->index = cutter->tape.count;
+    variable->name = node->name ? node->name : op_name(node->op);
+    Node *leaf = variable_make(cutter->graph, variable, node->dtype, node->shape, node->rank);
+    array_push(cutter->graph->arena, &cutter->tape, node);
+    array_push(cutter->graph->arena, &cutter->leaves, leaf);
+    return leaf;
+}
+
+static Node *backward_node(Cutter *cutter, Node *node);
+
+static Node *backward_rebuild(Cutter *cutter, Node *node) {
+    Node **inputs = arena_array(cutter->graph->arena, Node *, node->input_count);
+    bool changed = false;
+    for (int i = 0; i < node->input_count; i++) {
+        inputs[i] = backward_node(cutter, node->inputs[i]);
+        changed = changed || inputs[i] != node->inputs[i];
+    }
+    return changed ? rebuild(cutter->graph, node, inputs) : node;
+}
+
+static Node *backward_node(Cutter *cutter, Node *node) {
+    if (node->op == OP_variable) return node;
+    Node **slot = &cutter->replacement[node->id];
+    if (*slot) return *slot;
+    bool kept = cutter->in_forward[node->id] && node->dtype != DTYPE_TUPLE && !recomputes(node);
+    *slot = kept ? keep(cutter, node) : backward_rebuild(cutter, node);
+    return *slot;
+}
+
+static Function forward_function(const Cutter *cutter, const Function *joint, int forward_count) {
+    Function forward = *joint;
+    forward.result_count = forward_count + cutter->tape.count;
+    forward.results = arena_array(cutter->graph->arena, Named, forward.result_count);
+    if (forward_count) memcpy(forward.results, joint->results, sizeof(Named) * (size_t)forward_count);
+    for (int i = 0; i < cutter->tape.count; i++) {
+        Node *node = cutter->tape.items[i];
+        forward.results[forward_count + i] = (Named){node->name ? node->name : op_name(node->op), node};
+    }
+    return forward;
+}
+
+Cut cut_joint(Graph *graph, const Function *joint, int forward_count) {
+    Cutter cutter = {.graph = graph, .node_count = graph->node_count};
+    cutter.in_forward = arena_array(graph->arena, bool, graph->node_count);
+    cutter.replacement = arena_array(graph->arena, Node *, graph->node_count);
+    Node **roots = arena_array(graph->arena, Node *, forward_count);
+    for (int i = 0; i < forward_count; i++) roots[i] = joint->results[i].node;
+    NodeArray forward_nodes = reachable(graph, roots, forward_count);
+    for (int i = 0; i < forward_nodes.count; i++) cutter.in_forward[forward_nodes.items[i]->id] = true;
+
+    Cut cut = {.backward = *joint};
+    cut.backward.result_count = joint->result_count - forward_count;
+    cut.backward.results = arena_array(graph->arena, Named, cut.backward.result_count);
+    for (int i = 0; i < cut.backward.result_count; i++) {
+        const Named *result = &joint->results[forward_count + i];
+        cut.backward.results[i] = (Named){result->name, backward_node(&cutter, result->node)};
+    }
+    cut.tape_count = cutter.tape.count;
+    cut.tape = cutter.tape.items;
+    cut.tape_leaves = cutter.leaves.items;
+    cut.backward.argument_count = joint->argument_count + cut.tape_count;
+    cut.backward.arguments = arena_array(graph->arena, Node *, cut.backward.argument_count);
+    for (int i = 0; i < joint->argument_count; i++) cut.backward.arguments[i] = joint->arguments[i];
+    for (int i = 0; i < cut.tape_count; i++) cut.backward.arguments[joint->argument_count + i] = cut.tape_leaves[i];
+    cut.forward = forward_function(&cutter, joint, forward_count);
+    return cut;
+}

@@ -1,0 +1,433 @@
+// Which kernel computes which root.
+//
+// Roots come in topological order. A root joins the kernel that computes the last of its inputs, or one of the few
+// after it, if that kernel runs over the same domain and everything that the root reads is either computed by an
+// earlier kernel or by this one at the very same element. Else it starts a kernel. So chains fuse, several reductions
+// over a row meet in one kernel, contractions get their epilogues, and the updates of all optimizer states are one.
+#include "kernels/lowering.h"
+
+#include <string.h>
+
+enum { CANDIDATES = 6, MAX_INSTRUCTIONS = 400 };
+
+Draft *new_draft(Lowering *lowering, KernelKind kind, const Node *node) {
+    Kernel *kernel = arena_new(lowering->arena, Kernel);
+    kernel->kind = kind;
+    kernel->id = lowering->kernels->count;
+    kernel->name = node->name ? node->name : op_name(node->op);
+    kernel->span = node->span;
+    for (int i = 0; i < lowering->loop_axis_count; i++) kernel->axes[i] = lowering->loop_axes[i];
+    kernel->axis_count = lowering->loop_axis_count;
+    Draft *draft = arena_new(lowering->arena, Draft);
+    draft->kernel = kernel;
+    draft->position = lowering->drafts.count;
+    draft->domain_rank[0] = draft->domain_rank[1] = -1;
+    array_push(lowering->arena, lowering->kernels, kernel);
+    array_push(lowering->arena, &lowering->drafts, draft);
+    return draft;
+}
+
+int add_axis(Draft *draft, AxisRole role, const Extent *extent) {
+    Kernel *kernel = draft->kernel;
+    kernel->axes[kernel->axis_count] = (Axis){role, extent};
+    return kernel->axis_count++;
+}
+
+// ---- may it join?
+
+typedef struct {
+    Memo *memo[MEMO_BUCKETS];
+} Visited;
+
+static bool visit(Lowering *lowering, Visited *visited, const Node *node, const Affine *index) {
+    Memo **bucket = &visited->memo[(unsigned)node->id % MEMO_BUCKETS];
+    for (const Memo *memo = *bucket; memo; memo = memo->next) {
+        bool same = memo->node == node;
+        for (int i = 0; same && i < node->rank; i++) same = affine_equal(&memo->index[i], &index[i]);
+        if (same) return false;
+    }
+    Memo *memo = arena_new(lowering->arena, Memo);
+    memo->node = node;
+    memcpy(memo->index, index, sizeof *index * (size_t)node->rank);
+    memo->next = *bucket;
+    *bucket = memo;
+    return true;
+}
+
+// Can `draft` read `node` at `index`?
+static bool readable(Lowering *lowering, Visited *visited, const Draft *draft, Node *node, const Affine *index) {
+    if (!visit(lowering, visited, node, index)) return true;
+    const NodeState *state = node_state(lowering, node);
+    if (state->buffer && state->draft != draft) return !state->draft || state->draft->position < draft->position;
+    if (state->buffer) {
+        if (state->instruction < 0 || draft->domain_rank[state->domain] != node->rank) return false;
+        Affine own[MAX_RANK];
+        domain_index(lowering, draft, state->domain, own);
+        for (int i = 0; i < node->rank; i++)
+            if (!affine_equal(&own[i], &index[i])) return false;
+        return true;
+    }
+    if (!is_fusible(node)) return node->op == OP_variable;
+    Affine inner[MAX_RANK];
+    if (op_class(node->op) == CLASS_VIEW) {
+        Node *x = node->inputs[0];
+        const NodeState *below = node_state(lowering, x);
+        if (node->op == OP_reshape && below->buffer && below->draft != draft)
+            return !below->draft || below->draft->position < draft->position;
+        return view_index(lowering, node, index, inner) && readable(lowering, visited, draft, x, inner);
+    }
+    if (node->op == OP_gather) {
+        const NodeState *table = node_state(lowering, node->inputs[0]);
+        bool earlier = table->draft != draft && (!table->draft || table->draft->position < draft->position);
+        return earlier && readable(lowering, visited, draft, node->inputs[1], index);
+    }
+    for (int i = 0; i < node->input_count; i++)
+        if (!readable(lowering, visited, draft, node->inputs[i], index)) return false;
+    return true;
+}
+
+static int last_input_draft(Lowering *lowering, Visited *visited, const Node *node) {
+    int last = -1;
+    Affine none[MAX_RANK];
+    for (int i = 0; i < MAX_RANK; i++) none[i] = affine_constant(lowering, NULL);
+    for (int i = 0; i < node->input_count; i++) {
+        Node *input = node->inputs[i];
+        const NodeState *state = node_state(lowering, input);
+        int position = -1;
+        if (state->buffer) position = state->draft ? state->draft->position : -1;
+        else if (is_fusible(input) && visit(lowering, visited, input, none))
+            position = last_input_draft(lowering, visited, input);
+        if (position > last) last = position;
+    }
+    return last;
+}
+
+static bool covers(const Draft *draft, int domain, const Node *node) {
+    if (draft->domain_rank[domain] != node->rank) return false;
+    for (int i = 0; i < node->rank; i++)
+        if (draft->kernel->axes[draft->domain[domain][i]].extent != node->shape[i]) return false;
+    return true;
+}
+
+static bool open_for(const Lowering *lowering, const Draft *draft, const Root *root) {
+    if (draft->closed || draft->kernel->instructions.count > MAX_INSTRUCTIONS) return false;
+    return !root->in_place || draft->position >= lowering->in_place_start;
+}
+
+typedef bool JoinTest(Lowering *lowering, Draft *draft, const Root *root, int *domain);
+
+// The kernel that `root` joins: that of its last input, or one of the last few.
+static Draft *find_draft(Lowering *lowering, const Root *root, JoinTest *test, int *domain) {
+    Visited visited = {0};
+    const NodeState *own = node_state(lowering, root->node);
+    int producer =
+        own->buffer ? (own->draft ? own->draft->position : -1) : last_input_draft(lowering, &visited, root->node);
+    int last = lowering->drafts.count - 1;
+    if (producer >= 0 && open_for(lowering, lowering->drafts.items[producer], root) &&
+        test(lowering, lowering->drafts.items[producer], root, domain))
+        return lowering->drafts.items[producer];
+    for (int i = last; i > producer && i > last - CANDIDATES; i--) {
+        Draft *draft = lowering->drafts.items[i];
+        if (open_for(lowering, draft, root) && test(lowering, draft, root, domain)) return draft;
+    }
+    return NULL;
+}
+
+// ---- elementwise roots
+
+static bool map_joins(Lowering *lowering, Draft *draft, const Root *root, int *domain) {
+    for (*domain = 0; *domain < 2; ++*domain) {
+        if (!covers(draft, *domain, root->node)) continue;
+        Affine index[MAX_RANK];
+        domain_index(lowering, draft, *domain, index);
+        Visited visited = {0};
+        if (readable(lowering, &visited, draft, root->node, index)) return true;
+    }
+    return false;
+}
+
+static void place_map(Lowering *lowering, const Root *root) {
+    int domain = 0;
+    Node *node = root->node;
+    Draft *draft = find_draft(lowering, root, map_joins, &domain);
+    if (!draft) {
+        draft = new_draft(lowering, KERNEL_MAP, node);
+        domain = 0;
+        draft->domain_rank[0] = node->rank;
+        for (int i = 0; i < node->rank; i++) draft->domain[0][i] = add_axis(draft, AXIS_PARALLEL, node->shape[i]);
+    }
+    Affine index[MAX_RANK];
+    domain_index(lowering, draft, domain, index);
+    int value = lower_value(lowering, draft, node, index);
+    if (node->name) draft->kernel->name = node->name;
+    store_root(lowering, draft, root, value, domain);
+}
+
+// ---- reductions
+
+static int first_reduced(const Node *node) {
+    return attribute_integer(node, 0);
+}
+
+static bool is_suffix(const Node *reduce) {
+    return first_reduced(reduce) == reduce->inputs[0]->rank - reduce->attribute_count;
+}
+
+static bool is_reduced(const Node *reduce, int axis) {
+    for (int i = 0; i < reduce->attribute_count; i++)
+        if (attribute_integer(reduce, i) == axis) return true;
+    return false;
+}
+
+// A reduction over several trailing axes reads its input with these as one.
+static Node *reduce_input(Lowering *lowering, const Node *reduce) {
+    Node *x = reduce->inputs[0];
+    if (!is_suffix(reduce) || reduce->attribute_count < 2) return x;
+    const Extent *shape[MAX_RANK];
+    for (int i = 0; i < reduce->rank; i++) shape[i] = x->shape[i];
+    shape[reduce->rank] = extent_constant(lowering->extents, 1);
+    for (int i = reduce->rank; i < x->rank; i++)
+        shape[reduce->rank] = extent_multiply(lowering->extents, shape[reduce->rank], x->shape[i]);
+    return reshape(lowering->graph, x, shape, reduce->rank + 1);
+}
+
+static bool reads_input(Lowering *lowering, Draft *draft, Node *x) {
+    Affine index[MAX_RANK];
+    domain_index(lowering, draft, 0, index);
+    Visited visited = {0};
+    return readable(lowering, &visited, draft, x, index);
+}
+
+static bool row_joins(Lowering *lowering, Draft *draft, const Root *root, int *domain) {
+    Node *x = reduce_input(lowering, root->node);
+    *domain = 1;
+    bool kind = draft->kernel->kind == KERNEL_ROW || draft->kernel->kind == KERNEL_MAP;
+    return kind && covers(draft, 0, x) && reads_input(lowering, draft, x);
+}
+
+static bool column_joins(Lowering *lowering, Draft *draft, const Root *root, int *domain) {
+    *domain = 1;
+    const Node *x = root->node->inputs[0];
+    if (draft->kernel->kind != KERNEL_COLUMN || !covers(draft, 0, x)) return false;
+    for (int i = 0; i < x->rank; i++) {
+        bool column = draft->kernel->axes[draft->domain[0][i]].role == AXIS_COLUMN;
+        if (column != is_reduced(root->node, i)) return false;
+    }
+    return reads_input(lowering, draft, root->node->inputs[0]);
+}
+
+// A row kernel over x; or the map kernel over the same domain, from now on one.
+static Draft *row_draft(Lowering *lowering, const Root *root, const Node *x) {
+    int domain;
+    Draft *draft = find_draft(lowering, root, row_joins, &domain);
+    if (!draft) {
+        draft = new_draft(lowering, KERNEL_ROW, root->node);
+        for (int i = 0; i < x->rank; i++)
+            draft->domain[0][i] = add_axis(draft, i < x->rank - 1 ? AXIS_PARALLEL : AXIS_ROW, x->shape[i]);
+    }
+    Kernel *kernel = draft->kernel;
+    kernel->kind = KERNEL_ROW;
+    kernel->axes[kernel->axis_count - 1].role = AXIS_ROW;
+    draft->domain_rank[0] = x->rank;
+    draft->domain_rank[1] = x->rank - 1;
+    memcpy(draft->domain[1], draft->domain[0], sizeof draft->domain[0]);
+    return draft;
+}
+
+static Draft *column_draft(Lowering *lowering, const Root *root, const Node *x) {
+    int domain;
+    Draft *draft = find_draft(lowering, root, column_joins, &domain);
+    if (draft) return draft;
+    draft = new_draft(lowering, KERNEL_COLUMN, root->node);
+    draft->domain_rank[0] = x->rank;
+    draft->domain_rank[1] = 0;
+    for (int i = 0; i < x->rank; i++)
+        if (!is_reduced(root->node, i)) {
+            draft->domain[0][i] = add_axis(draft, AXIS_PARALLEL, x->shape[i]);
+            draft->domain[1][draft->domain_rank[1]++] = draft->domain[0][i];
+        }
+    for (int i = 0; i < x->rank; i++)
+        if (is_reduced(root->node, i)) draft->domain[0][i] = add_axis(draft, AXIS_COLUMN, x->shape[i]);
+    return draft;
+}
+
+static void place_reduce(Lowering *lowering, const Root *root) {
+    Node *node = root->node;
+    bool suffix = is_suffix(node);
+    Node *x = reduce_input(lowering, node);
+    Draft *draft = suffix ? row_draft(lowering, root, x) : column_draft(lowering, root, x);
+    Affine index[MAX_RANK];
+    domain_index(lowering, draft, 0, index);
+    Instruction instruction = {.kind = INSTRUCTION_REDUCE, .op = node->op, .dtype = node->dtype, .node = node};
+    instruction.affine = affine_constant(lowering, NULL);
+    instruction.operands[0] = lower_value(lowering, draft, x, index);
+    instruction.operands[1] = instruction.operands[2] = -1;
+    int value = add_instruction(lowering, draft, &instruction);
+    store_root(lowering, draft, root, value, 1);
+}
+
+// ---- contractions
+
+typedef struct {
+    int label, axis;
+} LabelAxis;
+
+static int axis_of(const LabelAxis *axes, int count, int label) {
+    for (int i = 0; i < count; i++)
+        if (axes[i].label == label) return axes[i].axis;
+    return -1;
+}
+
+static bool has_label(const int *labels, int rank, int label) {
+    for (int i = 0; i < rank; i++)
+        if (labels[i] == label) return true;
+    return false;
+}
+
+typedef struct {
+    Node *node[2];   // lhs, rhs
+    int labels[2][MAX_RANK];
+    const int *result;
+    int result_rank;
+} Operands;
+
+static void add_contract_axes(Lowering *lowering, Draft *draft, const Operands *operands, const Node *node,
+                              LabelAxis *axes, int *axis_count) {
+    static const AxisRole roles[] = {AXIS_PARALLEL, AXIS_M, AXIS_N};
+    for (int r = 0; r < 3; r++) {
+        int added = 0;
+        for (int i = 0; i < node->rank; i++) {
+            int label = operands->result[i];
+            bool left = has_label(operands->labels[0], operands->node[0]->rank, label);
+            bool right = has_label(operands->labels[1], operands->node[1]->rank, label);
+            AxisRole role = left && right ? AXIS_PARALLEL : left ? AXIS_M : AXIS_N;
+            if (role != roles[r]) continue;
+            axes[*axis_count].label = label;
+            axes[(*axis_count)++].axis = draft->domain[0][i] = add_axis(draft, role, node->shape[i]);
+            added++;
+        }
+        if (!added && r) add_axis(draft, roles[r], extent_constant(lowering->extents, 1));
+    }
+    int added = 0;
+    for (int i = 0; i < operands->node[0]->rank; i++) {
+        int label = operands->labels[0][i];
+        if (has_label(operands->result, node->rank, label)) continue;
+        axes[*axis_count].label = label;
+        axes[(*axis_count)++].axis = add_axis(draft, AXIS_K, operands->node[0]->shape[i]);
+        added++;
+    }
+    if (!added) add_axis(draft, AXIS_K, extent_constant(lowering->extents, 1));
+}
+
+static void place_contract(Lowering *lowering, const Root *root) {
+    Node *node = root->node;
+    int result[MAX_RANK], x_rank = attribute_integer(node, 0), y_rank = attribute_integer(node, 1);
+    for (int i = 0; i < node->rank; i++) result[i] = attribute_integer(node, 2 + x_rank + y_rank + i);
+    Operands operands = {.result = result, .result_rank = node->rank};
+    bool swap = contract_swaps(node);
+    for (int which = 0; which < 2; which++) {
+        int place = swap ? !which : which;
+        operands.node[place] = contract_operand(lowering, node, which, operands.labels[place]);
+    }
+    Draft *draft = new_draft(lowering, KERNEL_CONTRACT, node);
+    draft->domain_rank[0] = node->rank;
+    LabelAxis axes[MAX_AXES];
+    int axis_count = 0;
+    add_contract_axes(lowering, draft, &operands, node, axes, &axis_count);
+    Instruction instruction = {.kind = INSTRUCTION_CONTRACT, .op = node->op, .dtype = node->dtype, .node = node};
+    instruction.affine = affine_constant(lowering, NULL);
+    instruction.operands[2] = -1;
+    for (int which = 0; which < 2; which++) {
+        Affine index[MAX_RANK];
+        for (int i = 0; i < operands.node[which]->rank; i++) {
+            int axis = axis_of(axes, axis_count, operands.labels[which][i]);
+            bool single = extent_is(draft->kernel->axes[axis].extent, 1);
+            index[i] = single ? affine_constant(lowering, NULL) : affine_axis(lowering, axis);
+        }
+        instruction.operands[which] = lower_value(lowering, draft, operands.node[which], index);
+    }
+    int value = add_instruction(lowering, draft, &instruction);
+    store_root(lowering, draft, root, value, 0);
+}
+
+// ---- values that are scattered into zeros
+
+static Draft *fill_zero(Lowering *lowering, const Root *root) {
+    const Node *node = root->node;
+    Draft *draft = new_draft(lowering, KERNEL_MAP, node);
+    draft->closed = true;
+    draft->domain_rank[0] = node->rank;
+    for (int i = 0; i < node->rank; i++) draft->domain[0][i] = add_axis(draft, AXIS_PARALLEL, node->shape[i]);
+    Instruction zero = {.kind = INSTRUCTION_CONSTANT, .dtype = node->dtype, .operands = {-1, -1, -1}};
+    zero.affine = affine_constant(lowering, NULL);
+    Root target = *root;
+    store_root(lowering, draft, &target, add_instruction(lowering, draft, &zero), 0);
+    return draft;
+}
+
+static Draft *source_draft(Lowering *lowering, KernelKind kind, const Node *node, const Node *source, Affine *index) {
+    Draft *draft = new_draft(lowering, kind, node);
+    draft->closed = true;
+    for (int i = 0; i < source->rank; i++) {
+        int axis = add_axis(draft, AXIS_PARALLEL, source->shape[i]);
+        index[i] = affine_axis(lowering, axis);
+    }
+    return draft;
+}
+
+static void finish_scattered(Lowering *lowering, const Root *root, Draft *draft, Instruction *write) {
+    write->dtype = root->node->dtype;
+    write->buffer = root->buffer;
+    write->node = root->node;
+    add_instruction(lowering, draft, write);
+    NodeState *state = node_state(lowering, root->node);
+    state->draft = draft;
+    state->instruction = -1;
+}
+
+static void place_pad(Lowering *lowering, const Root *root) {
+    Node *node = root->node, *x = node->inputs[0];
+    fill_zero(lowering, root);
+    Affine index[MAX_RANK], target[MAX_RANK];
+    Draft *draft = source_draft(lowering, KERNEL_MAP, node, x, index);
+    for (int i = 0; i < x->rank; i++) {
+        Affine low = affine_constant(lowering, node->attributes[2 * i]);
+        Affine scaled = affine_scale(lowering, &index[i], node->attributes[2 * i + 1]);
+        target[i] = affine_add(lowering, &low, &scaled);
+    }
+    Affine position = affine_linear(lowering, target, node->shape, node->rank);
+    Instruction store = {.kind = INSTRUCTION_STORE, .operands = {-1, -1, -1}};
+    store.operands[0] = lower_value(lowering, draft, x, index);
+    store.affine = affine_add(lowering, &root->origin, &position);
+    finish_scattered(lowering, root, draft, &store);
+}
+
+static void place_scatter(Lowering *lowering, const Root *root) {
+    Node *node = root->node, *indices = node->inputs[0], *updates = node->inputs[1];
+    fill_zero(lowering, root);
+    Affine index[MAX_RANK], target[MAX_RANK];
+    Draft *draft = source_draft(lowering, KERNEL_SCATTER, node, updates, index);
+    target[0] = affine_constant(lowering, NULL);
+    for (int i = 1; i < node->rank; i++) target[i] = index[indices->rank + i - 1];
+    Affine position = affine_linear(lowering, target, node->shape, node->rank);
+    Instruction scatter = {.kind = INSTRUCTION_SCATTER, .operands = {-1, -1, -1}};
+    scatter.operands[0] = lower_value(lowering, draft, updates, index);
+    scatter.operands[1] = lower_value(lowering, draft, indices, index);
+    scatter.affine = affine_add(lowering, &root->origin, &position);
+    scatter.limit = node->shape[0];
+    scatter.stride = extent_constant(lowering->extents, 1);
+    for (int i = 1; i < node->rank; i++)
+        scatter.stride = extent_multiply(lowering->extents, scatter.stride, node->shape[i]);
+    finish_scattered(lowering, root, draft, &scatter);
+}
+
+void place_root(Lowering *lowering, const Root *root) {
+    const Node *node = root->node;
+    if (!root->whole) place_map(lowering, root);   // a further copy of what has a buffer, or of a leaf
+    else if (op_class(node->op) == CLASS_REDUCE) place_reduce(lowering, root);
+    else if (node->op == OP_contract) place_contract(lowering, root);
+    else if (node->op == OP_pad) place_pad(lowering, root);
+    else if (node->op == OP_scatter_add) place_scatter(lowering, root);
+    else if (node->op == OP_loop) lower_loop(lowering, root->node);
+    else place_map(lowering, root);
+}

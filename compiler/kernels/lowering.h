@@ -1,0 +1,122 @@
+// What the files of this folder share: the state of lowering one function's graph to kernels.
+//
+//   roots.c    decides which nodes get a buffer ("roots"); everything else is computed where it is read
+//   fuse.c     puts every root into a kernel: one that exists already, if the rules allow, else a new one
+//   index.c    affine index arithmetic: what views become
+//   value.c    a node's value at an index, as instructions of a kernel
+//   shapes.c   tidies finished kernels: dead stores, dead instructions, axes that run as one
+//   loop.c     loop nodes
+//   plan.c     the arena; print.c, verify.c
+#ifndef GRADC_KERNELS_LOWERING_H
+#define GRADC_KERNELS_LOWERING_H
+
+#include "kernels/kernel.h"
+
+// A value that must end up in memory.
+typedef struct {
+    Node *node;
+    Buffer *buffer;
+    Affine origin;   // where in the buffer its first element lies: depends on loop axes only
+    bool accumulate;
+    bool in_place;   // the buffer is a leaf's: computed last
+    bool whole;      // the node's own buffer, which others may read
+    bool wanted;     // a result of the function: kept though no kernel loads it
+} Root;
+
+typedef struct {
+    Buffer *buffer;   // where the value lies or will lie; NULL: computed where it is read
+    Affine origin;
+    struct Draft *draft;   // the kernel that computes it; NULL: a leaf
+    int instruction;       // its value in that kernel; -1: cannot be read there (a pad's or scatter's target)
+    int domain;            // 0: the kernel's full domain, 1: the outer one
+    bool root;
+    int users;            // nodes that read it
+    struct Draft *seen;   // the last kernel that computed it in passing
+    bool recomputed;      // several kernels did
+} NodeState;
+
+typedef struct Memo {
+    const Node *node;
+    Affine index[MAX_RANK];
+    int instruction;
+    struct Memo *next;
+} Memo;
+
+enum { MEMO_BUCKETS = 64 };
+
+// A kernel in the making. A domain is a list of axes: element i of a root's index runs along axes[i].
+typedef struct Draft {
+    Kernel *kernel;
+    int position;
+    int domain_rank[2];   // [0] full: with the reduced axes; [1] outer: without. -1: there is none
+    int domain[2][MAX_RANK];
+    Memo *memo[MEMO_BUCKETS];
+    bool closed;   // takes no further roots
+} Draft;
+
+typedef struct Lowering {
+    KernelProgram *program;
+    Graph *graph;
+    ExtentTable *extents;
+    Arena *arena;
+    Diagnostics *diagnostics;
+    NodeState **states;   // by node id; made when asked for
+    int state_capacity;
+    KernelArray *kernels;   // where finished kernels go: the program's, or a loop's body
+    ARRAY(Draft *) drafts;
+    ARRAY(Root) roots;
+    int in_place_start;    // drafts before this one run before any leaf changes
+    int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
+    Axis loop_axes[MAX_AXES];
+    int top_position;   // in a loop's body: position of the outermost loop kernel; else -1
+    bool failed;
+} Lowering;
+
+// ---- index.c
+Affine affine_constant(const Lowering *lowering, const Extent *base);
+Affine affine_axis(const Lowering *lowering, int axis);
+Affine affine_add(const Lowering *lowering, const Affine *a, const Affine *b);
+Affine affine_scale(const Lowering *lowering, const Affine *a, const Extent *factor);
+bool affine_equal(const Affine *a, const Affine *b);
+// Row-major position of `index` in an array of `shape`.
+Affine affine_linear(const Lowering *lowering, const Affine *index, const Extent *const *shape, int rank);
+// The index into view->inputs[0] that `index` into the view means. False: a reshape that would split an axis.
+bool view_index(const Lowering *lowering, const Node *view, const Affine *index, Affine *inner);
+bool reshape_merges(const Lowering *lowering, const Node *reshape);
+
+// ---- roots.c
+NodeState *node_state(Lowering *lowering, const Node *node);
+void find_roots(Lowering *lowering, NodeArray nodes);
+// Operand 0 or 1 of a contraction with its summed labels merged to one axis, and its labels then.
+Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels);
+// Whether the contraction's operands change places: the vector axis, the result's last, must belong to the right one.
+bool contract_swaps(const Node *contract);
+bool is_fusible(const Node *node);     // map, view or leaf op that is computed where it is read
+bool is_expensive(const Node *node);   // worth a buffer when several kernels need it
+Buffer *add_buffer(Lowering *lowering, Dtype dtype, Space space, int index, const Extent *offset,
+                   const Extent *elements, const char *name);
+Buffer *add_scratch(Lowering *lowering, const Node *node);
+
+// ---- value.c
+int lower_value(Lowering *lowering, Draft *draft, Node *node, const Affine *index);
+int add_instruction(Lowering *lowering, Draft *draft, const Instruction *instruction);
+void remember(Lowering *lowering, Draft *draft, const Node *node, const Affine *index, int instruction);
+void store_root(Lowering *lowering, Draft *draft, const Root *root, int value, int domain);
+void domain_index(const Lowering *lowering, const Draft *draft, int domain, Affine *index);
+
+// ---- fuse.c
+Draft *new_draft(Lowering *lowering, KernelKind kind, const Node *node);
+int add_axis(Draft *draft, AxisRole role, const Extent *extent);
+void place_root(Lowering *lowering, const Root *root);
+
+// ---- loop.c
+void lower_loop(Lowering *lowering, Node *loop);
+
+// ---- shapes.c
+void tidy_kernels(Lowering *lowering);
+
+// ---- program.c
+// Lowers what `roots` ask for, with leaves already in `states`.
+void lower_roots(Lowering *lowering);
+
+#endif

@@ -1,0 +1,165 @@
+// From a function's graph to its kernels: the order of this folder's work.
+#include "kernels/lowering.h"
+
+#include <assert.h>
+
+enum { ROUNDS = 3 };
+
+KernelProgram *kernel_program_create(Graph *graph, const char *name) {
+    KernelProgram *program = arena_new(graph->arena, KernelProgram);
+    program->arena = graph->arena;
+    program->graph = graph;
+    program->name = name;
+    program->scratch_bytes = extent_constant(graph->extents, 0);
+    return program;
+}
+
+Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent *elements, const char *name) {
+    Buffer *buffer = arena_new(program->arena, Buffer);
+    *buffer = (Buffer){program->buffers.count, dtype, SPACE_SCRATCH, 0, NULL, elements, name, -1, -1};
+    array_push(program->arena, &program->buffers, buffer);
+    return buffer;
+}
+
+static bool same_place(const Placement *a, const Placement *b) {
+    return a->space == b->space && a->index == b->index && a->offset == b->offset;
+}
+
+static const char *place_name(const Placement *place) {
+    if (place->node->variable) return place->node->variable->name;
+    return place->node->name ? place->node->name : op_name(place->node->op);
+}
+
+// The buffer of a placement, and where in it the value begins.
+static Buffer *buffer_of(Lowering *lowering, const Placement *place, Affine *origin) {
+    *origin = affine_constant(lowering, NULL);
+    if (place->space == SPACE_SCRATCH) {
+        int64_t bytes = 0;
+        bool fixed = extent_is_constant(place->offset, &bytes);
+        assert(fixed && "offsets in a reserved buffer are static");
+        (void)fixed;
+        Buffer *buffer = lowering->program->buffers.items[place->index];
+        origin->base = extent_constant(lowering->extents, bytes / dtype_size(buffer->dtype));
+        return buffer;
+    }
+    Dtype dtype = place->space == SPACE_HYPERPARAMETERS ? DTYPE_F64 : place->node->dtype;
+    return add_buffer(lowering, dtype, place->space, place->index, place->offset,
+                      element_count(lowering->graph, place->node), place_name(place));
+}
+
+static void bind_leaves(Lowering *lowering, const Placement *leaves, int count) {
+    for (int i = 0; i < count; i++) {
+        NodeState *state = node_state(lowering, leaves[i].node);
+        state->buffer = buffer_of(lowering, &leaves[i], &state->origin);
+    }
+}
+
+static const Placement *leaf_at(const Placement *place, const Placement *leaves, int count) {
+    for (int i = 0; i < count; i++)
+        if (same_place(place, &leaves[i])) return &leaves[i];
+    return NULL;
+}
+
+// Gives each result its root: the node's own, if that has no home yet, else a copy. In-place ones come last, and with
+// `copies` they are computed elsewhere first.
+static void bind_results(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
+                         int result_count, bool in_place, bool copies) {
+    for (int i = 0; i < result_count; i++) {
+        const Placement *leaf = leaf_at(&results[i], leaves, leaf_count);
+        if ((leaf != NULL) != in_place) continue;
+        Root root = {.node = results[i].node, .accumulate = results[i].accumulate, .in_place = in_place};
+        root.buffer = buffer_of(lowering, &results[i], &root.origin);
+        if (leaf) root.buffer = node_state(lowering, leaf->node)->buffer;
+        NodeState *state = node_state(lowering, root.node);
+        if (in_place && copies && is_fusible(root.node) && !state->root && !state->buffer) {
+            Root home = {.node = root.node, .whole = true, .origin = affine_constant(lowering, NULL)};
+            state->root = true;
+            array_push(lowering->arena, &lowering->roots, home);
+        }
+        bool own = false;
+        for (int k = 0; k < lowering->roots.count && !root.accumulate && !in_place; k++) {
+            Root *other = &lowering->roots.items[k];
+            if (other->node != root.node || !other->whole || other->buffer || root.node->op == OP_loop) continue;
+            other->buffer = root.buffer;
+            other->origin = root.origin;
+            other->wanted = true;
+            own = true;
+        }
+        if (!own) array_push(lowering->arena, &lowering->roots, root);
+    }
+}
+
+void lower_roots(Lowering *lowering) {
+    bool in_place = false;
+    for (int i = 0; i < lowering->roots.count; i++) {
+        Root *root = &lowering->roots.items[i];
+        if (root->whole && !root->buffer && root->node->op != OP_loop) root->buffer = add_scratch(lowering, root->node);
+        if (root->in_place && !in_place) lowering->in_place_start = lowering->drafts.count;
+        in_place = in_place || root->in_place;
+        place_root(lowering, root);
+    }
+    tidy_kernels(lowering);
+}
+
+// An in-place store that a later kernel, or this one at another element, still reads through.
+static bool has_hazard(const Lowering *lowering) {
+    for (int i = lowering->in_place_start; i < lowering->drafts.count; i++) {
+        const Kernel *kernel = lowering->drafts.items[i]->kernel;
+        for (int s = 0; s < kernel->instructions.count; s++) {
+            const Instruction *store = &kernel->instructions.items[s];
+            if (store->kind != INSTRUCTION_STORE || store->buffer->space == SPACE_SCRATCH) continue;
+            for (int k = i; k < lowering->drafts.count; k++) {
+                const Kernel *reader = lowering->drafts.items[k]->kernel;
+                for (int r = 0; r < reader->instructions.count; r++) {
+                    const Instruction *load = &reader->instructions.items[r];
+                    if (load->kind != INSTRUCTION_LOAD || load->buffer != store->buffer) continue;
+                    bool after_store = k > i || kernel->kind != KERNEL_MAP;
+                    if (after_store || !affine_equal(&load->affine, &store->affine)) return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+typedef struct {
+    int kernels, buffers;
+} Mark;
+
+bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const Placement *leaves, int leaf_count,
+                        const Placement *results, int result_count) {
+    Mark mark = {program->kernels.count, program->buffers.count};
+    Graph *graph = program->graph;
+    Node **nodes = arena_array(graph->arena, Node *, result_count);
+    for (int i = 0; i < result_count; i++) nodes[i] = results[i].node;
+    NodeArray order = reachable(graph, nodes, result_count);
+    bool copies = false;
+    bool *recomputed = arena_array(graph->arena, bool, graph->node_count);
+    int known = graph->node_count;
+    for (int round = 0;; round++) {
+        program->kernels.count = mark.kernels;
+        program->buffers.count = mark.buffers;
+        Lowering lowering = {.program = program,
+                             .graph = graph,
+                             .extents = graph->extents,
+                             .arena = graph->arena,
+                             .diagnostics = diagnostics,
+                             .kernels = &program->kernels};
+        for (int i = 0; i < order.count; i++)
+            node_state(&lowering, order.items[i])->recomputed = recomputed[order.items[i]->id];
+        bind_leaves(&lowering, leaves, leaf_count);
+        find_roots(&lowering, order);
+        bind_results(&lowering, leaves, leaf_count, results, result_count, false, copies);
+        bind_results(&lowering, leaves, leaf_count, results, result_count, true, copies);
+        lower_roots(&lowering);
+        bool hazard = !copies && has_hazard(&lowering), again = hazard;
+        copies = copies || hazard;
+        for (int i = 0; i < order.count && order.items[i]->id < known; i++) {
+            const Node *node = order.items[i];
+            bool now = node_state(&lowering, node)->recomputed && is_expensive(node);
+            again = again || (now && !recomputed[node->id] && round + 1 < ROUNDS);
+            recomputed[node->id] = recomputed[node->id] || (now && round + 1 < ROUNDS);
+        }
+        if (!again) return !lowering.failed;
+    }
+}

@@ -1,0 +1,185 @@
+// Which nodes get a buffer. Everything else is computed in the kernel that reads it.
+//
+// Needs: users' counts. Decides: reductions, contractions, pads, scatters and loops always have one; so has the input
+// of a reshape that splits an axis (a buffer can be read in any shape), what a gather or a loop walks over, and the
+// operand of a contraction if computing it is expensive or it has several readers. Whatever expensive value turns out
+// to be computed by several kernels is given one too, in another round (program.c).
+#include "kernels/lowering.h"
+
+#include <string.h>
+
+static const char *const emitters[] = {
+#define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = #emit,
+#include "graph/ops.def"
+};
+
+NodeState *node_state(Lowering *lowering, const Node *node) {
+    if (node->id >= lowering->state_capacity) {
+        int capacity = lowering->graph->node_count * 2 + 64;
+        NodeState **states = arena_array(lowering->arena, NodeState *, capacity);
+        if (lowering->states) memcpy(states, lowering->states, sizeof *states * (size_t)lowering->state_capacity);
+        lowering->states = states;
+        lowering->state_capacity = capacity;
+    }
+    if (!lowering->states[node->id]) {
+        NodeState *state = arena_new(lowering->arena, NodeState);
+        state->instruction = -1;
+        lowering->states[node->id] = state;
+    }
+    return lowering->states[node->id];
+}
+
+bool is_fusible(const Node *node) {
+    switch (op_class(node->op)) {
+    case CLASS_MAP: return true;
+    case CLASS_VIEW: return node->op != OP_pad;
+    case CLASS_LEAF: return node->op != OP_variable;
+    case CLASS_GATHER: return node->op == OP_gather;
+    default: return false;
+    }
+}
+
+bool is_expensive(const Node *node) {
+    if (op_class(node->op) != CLASS_MAP) return false;
+    return strncmp(emitters[node->op], "math_", 5) == 0 || node->op == OP_divide || node->op == OP_sqrt;
+}
+
+Buffer *add_buffer(Lowering *lowering, Dtype dtype, Space space, int index, const Extent *offset,
+                   const Extent *elements, const char *name) {
+    Buffer *buffer = arena_new(lowering->arena, Buffer);
+    *buffer = (Buffer){lowering->program->buffers.count, dtype, space, index, offset, elements, name, -1, -1};
+    array_push(lowering->arena, &lowering->program->buffers, buffer);
+    return buffer;
+}
+
+Buffer *add_scratch(Lowering *lowering, const Node *node) {
+    const char *name = node->name ? node->name : op_name(node->op);
+    return add_buffer(lowering, node->dtype, SPACE_SCRATCH, 0, NULL, element_count(lowering->graph, node), name);
+}
+
+static void add_root(Lowering *lowering, Node *node) {
+    NodeState *state = node_state(lowering, node);
+    if (state->root || state->buffer) return;
+    state->root = true;
+    Root root = {.node = node, .whole = true, .origin = affine_constant(lowering, NULL)};
+    array_push(lowering->arena, &lowering->roots, root);
+}
+
+static bool costs(Lowering *lowering, Node *node, int depth) {
+    NodeState *state = node_state(lowering, node);
+    if (state->root || state->buffer || !is_fusible(node)) return false;
+    if (is_expensive(node) || depth > 8) return true;
+    for (int i = 0; i < node->input_count; i++)
+        if (costs(lowering, node->inputs[i], depth + 1)) return true;
+    return false;
+}
+
+// The node below a chain of views that a contraction could read through.
+static Node *below_views(Lowering *lowering, Node *node) {
+    while (op_class(node->op) == CLASS_VIEW && node->op != OP_pad && !node_state(lowering, node)->root &&
+           !node_state(lowering, node)->buffer)
+        node = node->inputs[0];
+    return node;
+}
+
+static bool is_summed(const Node *contract, int label) {
+    int x_rank = attribute_integer(contract, 0), y_rank = attribute_integer(contract, 1);
+    for (int i = 0; i < contract->rank; i++)
+        if (attribute_integer(contract, 2 + x_rank + y_rank + i) == label) return false;
+    return true;
+}
+
+bool contract_swaps(const Node *contract) {
+    int x_rank = attribute_integer(contract, 0), y_rank = attribute_integer(contract, 1);
+    if (!contract->rank) return false;
+    int last = attribute_integer(contract, 2 + x_rank + y_rank + contract->rank - 1);
+    bool in_x = false, in_y = false;
+    for (int i = 0; i < x_rank; i++) in_x = in_x || attribute_integer(contract, 2 + i) == last;
+    for (int i = 0; i < y_rank; i++) in_y = in_y || attribute_integer(contract, 2 + x_rank + i) == last;
+    return in_x && !in_y;
+}
+
+Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels) {
+    Node *x = contract->inputs[which];
+    int first = 2 + (which ? attribute_integer(contract, 0) : 0);
+    int free_axes[MAX_RANK], summed_axes[MAX_RANK], free_count = 0, summed_count = 0;
+    const Node *left = contract->inputs[0];   // the order of summed labels is that of the left operand
+    for (int i = 0; i < left->rank; i++) {
+        int label = attribute_integer(contract, 2 + i);
+        if (!is_summed(contract, label)) continue;
+        for (int k = 0; k < x->rank; k++)
+            if (attribute_integer(contract, first + k) == label) summed_axes[summed_count++] = k;
+    }
+    for (int i = 0; i < x->rank; i++) {
+        labels[i] = attribute_integer(contract, first + i);
+        if (!is_summed(contract, labels[i])) free_axes[free_count++] = i;
+    }
+    if (summed_count < 2) return x;
+    bool adjacent = true;
+    for (int i = 1; i < summed_count; i++) adjacent = adjacent && summed_axes[i] == summed_axes[i - 1] + 1;
+    int order[MAX_RANK], count = 0, at = 0;
+    for (int i = 0; adjacent && i < x->rank; i++) order[count++] = i;
+    for (int i = 0; !adjacent && i < free_count; i++) order[count++] = free_axes[i];
+    for (int i = 0; !adjacent && i < summed_count; i++) order[count++] = summed_axes[i];
+    const Extent *shape[MAX_RANK];
+    int merged_labels[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        int axis = order[i], label = labels[axis];
+        bool continues = at > 0 && is_summed(contract, label) && is_summed(contract, merged_labels[at - 1]);
+        if (continues) shape[at - 1] = extent_multiply(lowering->extents, shape[at - 1], x->shape[axis]);
+        else shape[at] = x->shape[axis], merged_labels[at++] = label;
+    }
+    Node *ordered = transpose(lowering->graph, x, order);
+    for (int i = 0; i < at; i++) labels[i] = merged_labels[i];
+    return reshape(lowering->graph, ordered, shape, at);
+}
+
+static void root_of_reshape(Lowering *lowering, Node *node) {
+    if (node->op == OP_reshape && is_fusible(node->inputs[0]) && !reshape_merges(lowering, node))
+        add_root(lowering, node->inputs[0]);
+}
+
+static void roots_of_contract(Lowering *lowering, const Node *node) {
+    for (int which = 0; which < 2; which++) {
+        int labels[MAX_RANK];
+        Node *operand = contract_operand(lowering, node, which, labels);
+        root_of_reshape(lowering, operand);
+        Node *below = below_views(lowering, operand);
+        bool left = which == contract_swaps(node);   // read once for each column panel: must lie ready
+        if (is_fusible(below) && op_class(below->op) != CLASS_LEAF &&
+            (left || node_state(lowering, below)->users > 1 || costs(lowering, below, 0)))
+            add_root(lowering, below);
+    }
+}
+
+static void roots_of_reduce(Lowering *lowering, Node *node) {
+    Node *x = node->inputs[0];
+    int reduced = node->attribute_count;
+    bool suffix = attribute_integer(node, 0) == x->rank - reduced;
+    if (!suffix || reduced < 2 || !is_fusible(x)) return;
+    int large = 0;
+    for (int i = x->rank - reduced; i < x->rank; i++) large += !extent_is(x->shape[i], 1);
+    if (large > 1) add_root(lowering, x);
+}
+
+static void find_roots_of(Lowering *lowering, Node *node) {
+    NodeState *state = node_state(lowering, node);
+    if (state->buffer) return;
+    root_of_reshape(lowering, node);
+    if (node->op == OP_contract) roots_of_contract(lowering, node);
+    if (op_class(node->op) == CLASS_REDUCE) roots_of_reduce(lowering, node);
+    if (node->op == OP_gather && is_fusible(node->inputs[0])) add_root(lowering, node->inputs[0]);
+    if (node->op == OP_loop)
+        for (int i = 0; i < node->input_count; i++) {
+            bool carry = i >= loop_part(node, 0) && i < loop_part(node, 0) + loop_part(node, 1);
+            if (!carry && is_fusible(node->inputs[i])) add_root(lowering, node->inputs[i]);
+        }
+    if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node);
+    else if (state->recomputed && is_expensive(node)) add_root(lowering, node);
+}
+
+void find_roots(Lowering *lowering, NodeArray nodes) {
+    for (int i = 0; i < nodes.count; i++)
+        for (int k = 0; k < nodes.items[i]->input_count; k++) node_state(lowering, nodes.items[i]->inputs[k])->users++;
+    for (int i = 0; i < nodes.count; i++) find_roots_of(lowering, nodes.items[i]);
+}
