@@ -1,0 +1,134 @@
+// What the files of this folder share: the state of emitting one function, and scopes.
+//
+//   vocabulary.[ch]  words over LLVM's builder
+//   function.c       a KernelProgram's function: arguments, buffers, kernels in order
+//   extent.c         extents as values, each computed once at entry
+//   scope.c          an instruction's value somewhere in a loop nest
+//   access.c         loads and stores: addresses, vectors, masks, checked indices
+//   ops.c            elementwise ops: the last column of ops.def
+//   nest.c           loops over axes, and over vectors along one
+//   map.c row.c column.c contract.c sequence.c   the kinds of kernel
+//   tile.c pack.c    a contraction's register tiles, and panels of its right operand
+//   jit.c            LLVM's targets and JIT
+#ifndef GRADC_EMIT_EMITTER_H
+#define GRADC_EMIT_EMITTER_H
+
+#include "emit/vocabulary.h"
+#include "kernels/kernel.h"
+
+typedef struct {
+    const Extent *extent;
+    LLVMValueRef value;
+} ExtentValue;
+
+typedef struct {
+    Code code;
+    const KernelProgram *program;
+    Arena *arena;
+    int vector_bytes;
+    int vector_registers;
+    LLVMValueRef frame;
+    LLVMBasicBlockRef entry;          // dims, extents and buffers are computed here
+    LLVMValueRef dims;
+    LLVMValueRef *buffers;            // by id: base pointers
+    LLVMValueRef seed, draw_count, fault;
+    ARRAY(ExtentValue) extents;
+    LLVMValueRef status;              // i32 in memory: 1 after an index was out of range
+    LLVMValueRef loop_index[MAX_AXES];// of the enclosing loop kernels
+    bool records_faults;
+} Emitter;
+
+// A place in a kernel's loop nest. Axes bound by a scope and its parents have an index. A vector scope stands for
+// `width` elements along `vector_axis`, whose index is that of the first; lanes outside `mask` don't count.
+typedef struct Scope {
+    struct Scope *parent;
+    const Kernel *kernel;
+    const uint32_t *depends;          // by instruction: the axes along which its value changes
+    uint32_t bound;                   // axes with an index, here or in a parent
+    LLVMValueRef index[MAX_AXES];
+    int vector_axis;                  // -1: scalar
+    int width;
+    LLVMValueRef mask;                // NULL: all lanes
+    LLVMValueRef *values;             // by instruction: computed in this scope
+    LLVMValueRef *pointers;           // by access: its address at this scope's indices
+} Scope;
+
+// ---- extent.c
+LLVMValueRef extent_value_of(Emitter *emitter, const Extent *extent);   // i64, usable everywhere
+
+// ---- scope.c
+const uint32_t *kernel_depends(Emitter *emitter, const Kernel *kernel);
+Scope scope_root(Emitter *emitter, const Kernel *kernel);
+Scope scope_inside(Emitter *emitter, Scope *parent);
+void scope_bind(Scope *scope, int axis, LLVMValueRef index);
+void scope_vector(Scope *scope, int axis, int width, LLVMValueRef mask);
+// Computes all that can be computed here, before a loop inside needs it again and again.
+void scope_hoist(Emitter *emitter, Scope *scope);
+// The instruction's value, as a scalar or with scope->width lanes.
+LLVMValueRef scope_value(Emitter *emitter, Scope *scope, int instruction);
+void scope_set(Scope *scope, int instruction, LLVMValueRef value);
+// Runs the stores of `phase` (-1: all) that change along one of the axes `with` (0: any) and along none of `without`.
+void scope_effects(Emitter *emitter, Scope *scope, int phase, uint32_t with, uint32_t without);
+int kernel_lanes(const Emitter *emitter, const Kernel *kernel);         // width of its vectors
+LLVMValueRef tail_mask(Emitter *emitter, LLVMValueRef remaining, int width);
+LLVMValueRef affine_value(Emitter *emitter, const Scope *scope, const Affine *affine, uint32_t axes);
+
+// ---- access.c
+LLVMValueRef load_value(Emitter *emitter, Scope *scope, int instruction);
+void store_value(Emitter *emitter, Scope *scope, int instruction);
+LLVMValueRef access_pointer(Emitter *emitter, Scope *scope, int instruction);
+
+// ---- ops.c
+LLVMValueRef op_value(Emitter *emitter, Op op, Dtype dtype, Dtype operand_dtype, const LLVMValueRef *operands);
+// a combined with b, as reduce_* does it (argmax apart).
+LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width);
+
+// ---- nest.c
+// A loop for each of `axes`, outermost first, and the scopes that they open; close_axes ends them.
+typedef struct {
+    Loop loops[MAX_AXES];
+    Scope scopes[MAX_AXES + 1];
+    int count;
+} Nest;
+Scope *open_axes(Emitter *emitter, Nest *nest, const Kernel *kernel, const int *axes, int count);
+void close_axes(Emitter *emitter, Nest *nest);
+int axes_of(const Kernel *kernel, AxisRole role, int *axes);   // ascending; returns how many
+uint32_t axes_mask(const Kernel *kernel, AxisRole role);
+
+enum { MAX_GROUP = 16 };
+// Walks `axis` in groups of up to `group` vectors: `visit` writes the code for one group, whose scopes stand for its
+// vectors. What is left at the end is masked. axis -1: one scalar scope.
+typedef void Visit(Emitter *emitter, Scope *scopes, int count, void *context);
+void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *visit, void *context);
+
+// ---- kernels
+void emit_map(Emitter *emitter, const Kernel *kernel);
+void emit_row(Emitter *emitter, const Kernel *kernel);
+void emit_column(Emitter *emitter, const Kernel *kernel);
+void emit_contract(Emitter *emitter, const Kernel *kernel);
+void emit_loop(Emitter *emitter, const Kernel *kernel);
+void emit_scatter(Emitter *emitter, const Kernel *kernel);
+void emit_kernel(Emitter *emitter, const Kernel *kernel);
+
+// ---- tile.c, pack.c: the parts of a contraction
+typedef struct {
+    const Kernel *kernel;
+    Scope *outer;                    // all but M, N and K are bound
+    int number, left, right;         // the contraction and its operands: instructions
+    int m, n, k;                     // axes
+    Dtype dtype;
+    int rows, columns;               // of a register tile: rows, and vectors of columns
+    bool plain_left;                 // operand 0 is a load that only needs an address
+    LLVMValueRef panel;              // packed operand 1 of the columns at hand, or NULL
+    LLVMValueRef totals;             // room for a tile, when K has several chunks
+} Product;
+void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
+void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);
+
+// ---- function.c
+// The program's function in a new module of `context`.
+LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
+                            int vector_registers, const char *cpu, const char *features);
+
+#endif

@@ -1,0 +1,16 @@
+// Elementwise kernels: loops over all axes but the last, vectors along that.
+#include "emit/emitter.h"
+
+static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *context) {
+    (void)context;
+    for (int i = 0; i < count; i++) scope_effects(emitter, &scopes[i], -1, 0, 0);
+}
+
+void emit_map(Emitter *emitter, const Kernel *kernel) {
+    int axes[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
+    Nest nest;
+    Scope *scope = open_axes(emitter, &nest, kernel, axes, count ? count - 1 : 0);
+    scope_hoist(emitter, scope);
+    walk_vectors(emitter, scope, count ? axes[count - 1] : -1, 1, visit_vectors, NULL);
+    close_axes(emitter, &nest);
+}

@@ -1,0 +1,20 @@
+// Kernels that run in order: scattered additions, and loops over other kernels.
+#include "emit/emitter.h"
+
+void emit_scatter(Emitter *emitter, const Kernel *kernel) {
+    int axes[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
+    Nest nest;
+    Scope *scope = open_axes(emitter, &nest, kernel, axes, count);
+    scope_effects(emitter, scope, -1, 0, 0);
+    close_axes(emitter, &nest);
+}
+
+void emit_loop(Emitter *emitter, const Kernel *kernel) {
+    const Code *code = &emitter->code;
+    int counter = kernel->axis_count - 1;
+    LLVMValueRef limit = extent_value_of(emitter, kernel->axes[counter].extent);
+    Loop loop = loop_begin(code, kernel->name, v_i64(code, 0), limit, v_i64(code, 1), NULL, 0);
+    emitter->loop_index[counter] = loop.index;
+    for (int i = 0; i < kernel->body.count; i++) emit_kernel(emitter, kernel->body.items[i]);
+    loop_end(code, &loop, NULL);
+}
