@@ -1,0 +1,303 @@
+// Binding: the arrays that a host gives to an entry's inputs, and the open dims that their shapes say (semantics.md, S3).
+//
+// An axis whose extent is affine in one dim (`N`, `2*M + 1`) says that dim's value; every other extent is compared with
+// what the dims make of it. Done once for new shapes: a step with the shapes of the one before finds all in place.
+#include "runtime/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- which open dims a function reads
+
+static void mark_extent(bool *used, const Extent *extent) {
+    const Term *terms;
+    int count = extent_terms(extent, &terms);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < terms[i].factor_count; k++) {
+            const Factor *factor = terms[i].factors[k];
+            if (factor->kind == FACTOR_DIM) used[factor->dim] = true;
+            else {
+                mark_extent(used, factor->left);
+                mark_extent(used, factor->right);
+            }
+        }
+}
+
+static void mark_function(Graph *graph, bool *used, const Function *function) {
+    Node **roots = arena_array(graph->arena, Node *, function->result_count + function->argument_count);
+    int count = 0;
+    for (int i = 0; i < function->result_count; i++) roots[count++] = function->results[i].node;
+    for (int i = 0; i < function->argument_count; i++) roots[count++] = function->arguments[i];
+    NodeArray nodes = reachable(graph, roots, count);
+    for (int i = 0; i < nodes.count; i++) {
+        const Node *node = nodes.items[i];
+        for (int k = 0; k < node->rank; k++) mark_extent(used, node->shape[k]);
+        for (int k = 0; k < node->attribute_count; k++)
+            if (node->attributes[k]) mark_extent(used, node->attributes[k]);
+        if (node->body) mark_function(graph, used, node->body);
+    }
+}
+
+static bool mark_entry(Graph *graph, bool *used, const Entry *entry) {
+    if (setjmp(*arena_recover(graph->arena))) return false;
+    mark_function(graph, used, &entry->function);
+    mark_function(graph, used, &entry->training);
+    return true;
+}
+
+// ---- a binding's life
+
+gradc_status binding_create(Binding *binding, gradc_program *program, const Entry *entry) {
+    size_t inputs = (size_t)entry->function.argument_count + 1, dims = (size_t)program->program->dims.count + 1;
+    *binding = (Binding){.program = program,
+                         .entry = entry,
+                         .input_count = entry->function.argument_count,
+                         .dim_count = program->program->dims.count};
+    binding->inputs = calloc(inputs, sizeof *binding->inputs);
+    binding->bound = calloc(inputs, sizeof *binding->bound);
+    binding->pointers = calloc(inputs, sizeof *binding->pointers);
+    binding->dims = calloc(dims, sizeof *binding->dims);
+    binding->fixed = malloc(dims * sizeof *binding->fixed);
+    binding->used = calloc(dims, sizeof *binding->used);
+    bool allocated =
+        binding->inputs && binding->bound && binding->pointers && binding->dims && binding->fixed && binding->used;
+    if (!allocated || !mark_entry(program->program->graph, binding->used, entry)) {
+        binding_free(binding);
+        return fail_memory(program);
+    }
+    for (size_t i = 0; i < dims; i++) binding->fixed[i] = -1;
+    return GRADC_OK;
+}
+
+void binding_free(Binding *binding) {
+    free(binding->inputs);
+    free(binding->bound);
+    free(binding->pointers);
+    free(binding->dims);
+    free(binding->fixed);
+    free(binding->used);
+    *binding = (Binding){0};
+}
+
+int binding_input(const Binding *binding, const char *name) {
+    for (int i = 0; i < binding->input_count; i++)
+        if (strcmp(binding->entry->function.arguments[i]->variable->name, name) == 0) return i;
+    return -1;
+}
+
+// ---- binding
+
+static const char *declared(Binding *binding, int input) {
+    Arena *arena = binding->program->program->graph->arena;
+    const Node *node = binding->entry->function.arguments[input];
+    if (setjmp(*arena_recover(arena))) return "its type";
+    Text text = {.arena = arena};
+    print_shape(&text, node->dtype, node->shape, node->rank);
+    return text.bytes;
+}
+
+static gradc_status shape_error(Binding *binding, int input, const gradc_tensor *array) {
+    char text[SHAPE_TEXT];
+    const char *given = array->rank >= 0 && array->rank <= GRADC_MAX_RANK
+                            ? shape_text(text, array->dtype, array->rank, array->shape)
+                            : "an array of impossible rank";
+    return fail(binding->program, GRADC_ARGUMENT, "input '%s' of %s is %s, but the array given is %s",
+                binding->entry->function.arguments[input]->variable->name, binding->entry->name,
+                declared(binding, input), given);
+}
+
+int64_t tensor_bytes(const gradc_tensor *tensor) {
+    int64_t bytes = (int64_t)gradc_dtype_size(tensor->dtype);
+    bool empty = false;
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->shape[i] == 0) empty = true;
+    if (empty) return 0;
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->shape[i] < 0 || __builtin_mul_overflow(bytes, tensor->shape[i], &bytes)) return -1;
+    return bytes;
+}
+
+gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array) {
+    gradc_program *program = binding->program;
+    if (input < 0 || input >= binding->input_count)
+        return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", binding->entry->name,
+                    binding->input_count, input);
+    const Node *node = binding->entry->function.arguments[input];
+    if (array->dtype != public_dtype(node->dtype) || array->rank != node->rank)
+        return shape_error(binding, input, array);
+    for (int i = 0; i < node->rank; i++) {
+        int64_t size;
+        if (array->shape[i] < 0 || (extent_is_constant(node->shape[i], &size) && size != array->shape[i]))
+            return shape_error(binding, input, array);
+    }
+    int64_t bytes = tensor_bytes(array);
+    if (bytes < 0 || (bytes > 0 && !array->data))
+        return fail(program, GRADC_ARGUMENT, "input '%s' of %s: the array given %s", node->variable->name,
+                    binding->entry->name, bytes < 0 ? "is larger than memory" : "has no data");
+    gradc_tensor *old = &binding->inputs[input];
+    bool same = binding->bound[input];
+    for (int i = 0; same && i < array->rank; i++) same = old->shape[i] == array->shape[i];
+    if (!same || old->data != array->data) binding->changes++;
+    *old = *array;
+    for (int i = array->rank; i < GRADC_MAX_RANK; i++) old->shape[i] = 0;
+    binding->bound[input] = true;
+    binding->pointers[input] = array->data;
+    if (!same) binding->resolved = false;
+    return GRADC_OK;
+}
+
+gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value) {
+    gradc_program *program = binding->program;
+    if (value < 0)
+        return fail(program, GRADC_ARGUMENT, "dim %s cannot be %lld: sizes are 0 or more", dim, (long long)value);
+    for (int i = 0; i < binding->dim_count; i++)
+        if (binding->used[i] && strcmp(program->program->dims.items[i], dim) == 0) {
+            if (binding->fixed[i] != value) {
+                binding->resolved = false;
+                binding->changes++;
+            }
+            binding->fixed[i] = value;
+            return GRADC_OK;
+        }
+    return fail(program, GRADC_ARGUMENT, "%s has no open dim '%s'", binding->entry->name, dim);
+}
+
+// ---- resolving
+
+// Takes the dims that the axes of `input` say by being affine in one.
+static gradc_status take_dims(Binding *binding, int input, int *said_by) {
+    const Node *node = binding->entry->function.arguments[input];
+    const gradc_tensor *array = &binding->inputs[input];
+    for (int axis = 0; axis < node->rank; axis++) {
+        int dim;
+        int64_t scale, offset, rest;
+        if (extent_is_constant(node->shape[axis], NULL)) continue;
+        if (!extent_affine(node->shape[axis], &dim, &scale, &offset)) continue;
+        if (__builtin_sub_overflow(array->shape[axis], offset, &rest) || rest % scale != 0 || rest / scale < 0)
+            return shape_error(binding, input, array);
+        int64_t value = rest / scale;
+        if (binding->dims[dim] >= 0 && binding->dims[dim] != value) {
+            const char *name = node->variable->name, *dim_name = binding->program->program->dims.items[dim];
+            int other = said_by[dim];
+            if (other < 0)
+                return fail(binding->program, GRADC_ARGUMENT,
+                            "dim %s of %s was set to %lld, but is %lld by the shape "
+                            "of input '%s'",
+                            dim_name, binding->entry->name, (long long)binding->dims[dim], (long long)value, name);
+            char text[SHAPE_TEXT], other_text[SHAPE_TEXT];
+            const gradc_tensor *before = &binding->inputs[other];
+            return fail(binding->program, GRADC_ARGUMENT,
+                        "dim %s of %s is %lld by the shape of input '%s', %s, but %lld by that of '%s', %s", dim_name,
+                        binding->entry->name, (long long)binding->dims[dim],
+                        binding->entry->function.arguments[other]->variable->name,
+                        shape_text(other_text, before->dtype, before->rank, before->shape), (long long)value, name,
+                        shape_text(text, array->dtype, array->rank, array->shape));
+        }
+        if (binding->dims[dim] < 0) said_by[dim] = input;
+        binding->dims[dim] = value;
+    }
+    return GRADC_OK;
+}
+
+gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *tensor) {
+    bool overflow = false;
+    *tensor = (gradc_tensor){.dtype = public_dtype(node->dtype), .rank = node->rank};
+    for (int i = 0; i < node->rank; i++) {
+        tensor->shape[i] = extent_evaluate(node->shape[i], binding->dims, &overflow);
+        if (tensor->shape[i] < 0) overflow = true;
+    }
+    if (!overflow && tensor_bytes(tensor) >= 0) return GRADC_OK;
+    return fail(binding->program, GRADC_ARGUMENT, "%s: with these dims a size is negative or larger than memory",
+                binding->entry->name);
+}
+
+// Every axis, against the dims that are now known.
+static gradc_status check_shapes(Binding *binding) {
+    for (int i = 0; i < binding->input_count; i++) {
+        const Node *node = binding->entry->function.arguments[i];
+        for (int axis = 0; axis < node->rank; axis++) {
+            bool overflow = false;
+            int64_t size = extent_evaluate(node->shape[axis], binding->dims, &overflow);
+            if (overflow || size != binding->inputs[i].shape[axis]) return shape_error(binding, i, &binding->inputs[i]);
+        }
+    }
+    return GRADC_OK;
+}
+
+static gradc_status check_conditions(Binding *binding) {
+    for (int i = 0; i < binding->entry->checks.count; i++) {
+        bool overflow = false;
+        const Check *check = &binding->entry->checks.items[i];
+        if (extent_evaluate(check->extent, binding->dims, &overflow) < 0 || overflow)
+            return fail(binding->program, GRADC_ARGUMENT, "%s: %s", binding->entry->name, check->message);
+    }
+    return GRADC_OK;
+}
+
+static gradc_status resolve_dims(Binding *binding, int64_t fallback, int *said_by) {
+    for (int i = 0; i < binding->dim_count; i++) {
+        binding->dims[i] = binding->fixed[i];
+        said_by[i] = -1;
+    }
+    for (int i = 0; i < binding->input_count; i++) {
+        if (!binding->bound[i])
+            return fail(binding->program, GRADC_ORDER, "input '%s' of %s, %s, is not bound to an array",
+                        binding->entry->function.arguments[i]->variable->name, binding->entry->name,
+                        declared(binding, i));
+        gradc_status status = take_dims(binding, i, said_by);
+        if (status) return status;
+    }
+    for (int i = 0; i < binding->dim_count; i++) {
+        if (binding->dims[i] >= 0) continue;
+        if (binding->used[i] && fallback < 0)
+            return fail(binding->program, GRADC_ORDER, "no input of %s says how large dim %s is: set it",
+                        binding->entry->name, binding->program->program->dims.items[i]);
+        binding->dims[i] = binding->used[i] ? fallback : 0;
+    }
+    gradc_status status = check_shapes(binding);
+    return status ? status : check_conditions(binding);
+}
+
+gradc_status binding_resolve(Binding *binding, int64_t fallback) {
+    if (binding->resolved) return GRADC_OK;
+    int *said_by = malloc(((size_t)binding->dim_count + 1) * sizeof *said_by);
+    if (!said_by) return fail_memory(binding->program);
+    gradc_status status = resolve_dims(binding, fallback, said_by);
+    free(said_by);
+    binding->resolved = status == GRADC_OK;
+    if (binding->resolved) binding->generation++;
+    return status;
+}
+
+// ---- running
+
+gradc_status runner_prepare(Runner *runner, Binding *binding) {
+    if (runner->generation == binding->generation) return GRADC_OK;
+    const CompiledFunction *function = runner->function;
+    for (int i = 0; i < function->check_count; i++) {
+        bool overflow = false;
+        if (extent_evaluate(function->checks[i].extent, binding->dims, &overflow) < 0 || overflow)
+            return fail(binding->program, GRADC_ARGUMENT, "%s: %s", binding->entry->name, function->checks[i].message);
+    }
+    bool overflow = false;
+    int64_t bytes = extent_evaluate(function->scratch_bytes, binding->dims, &overflow);
+    if (overflow || bytes < 0)
+        return fail(binding->program, GRADC_ARGUMENT, "%s: with these dims a size is larger than memory",
+                    binding->entry->name);
+    if (!memory_reserve(&runner->scratch, (size_t)bytes)) return fail_memory(binding->program);
+    runner->generation = binding->generation;
+    return GRADC_OK;
+}
+
+gradc_status runner_run(Runner *runner, Binding *binding, gradc_frame *frame) {
+    gradc_program *program = binding->program;
+    int64_t fault[2] = {0, 0};
+    frame->inputs = binding->pointers;
+    frame->dims = binding->dims;
+    frame->scratch = runner->scratch.bytes;
+    frame->seed = program->seed;
+    frame->fault = fault;
+    if (runner->function->call(frame) == 0) return GRADC_OK;
+    return fail(program, GRADC_DATA, "%s: index %lld is out of bounds, at position %lld of the array of indices",
+                binding->entry->name, (long long)fault[0], (long long)fault[1]);
+}

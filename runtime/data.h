@@ -1,0 +1,66 @@
+// Data: cells of a file, the arrays that a data block makes of them, and which rows train.
+#ifndef GRADC_RUNTIME_DATA_H
+#define GRADC_RUNTIME_DATA_H
+
+#include "runtime/internal.h"
+
+// ---- csv.c
+
+// A file of numbers, row by row.
+typedef struct {
+    int64_t rows, columns;
+    double *values;   // [rows, columns]
+    int64_t *lines;   // the line of the file on which each row begins, from 1
+} Cells;
+
+// Reads a text of comma-separated numbers: every cell finite, every row of the same length; cells may be quoted, lines
+// may end in CR LF, empty lines are passed over, and a first row without any number is a heading. `path` is for
+// messages, which begin with path:line:column of cells. The cells live in `arena`, which jumps to its recovery point when
+// memory runs out. Call it in the plain locale.
+gradc_status csv_parse(gradc_program *program, Arena *arena, const char *path, const char *text, size_t length,
+                       Cells *cells);
+
+// ---- shuffle.c
+
+// What a permutation is for: each purpose has random numbers of its own.
+typedef enum { SHUFFLE_SPLIT = 1, SHUFFLE_EPOCH = 2 } ShufflePurpose;
+
+// Puts `items` in a random order that (seed, purpose, number) says, the same on every machine.
+void shuffle(int64_t *items, int64_t count, uint64_t seed, ShufflePurpose purpose, uint64_t number);
+
+// ---- data.c
+
+// One field of a data block, for all rows.
+typedef struct {
+    const DataField *field;
+    gradc_tensor tensor;   // shape[0]: all rows
+    size_t row_bytes;
+} FieldArray;
+
+typedef struct {
+    gradc_program *program;
+    const DataBlock *block;
+    Arena *arena;       // owns the rest
+    const char *path;   // for messages
+    Cells cells;
+    int field_count;
+    FieldArray *fields;
+    int64_t training_count, held_count;
+    int64_t *training;   // rows that train, ascending
+    int64_t *held;       // rows held out, ascending; all rows if the block holds out none
+} DataSet;
+
+// Reads the block's file (`file`: another in its place, or NULL) and computes its fields. Free it in any case.
+gradc_status data_load(gradc_program *program, const DataBlock *block, const char *file, DataSet *data);
+void data_free(DataSet *data);
+// The field of that name, or NULL.
+const FieldArray *data_field(const DataSet *data, const char *name);
+// Copies `count` rows of a field, one after another.
+void data_gather(const FieldArray *field, const int64_t *rows, int64_t count, void *to);
+
+// Whether the block has a field for each input of the entry, of the input's dtype and rank.
+bool data_feeds(const DataBlock *block, const Entry *entry);
+// Checks the fields that the entry takes as class numbers or indices, for all rows.
+gradc_status data_check_ranges(const DataSet *data, const Entry *entry);
+
+#endif

@@ -1,0 +1,322 @@
+// gradc's C interface: from a model file to compiled functions, gradients and training.
+//
+// How to use it
+//   A program is compiled from a text. Its entries (losses, metrics, and the nets and functions that a host can call)
+//   are run through call handles; its train blocks through trainer handles; gradc_fit does the whole of `gradc train`.
+//
+//     gradc_program *program;
+//     if (gradc_compile_file("line.grad", NULL, &program) != GRADC_OK) puts(gradc_diagnostics(program, false));
+//     gradc_call *call;
+//     gradc_call_create(program, "squared", &call);
+//     gradc_call_bind(call, 0, &(gradc_tensor){GRADC_F32, 1, {3}, x});
+//     gradc_call_forward(call);
+//     gradc_call_backward(call, false);            // adds into gradc_gradients(program)
+//
+// What holds everywhere
+//   - Nothing here prints or exits. What can fail returns a gradc_status; gradc_message then says in words what was
+//     wrong. A failed call changes nothing but that message, unless its comment says otherwise.
+//   - Handles are freed by their own free function, NULL allowed; calls and trainers before their program.
+//   - A program and all its handles may be used by one thread at a time; different programs are independent.
+//   - Texts and pointers that a function hands out belong to the handle and live as long as it, unless said otherwise.
+//   - Arrays are row-major. Sizes are counted in elements, times in seconds.
+#ifndef GRADC_H
+#define GRADC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GRADC_VERSION "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gradc_program gradc_program;
+typedef struct gradc_call gradc_call;
+typedef struct gradc_trainer gradc_trainer;
+
+typedef enum {
+    GRADC_OK,
+    GRADC_PROGRAM,    // the program's text has errors, or asks for what the compiler refuses: see gradc_diagnostics
+    GRADC_ARGUMENT,   // a name, index, shape, dtype or option does not fit the program
+    GRADC_ORDER,      // a call out of order: backward without a tracked forward, a step without inputs, ...
+    GRADC_DATA,       // what a data or weight file holds, or an index inside an array, does not fit the program
+    GRADC_FILE,       // a file cannot be opened, read or written
+    GRADC_NUMBER,     // the loss is not finite
+    GRADC_STOPPED,    // the progress function asked to stop
+    GRADC_MEMORY,
+    GRADC_INTERNAL   // an error of gradc itself
+} gradc_status;
+
+typedef enum { GRADC_F32, GRADC_F64, GRADC_I32, GRADC_I64, GRADC_BOOL } gradc_dtype;   // a bool is one byte, 0 or 1
+const char *gradc_dtype_name(gradc_dtype dtype);                                       // "f32"; static
+size_t gradc_dtype_size(gradc_dtype dtype);                                            // bytes
+
+enum { GRADC_MAX_RANK = 8 };
+
+// An array in memory. `data` is aligned as its element type asks; NULL is allowed when a size is 0.
+typedef struct {
+    gradc_dtype dtype;
+    int rank;   // 0: one number
+    int64_t shape[GRADC_MAX_RANK];
+    void *data;
+} gradc_tensor;
+
+// ---- programs
+
+typedef struct {
+    gradc_dtype floating;   // what `float` means in the program: GRADC_F32 or GRADC_F64
+    int vector_bytes;       // 0: the widest vectors of this machine; 16, 32 or 64 forces a width (the same bits)
+    bool verify;            // check every pass of the compiler; slow
+} gradc_options;
+
+// Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it has
+// one, is where data files are looked for). options NULL: all zero. *program is set even on failure, so that its
+// diagnostics can be read; it is NULL only for GRADC_MEMORY. Free it in any case.
+gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program);
+gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,
+                                gradc_program **program);
+void gradc_program_free(gradc_program *program);
+
+// What the last failed function of this program, or of a handle of it, has to say; "" before any. Valid until the next
+// failure. Ends without a newline. NULL is allowed: the text then speaks of memory.
+const char *gradc_message(const gradc_program *program);
+// All errors and warnings of the compiler, with place, line and caret; "" if there are none. Valid until the next call.
+const char *gradc_diagnostics(const gradc_program *program, bool colour);
+int gradc_error_count(const gradc_program *program);
+int gradc_warning_count(const gradc_program *program);
+
+// ---- what a program holds. Each function returns false when `index` is out of range, or the program has errors.
+
+typedef enum { GRADC_LOSS, GRADC_METRIC, GRADC_NET, GRADC_FUNCTION } gradc_entry_kind;
+
+typedef struct {
+    gradc_entry_kind kind;
+    const char *name;
+    const char *documentation;   // or NULL
+    int input_count, output_count;
+} gradc_entry_info;
+
+typedef struct {
+    const char *name;
+    gradc_dtype dtype;
+    int rank;
+    int64_t shape[GRADC_MAX_RANK];   // -1: depends on open dims
+    const char *type;                // "f32[N, 64]"
+    bool requires_grad;              // an input that the program itself differentiates by
+} gradc_tensor_info;
+
+typedef struct {
+    const char *path;            // "mlp.hidden.W"
+    const char *documentation;   // or NULL
+    gradc_dtype dtype;
+    int rank;
+    int64_t shape[GRADC_MAX_RANK];
+    int64_t offset, count;   // elements, in the flat arrays
+    bool frozen;             // training leaves it alone
+} gradc_parameter_info;
+
+typedef struct {
+    const char *loss;   // the entry that is made small, which also names the block
+    const char *data;   // or NULL: the host feeds it
+    const char *optimizer;
+    int64_t batch, epochs, repeat;
+    uint64_t seed;
+} gradc_train_info;
+
+typedef struct {
+    const char *name;
+    const char *file;   // as the program says
+    int field_count;
+    double split;   // the share of rows that train
+} gradc_data_info;
+
+bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info);
+bool gradc_entry_input(gradc_program *program, int entry, int index, gradc_tensor_info *info);
+bool gradc_entry_output(gradc_program *program, int entry, int index, gradc_tensor_info *info);
+bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info);
+bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info);
+bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info);
+const char *gradc_data_field(const gradc_program *program, int data, int index);   // NULL: out of range
+
+// ---- parameters
+
+// How many elements the flat arrays of parameters and gradients have; their dtype.
+int64_t gradc_parameter_elements(const gradc_program *program);
+gradc_dtype gradc_parameter_dtype(const gradc_program *program);
+
+// The flat arrays, aligned to 64 bytes. Parameters hold their first values for seed 0 until gradc_initialise or
+// gradc_load. After writing into them say gradc_parameters_changed, so that a later backward of an earlier forward is
+// an error instead of a wrong number. NULL if the first values could not be computed, or the program has errors.
+void *gradc_parameters(gradc_program *program);
+void *gradc_gradients(gradc_program *program);
+void gradc_parameters_changed(gradc_program *program);
+void gradc_zero_grad(gradc_program *program);
+
+// Sets parameters, states of nets, optimizer states and iteration to their first values, gradients to zero; `seed` is
+// that of all random numbers of the program from now on. The same seed gives the same bits on every machine.
+gradc_status gradc_initialise(gradc_program *program, uint64_t seed);
+
+// Saves parameters and states of nets as a safetensors file, each under its path. The file appears whole or not at all:
+// a file that was there before stays until the new one is complete.
+gradc_status gradc_save(gradc_program *program, const char *path);
+// Loads what gradc_save saved, or another program: every parameter must be there with its shape, and nothing else.
+// F32 and F64 are converted. A file whose names lack the one root that all parameters share fits too. On failure
+// nothing is changed.
+gradc_status gradc_load(gradc_program *program, const char *path);
+
+// ---- calls: running an entry
+
+gradc_status gradc_call_create(gradc_program *program, const char *entry, gradc_call **call);
+void gradc_call_free(gradc_call *call);
+
+// The number of the input of that name, or -1.
+int gradc_call_input(const gradc_call *call, const char *name);
+
+// Binds an input to an array, which is read by every later run and must live as long; nothing is copied. Open dims
+// take their values from the shapes: bind again when they change. The dtype must be that of the input.
+gradc_status gradc_call_bind(gradc_call *call, int input, const gradc_tensor *array);
+// Sets an open dim that no input's shape says.
+gradc_status gradc_call_set_dim(gradc_call *call, const char *dim, int64_t value);
+// Whether `training` is true in the program; false at first.
+void gradc_call_set_training(gradc_call *call, bool training);
+// Whether backward computes the gradient by this input; false at first, also for inputs marked requires_grad. It is the
+// next forward that begins to track.
+gradc_status gradc_call_requires_grad(gradc_call *call, int input, bool requires_grad);
+
+// Computes the outputs and keeps nothing for a backward (PyTorch's no_grad).
+gradc_status gradc_call_value(gradc_call *call);
+// Computes the outputs and keeps what backward needs. A new forward replaces what an earlier one kept.
+// Both return GRADC_DATA when an index was out of range; the outputs are then not to be used.
+gradc_status gradc_call_forward(gradc_call *call);
+
+// Output number `index` of the last run; the array belongs to the call and is overwritten by the next run.
+gradc_status gradc_call_output(gradc_call *call, int index, gradc_tensor *output);
+
+// Stores the states of nets (running means and the like) that the last run, in training mode, computed: the end of a
+// training step that is made of forward, backward and update.
+gradc_status gradc_call_store_states(gradc_call *call);
+
+// The gradient of output 0, which must be one number, by every parameter that it depends on and that is not frozen, and
+// by every tracked input. backward adds into gradc_gradients and the inputs' gradients; grad hands the parameters'
+// gradients back in `gradients` (gradc_parameter_elements elements, zero where there is no gradient; the inputs'
+// gradients then hold this result alone) and touches no stored gradient of parameters.
+// GRADC_ORDER: the last run was not a forward; or its tape was released by an earlier backward without retain_graph; or
+// parameters have changed since.
+gradc_status gradc_call_backward(gradc_call *call, bool retain_graph);
+gradc_status gradc_call_grad(gradc_call *call, void *gradients, bool retain_graph);
+// The stored gradient by an input, of the input's dtype and shape. GRADC_ORDER: it was not tracked by a forward.
+gradc_status gradc_call_input_gradient(gradc_call *call, int input, gradc_tensor *gradient);
+// Sets the inputs' stored gradients to zero.
+void gradc_call_zero_grad(gradc_call *call);
+
+// ---- trainers: one train block, fed by the host
+
+// `loss` names the train block.
+gradc_status gradc_trainer_create(gradc_program *program, const char *loss, gradc_trainer **trainer);
+void gradc_trainer_free(gradc_trainer *trainer);
+
+// As for calls. Open dims that no input says are the block's batch until they are set.
+int gradc_trainer_input(const gradc_trainer *trainer, const char *name);
+gradc_status gradc_trainer_bind(gradc_trainer *trainer, int input, const gradc_tensor *array);
+gradc_status gradc_trainer_set_dim(gradc_trainer *trainer, const char *dim, int64_t value);
+
+// One fused training step: the loss before it in *loss (may be NULL), gradients by the inputs bound, and the optimizer's
+// update. Stored gradients are not touched. Allocates nothing while the shapes stay the same. GRADC_DATA: an index was
+// out of range; GRADC_NUMBER: the loss is not finite. In both cases the parameters have been changed.
+gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss);
+// The optimizer's update with the stored gradients, as after gradc_call_backward.
+gradc_status gradc_trainer_update(gradc_trainer *trainer);
+
+// A hyperparameter of the optimizer, such as "lr". GRADC_ARGUMENT: there is none of that name.
+gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value);
+gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value);
+int64_t gradc_trainer_iteration(const gradc_trainer *trainer);   // steps and updates so far
+
+// ---- training on the program's own data
+
+typedef struct {
+    const char *name;
+    double value;
+} gradc_metric_value;
+
+typedef struct {
+    const char *loss;        // which train block
+    int64_t epoch, epochs;   // the epoch that has ended, from 1
+    int64_t iteration;       // steps of the block so far
+    double mean_loss;        // over the rows of the epoch, each with the parameters of its step
+    int metric_count;
+    const gradc_metric_value *metrics;   // over the held-out rows (all rows if none are held out)
+    double seconds;                      // that the epoch took, metrics included
+} gradc_progress;
+// Called after each epoch. Returning false ends the training with GRADC_STOPPED.
+typedef bool gradc_progress_function(void *context, const gradc_progress *progress);
+
+typedef struct {
+    const char *loss;                    // NULL: all train blocks take turns
+    int64_t epochs, batch;               // 0: as the program says
+    const double *learning_rate;         // sets the hyperparameter `lr`; NULL: as the program says
+    const uint64_t *seed;                // NULL: the first train block's
+    bool keep_parameters;                // train what is there, instead of first values
+    const char *data;                    // a file in place of every data block's own; NULL: theirs
+    gradc_progress_function *progress;   // or NULL
+    void *context;
+} gradc_fit_options;
+
+// Trains. The held-out rows are chosen by the file alone, the order of the training rows by the seed and the epoch, the
+// same on every machine. On failure parameters are those of the last step done. options NULL: all zero.
+gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options);
+
+typedef struct {
+    const char *entry;   // a net or fn that the data block feeds; NULL: the first net it feeds
+    const char *data;    // name of a data block; NULL: the first
+    const char *file;    // read instead of the data block's own; NULL: that
+} gradc_predict_options;
+
+// Writes a CSV file of the held-out rows (all rows if none are held out): `row`, the row's number in the data file from
+// 1; the data block's one-number fields that the entry does not read, such as `y`; `prediction`, for rows of several
+// numbers the position of the greatest; and the outputs. The file appears whole or not at all.
+gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *options, const char *path);
+
+// ---- looking inside
+
+typedef enum {
+    GRADC_STAGE_AST,
+    GRADC_STAGE_GRAPH,
+    GRADC_STAGE_GRAD,
+    GRADC_STAGE_OPT,
+    GRADC_STAGE_KERNELS,
+    GRADC_STAGE_PLAN,
+    GRADC_STAGE_LLVM,
+    GRADC_STAGE_ASM
+} gradc_stage;
+
+typedef enum {
+    GRADC_KIND_VALUE,
+    GRADC_KIND_FORWARD,
+    GRADC_KIND_BACKWARD,
+    GRADC_KIND_UPDATE,   // of the entry's train block
+    GRADC_KIND_STEP      // of the entry's train block
+} gradc_kind;
+
+// The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind` is,
+// for GRADC_STAGE_AST.
+gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
+                        const char **text);
+// The derivative of an entry's first output by each parameter, as a program of the language. entry NULL: as above.
+gradc_status gradc_derivative(gradc_program *program, const char *entry, const char **text);
+
+// Milliseconds that compiling took until now.
+typedef struct {
+    double parse, elaborate, differentiate, simplify, kernels, emit, machine_code;
+} gradc_timings;
+void gradc_get_timings(const gradc_program *program, gradc_timings *timings);
+
+const char *gradc_version(void);   // GRADC_VERSION of the library that is linked
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

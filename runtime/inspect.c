@@ -1,0 +1,74 @@
+// Looking inside: dumps of the stages, the derivative as a program, and what compiling took.
+#include "runtime/internal.h"
+
+// The entry of that name; NULL: the first loss, else the first entry.
+static const Entry *choose_entry(const gradc_program *program, const char *name) {
+    if (name) return find_entry(program, name);
+    for (int i = 0; i < program->program->entries.count; i++)
+        if (program->program->entries.items[i]->kind == ENTRY_LOSS) return program->program->entries.items[i];
+    return program->program->entries.count ? program->program->entries.items[0] : NULL;
+}
+
+static gradc_status no_entry(gradc_program *program, const char *name) {
+    if (name)
+        return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
+                    name);
+    return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn that can be called");
+}
+
+// What `backward` needs to exist: one number that something is differentiated by.
+static gradc_status choose_key(gradc_program *program, const char *name, gradc_kind kind, FunctionKey *key) {
+    static const FunctionKind kinds[] = {[GRADC_KIND_VALUE] = KIND_VALUE,
+                                         [GRADC_KIND_FORWARD] = KIND_FORWARD,
+                                         [GRADC_KIND_BACKWARD] = KIND_BACKWARD,
+                                         [GRADC_KIND_UPDATE] = KIND_UPDATE,
+                                         [GRADC_KIND_STEP] = KIND_STEP};
+    const Entry *entry = choose_entry(program, name);
+    if (!entry) return no_entry(program, name);
+    *key = (FunctionKey){.kind = kinds[kind], .entry = entry};
+    if (kind == GRADC_KIND_FORWARD || kind == GRADC_KIND_BACKWARD) return check_differentiable(program, entry);
+    if (kind != GRADC_KIND_UPDATE && kind != GRADC_KIND_STEP) return GRADC_OK;
+    int train = find_train(program, entry->name);
+    if (train < 0)
+        return fail(program, GRADC_ARGUMENT, "the program has no `train %s`, so no %s of it", entry->name,
+                    kind == GRADC_KIND_STEP ? "step" : "update");
+    *key = (FunctionKey){.kind = kinds[kind], .train = program->program->trains.items[train]};
+    return GRADC_OK;
+}
+
+gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
+                        const char **text) {
+    static const Stage stages[] = {
+        [GRADC_STAGE_AST] = STAGE_AST,   [GRADC_STAGE_GRAPH] = STAGE_GRAPH,     [GRADC_STAGE_GRAD] = STAGE_GRAD,
+        [GRADC_STAGE_OPT] = STAGE_OPT,   [GRADC_STAGE_KERNELS] = STAGE_KERNELS, [GRADC_STAGE_PLAN] = STAGE_PLAN,
+        [GRADC_STAGE_LLVM] = STAGE_LLVM, [GRADC_STAGE_ASM] = STAGE_ASM};
+    if ((unsigned)stage > GRADC_STAGE_ASM || (unsigned)kind > GRADC_KIND_STEP)
+        return fail(program, GRADC_ARGUMENT, "there is no such stage, or no such kind of function");
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    FunctionKey key = {0};
+    gradc_status status = stage == GRADC_STAGE_AST ? GRADC_OK : choose_key(program, entry, kind, &key);
+    if (status) return status;
+    int errors = gradc_error_count(program);
+    *text = compilation_dump(program->compilation, stages[stage], key);
+    if (gradc_error_count(program) > errors) return fail_compiler(program);
+    if (!*text) *text = "";
+    return GRADC_OK;
+}
+
+gradc_status gradc_derivative(gradc_program *program, const char *name, const char **text) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    const Entry *entry = choose_entry(program, name);
+    if (!entry) return no_entry(program, name);
+    gradc_status status = check_differentiable(program, entry);
+    if (status) return status;
+    *text = compilation_derivative(program->compilation, entry);
+    return *text ? GRADC_OK : fail_compiler(program);
+}
+
+void gradc_get_timings(const gradc_program *program, gradc_timings *timings) {
+    *timings = (gradc_timings){0};
+    if (!program->compilation) return;
+    Timings taken = compilation_timings(program->compilation);
+    *timings = (gradc_timings){taken.parse_ms,   taken.elaborate_ms, taken.differentiate_ms, taken.simplify_ms,
+                               taken.kernels_ms, taken.emit_ms,      taken.machine_code_ms};
+}

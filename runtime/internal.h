@@ -1,0 +1,113 @@
+// What the files of the runtime share: the handles' insides, messages, buffers, and the binding of arrays to an entry.
+#ifndef GRADC_RUNTIME_INTERNAL_H
+#define GRADC_RUNTIME_INTERNAL_H
+
+#include "compile.h"
+#include "runtime/gradc.h"
+
+// ---- status.c: messages and memory
+
+// Memory that grows and never shrinks; aligned to 64 bytes.
+typedef struct {
+    void *bytes;
+    size_t size;
+} Memory;
+// At least `size` bytes, all zero if it had to grow. False: no memory; the old bytes stay.
+bool memory_reserve(Memory *memory, size_t size);
+void memory_free(Memory *memory);
+
+// Sets the program's message and returns `status`.
+gradc_status fail(gradc_program *program, gradc_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+gradc_status fail_memory(gradc_program *program);
+// With the compiler's last errors as message.
+gradc_status fail_compiler(gradc_program *program);
+
+gradc_dtype public_dtype(Dtype dtype);
+// "f32[3, 65]" of a plain shape, into `text`; returns it.
+enum { SHAPE_TEXT = 256 };
+const char *shape_text(char text[SHAPE_TEXT], gradc_dtype dtype, int rank, const int64_t *shape);
+
+// Numbers are read and written in the C locale, whatever the host has set: begin, then end with what begin returned.
+void *plain_locale_begin(void);
+void plain_locale_end(void *before);
+
+double now_seconds(void);
+
+// ---- program.c
+
+typedef struct {
+    Memory values;             // the optimizer's states, each as long as all parameters
+    double *hyperparameters;   // slot 0 is `iteration`
+    int hyperparameter_count;
+    int64_t iteration;
+} TrainState;
+
+struct gradc_program {
+    Compilation *compilation;
+    Program *program;   // NULL: the text has errors
+    char *directory;    // where data files are looked for: "" or "models/"
+    char *message;
+    Memory parameters, gradients, states;
+    Memory returned;      // gradients that gradc_call_grad hands back
+    TrainState *trains;   // one for each train block
+    bool initialised;
+    uint64_t seed, draw_count;
+    uint64_t version;   // of the parameters: changes whenever they do
+};
+
+// Computes first values if nothing has done so yet.
+gradc_status ensure_initialised(gradc_program *program);
+const Entry *find_entry(const gradc_program *program, const char *name);
+// The train block's number, or -1.
+int find_train(const gradc_program *program, const char *loss);
+// Whether the entry's first output can be differentiated: one floating number.
+gradc_status check_differentiable(gradc_program *program, const Entry *entry);
+// Where the train block's value of a hyperparameter lies; NULL: its optimizer has none of that name.
+double *find_hyperparameter(gradc_program *program, int train, const char *name);
+// Bytes of the flat array of parameters, and so of gradients.
+size_t parameter_size(const gradc_program *program);
+
+// ---- binding.c: arrays, shapes and open dims of one entry
+
+typedef struct {
+    gradc_program *program;
+    const Entry *entry;
+    int input_count, dim_count;
+    gradc_tensor *inputs;   // as bound
+    bool *bound;
+    const void **pointers;   // what the frame gets
+    int64_t *dims;           // values of all the program's dims; -1: not known
+    int64_t *fixed;          // those that set_dim gave; -1: none
+    bool *used;              // dims that the entry's function reads
+    bool resolved;           // dims are up to date
+    uint64_t changes;        // counts what was bound to another array, and dims that were set
+    uint64_t generation;     // rises with each change of dims; 0: none are known yet
+} Binding;
+
+gradc_status binding_create(Binding *binding, gradc_program *program, const Entry *entry);
+void binding_free(Binding *binding);
+int binding_input(const Binding *binding, const char *name);
+gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array);
+gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value);
+// Computes dims from the bound arrays and checks every shape. `fallback`: the value of open dims that nothing says; -1:
+// such a dim is an error. Does nothing while nothing was bound anew.
+gradc_status binding_resolve(Binding *binding, int64_t fallback);
+// A node's shape for the binding's dims.
+gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *tensor);
+// Bytes of a tensor; -1: it does not fit in memory.
+int64_t tensor_bytes(const gradc_tensor *tensor);
+
+// A compiled function and what it needs for the dims of one binding.
+typedef struct {
+    const CompiledFunction *function;
+    Memory scratch;
+    uint64_t generation;   // the binding's, for which the checks and the scratch hold; 0: none
+} Runner;
+// Checks the entry's conditions and makes the scratch large enough. Does nothing while the dims stay.
+gradc_status runner_prepare(Runner *runner, Binding *binding);
+// Calls the function. `frame` comes with everything but inputs, dims, scratch, seed and fault. GRADC_DATA: an index was
+// out of bounds.
+gradc_status runner_run(Runner *runner, Binding *binding, gradc_frame *frame);
+
+#endif

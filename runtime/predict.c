@@ -1,0 +1,160 @@
+// Predictions: what a net says of the held-out rows, as a CSV file from which anyone can compute the metrics again.
+#include "runtime/fit.h"
+#include "runtime/files.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct {
+    gradc_program *program;
+    const Entry *entry;
+    DataSet data;
+    Batch batch;
+    gradc_call *call;
+    FILE *stream;
+} Prediction;
+
+static gradc_status choose_data(gradc_program *program, const char *name, const DataBlock **block) {
+    for (int i = 0; i < program->program->data.count; i++) {
+        *block = program->program->data.items[i];
+        if (!name || strcmp(name, (*block)->name) == 0) return GRADC_OK;
+    }
+    if (name) return fail(program, GRADC_ARGUMENT, "the program has no `data %s`", name);
+    return fail(program, GRADC_ARGUMENT, "the program has no data block, so there are no rows to predict");
+}
+
+static gradc_status choose_entry(gradc_program *program, const char *name, const DataBlock *block,
+                                 const Entry **entry) {
+    if (name) {
+        *entry = find_entry(program, name);
+        if (!*entry)
+            return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
+                        name);
+        if (data_feeds(block, *entry)) return GRADC_OK;
+        return fail(program, GRADC_ARGUMENT, "data %s does not give the inputs that %s takes", block->name, name);
+    }
+    for (int i = 0; i < program->program->entries.count; i++) {
+        *entry = program->program->entries.items[i];
+        if ((*entry)->kind == ENTRY_NET && data_feeds(block, *entry)) return GRADC_OK;
+    }
+    return fail(program, GRADC_ARGUMENT, "no net can be called with what data %s gives; name a net", block->name);
+}
+
+// ---- writing
+
+static double element(const gradc_tensor *tensor, int64_t index) {
+    switch (tensor->dtype) {
+    case GRADC_F32: return ((const float *)tensor->data)[index];
+    case GRADC_F64: return ((const double *)tensor->data)[index];
+    case GRADC_I32: return ((const int32_t *)tensor->data)[index];
+    case GRADC_I64: return (double)((const int64_t *)tensor->data)[index];
+    case GRADC_BOOL: return ((const uint8_t *)tensor->data)[index];
+    }
+    return 0;
+}
+
+// As many digits as tell every number of the dtype from its neighbours.
+static void write_number(FILE *stream, const gradc_tensor *tensor, int64_t index) {
+    if (tensor->dtype == GRADC_I64) fprintf(stream, "%lld", (long long)((const int64_t *)tensor->data)[index]);
+    else fprintf(stream, "%.*g", tensor->dtype == GRADC_F32 ? 9 : 17, element(tensor, index));
+}
+
+// How many numbers one row of a tensor has.
+static int64_t row_length(const gradc_tensor *tensor) {
+    int64_t length = 1;
+    for (int i = 1; i < tensor->rank; i++) length *= tensor->shape[i];
+    return length;
+}
+
+// A field with one number a row that the entry does not read: what was to be predicted.
+static bool is_target(const Prediction *prediction, const FieldArray *field) {
+    for (int i = 0; i < prediction->entry->function.argument_count; i++)
+        if (strcmp(prediction->entry->function.arguments[i]->variable->name, field->field->name) == 0) return false;
+    return row_length(&field->tensor) == 1;
+}
+
+static void write_heading(Prediction *prediction, const gradc_tensor *output) {
+    FILE *stream = prediction->stream;
+    fprintf(stream, "row");
+    for (int i = 0; i < prediction->data.field_count; i++)
+        if (is_target(prediction, &prediction->data.fields[i]))
+            fprintf(stream, ",%s", prediction->data.fields[i].field->name);
+    int64_t length = row_length(output);
+    if (length > 1) fprintf(stream, ",prediction");
+    for (int64_t i = 0; i < length; i++) {
+        fprintf(stream, ",%s", prediction->entry->name);
+        if (length > 1) fprintf(stream, ".%lld", (long long)i);
+    }
+    fprintf(stream, "\n");
+}
+
+static void write_row(Prediction *prediction, int64_t row, const gradc_tensor *output, int64_t index) {
+    FILE *stream = prediction->stream;
+    int64_t length = row_length(output), begin = index * length, best = 0;
+    fprintf(stream, "%lld", (long long)row + 1);
+    for (int i = 0; i < prediction->data.field_count; i++)
+        if (is_target(prediction, &prediction->data.fields[i])) {
+            fprintf(stream, ",");
+            write_number(stream, &prediction->data.fields[i].tensor, row);
+        }
+    for (int64_t i = 1; i < length; i++)
+        if (element(output, begin + i) > element(output, begin + best)) best = i;
+    if (length > 1) fprintf(stream, ",%lld", (long long)best);
+    for (int64_t i = 0; i < length; i++) {
+        fprintf(stream, ",");
+        write_number(stream, output, begin + i);
+    }
+    fprintf(stream, "\n");
+}
+
+static gradc_status write_rows(Prediction *prediction) {
+    const DataSet *data = &prediction->data;
+    for (int64_t begin = 0; begin < data->held_count; begin += PIECE_ROWS) {
+        int64_t count = data->held_count - begin < PIECE_ROWS ? data->held_count - begin : PIECE_ROWS;
+        gradc_tensor output;
+        gradc_status status = value_of_rows(prediction->call, &prediction->batch, data->held + begin, count);
+        if (!status) status = gradc_call_output(prediction->call, 0, &output);
+        if (status) return status;
+        if (output.rank == 0 || output.shape[0] != count)
+            return fail(prediction->program, GRADC_ARGUMENT, "the output of %s has not one row for each row of data",
+                        prediction->entry->name);
+        if (!begin) write_heading(prediction, &output);
+        for (int64_t i = 0; i < count; i++) write_row(prediction, data->held[begin + i], &output, i);
+    }
+    return GRADC_OK;
+}
+
+static gradc_status write_file(Prediction *prediction, const char *path) {
+    NewFile file;
+    if (!new_file_begin(&file, path))
+        return fail(prediction->program, GRADC_FILE, "cannot write '%s': %s", path, strerror(errno));
+    prediction->stream = file.stream;
+    void *locale = plain_locale_begin();
+    gradc_status status = write_rows(prediction);
+    plain_locale_end(locale);
+    if (status) new_file_discard(&file);
+    else if (!new_file_finish(&file))
+        status = fail(prediction->program, GRADC_FILE, "cannot write '%s': %s", path, strerror(errno));
+    return status;
+}
+
+static gradc_status predict(Prediction *prediction, const gradc_predict_options *options, const char *path) {
+    const DataBlock *block = NULL;
+    gradc_program *program = prediction->program;
+    gradc_status status = choose_data(program, options->data, &block);
+    if (!status) status = choose_entry(program, options->entry, block, &prediction->entry);
+    if (!status) status = data_load(program, block, options->file, &prediction->data);
+    if (!status) status = batch_create(&prediction->batch, &prediction->data, prediction->entry);
+    if (!status) status = gradc_call_create(program, prediction->entry->name, &prediction->call);
+    return status ? status : write_file(prediction, path);
+}
+
+gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *options, const char *path) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    Prediction prediction = {.program = program};
+    gradc_status status = predict(&prediction, options ? options : &(gradc_predict_options){0}, path);
+    gradc_call_free(prediction.call);
+    if (prediction.batch.arrays) batch_free(&prediction.batch);
+    data_free(&prediction.data);
+    return status;
+}

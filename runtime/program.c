@@ -1,0 +1,267 @@
+// Programs: compiling a text, and telling what is in it.
+#include "runtime/internal.h"
+#include "runtime/files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *gradc_version(void) {
+    return GRADC_VERSION;
+}
+
+// ---- creation
+
+static gradc_program *create_empty(const char *path) {
+    gradc_program *program = calloc(1, sizeof *program);
+    if (!program) return NULL;
+    const char *slash = strrchr(path, '/');
+    program->directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
+    program->message = strdup("");
+    if (program->directory && program->message) return program;
+    gradc_program_free(program);
+    return NULL;
+}
+
+// The flat arrays have one dtype each: programs that mix them are refused here.
+static gradc_status check_dtypes(gradc_program *program) {
+    Program *elaborated = program->program;
+    for (int i = 0; i < elaborated->parameters.count; i++) {
+        const Parameter *parameter = elaborated->parameters.items[i];
+        if (parameter->variable->dtype != elaborated->floating)
+            return fail(program, GRADC_PROGRAM,
+                        "parameter %s is %s: all parameters must have the program's `float`, %s", parameter->path,
+                        dtype_name(parameter->variable->dtype), dtype_name(elaborated->floating));
+    }
+    for (int i = 1; i < elaborated->states.count; i++) {
+        const State *state = elaborated->states.items[i], *first = elaborated->states.items[0];
+        if (state->variable->dtype != first->variable->dtype)
+            return fail(program, GRADC_PROGRAM, "state %s is %s and state %s is %s: all states must have one dtype",
+                        state->path, dtype_name(state->variable->dtype), first->path,
+                        dtype_name(first->variable->dtype));
+    }
+    return GRADC_OK;
+}
+
+static gradc_status create_train_states(gradc_program *program) {
+    int count = program->program->trains.count;
+    program->trains = calloc((size_t)(count ? count : 1), sizeof *program->trains);
+    if (!program->trains) return fail_memory(program);
+    for (int i = 0; i < count; i++) {
+        const Optimizer *optimizer = program->program->trains.items[i]->optimizer;
+        TrainState *train = &program->trains[i];
+        train->hyperparameter_count = optimizer->hyperparameters.count;
+        train->hyperparameters = calloc((size_t)train->hyperparameter_count + 1, sizeof(double));
+        size_t bytes = (size_t)optimizer->state_count * parameter_size(program);
+        if (!train->hyperparameters || !memory_reserve(&train->values, bytes)) return fail_memory(program);
+        for (int k = 0; k < optimizer->hyperparameters.count; k++) {
+            const Hyperparameter *hyperparameter = &optimizer->hyperparameters.items[k];
+            if (k && !hyperparameter->is_constant)
+                return fail(program, GRADC_PROGRAM,
+                            "train %s: the optimizer's %s is not a constant: schedules are not "
+                            "supported",
+                            program->program->trains.items[i]->loss, hyperparameter->name);
+            train->hyperparameters[k] = k ? hyperparameter->constant : 0;
+        }
+    }
+    return GRADC_OK;
+}
+
+static gradc_status create_arrays(gradc_program *program) {
+    gradc_status status = check_dtypes(program);
+    if (status) return status;
+    size_t states = 0;
+    for (int i = 0; i < program->program->states.count; i++) {
+        const State *state = program->program->states.items[i];
+        states += (size_t)state->count * (size_t)dtype_size(state->variable->dtype);
+    }
+    if (!memory_reserve(&program->parameters, parameter_size(program)) ||
+        !memory_reserve(&program->gradients, parameter_size(program)) || !memory_reserve(&program->states, states))
+        return fail_memory(program);
+    return create_train_states(program);
+}
+
+static gradc_status compile(gradc_program *program, const char *name, const char *text, size_t length,
+                            const gradc_options *options) {
+    CompileOptions chosen = {.floating = DTYPE_F32};
+    if (options) {
+        if (options->floating != GRADC_F32 && options->floating != GRADC_F64)
+            return fail(program, GRADC_ARGUMENT, "`float` can be f32 or f64, not %s",
+                        gradc_dtype_name(options->floating));
+        int bytes = options->vector_bytes;
+        if (bytes && bytes != 16 && bytes != 32 && bytes != 64)
+            return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
+        chosen = (CompileOptions){.floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32,
+                                  .vector_bytes = bytes,
+                                  .verify = options->verify};
+    }
+    program->compilation = compilation_create(name, text, length, &chosen);
+    if (!program->compilation) return fail_memory(program);
+    program->program = compilation_program(program->compilation);
+    if (!program->program) return fail_compiler(program);
+    gradc_status status = create_arrays(program);
+    if (status) program->program = NULL;
+    return status;
+}
+
+gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,
+                                gradc_program **program) {
+    *program = create_empty(name);
+    return *program ? compile(*program, name, text, length, options) : GRADC_MEMORY;
+}
+
+gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program) {
+    *program = create_empty(path);
+    if (!*program) return GRADC_MEMORY;
+    size_t length;
+    char *text = read_whole_file(path, &length);
+    if (!text) return fail(*program, GRADC_FILE, "cannot read '%s': %s", path, strerror(errno));
+    gradc_status status = compile(*program, path, text, length, options);
+    free(text);
+    return status;
+}
+
+void gradc_program_free(gradc_program *program) {
+    if (!program) return;
+    // create_train_states may have stopped early, and a program with errors has no list: count what was made.
+    Program *elaborated = program->compilation ? compilation_program(program->compilation) : NULL;
+    for (int i = 0; elaborated && program->trains && i < elaborated->trains.count; i++) {
+        memory_free(&program->trains[i].values);
+        free(program->trains[i].hyperparameters);
+    }
+    free(program->trains);
+    memory_free(&program->parameters);
+    memory_free(&program->gradients);
+    memory_free(&program->states);
+    memory_free(&program->returned);
+    compilation_destroy(program->compilation);
+    free(program->directory);
+    free(program->message);
+    free(program);
+}
+
+// ---- messages of the compiler
+
+const char *gradc_diagnostics(const gradc_program *program, bool colour) {
+    if (!program || !program->compilation) return "";
+    // Where the text has errors there is no graph, and the arena's recovery point is that of the compilation.
+    Program *elaborated = compilation_program(program->compilation);
+    if (elaborated && setjmp(*arena_recover(elaborated->graph->arena))) return "";
+    return diagnostics_text(compilation_diagnostics(program->compilation), colour);
+}
+
+int gradc_error_count(const gradc_program *program) {
+    if (!program || !program->compilation) return 0;
+    return diagnostics_errors(compilation_diagnostics(program->compilation));
+}
+
+int gradc_warning_count(const gradc_program *program) {
+    if (!program || !program->compilation) return 0;
+    return diagnostics_warnings(compilation_diagnostics(program->compilation));
+}
+
+// ---- what is in it
+
+const Entry *find_entry(const gradc_program *program, const char *name) {
+    for (int i = 0; program->program && i < program->program->entries.count; i++)
+        if (strcmp(program->program->entries.items[i]->name, name) == 0) return program->program->entries.items[i];
+    return NULL;
+}
+
+int find_train(const gradc_program *program, const char *loss) {
+    for (int i = 0; program->program && i < program->program->trains.count; i++)
+        if (strcmp(program->program->trains.items[i]->loss, loss) == 0) return i;
+    return -1;
+}
+
+double *find_hyperparameter(gradc_program *program, int train, const char *name) {
+    const Optimizer *optimizer = program->program->trains.items[train]->optimizer;
+    for (int i = 1; i < optimizer->hyperparameters.count; i++)
+        if (strcmp(optimizer->hyperparameters.items[i].name, name) == 0)
+            return &program->trains[train].hyperparameters[i];
+    return NULL;
+}
+
+bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info) {
+    static const gradc_entry_kind kinds[] = {[ENTRY_LOSS] = GRADC_LOSS,
+                                             [ENTRY_METRIC] = GRADC_METRIC,
+                                             [ENTRY_NET] = GRADC_NET,
+                                             [ENTRY_FUNCTION] = GRADC_FUNCTION};
+    if (!program->program || index < 0 || index >= program->program->entries.count) return false;
+    const Entry *entry = program->program->entries.items[index];
+    *info = (gradc_entry_info){kinds[entry->kind], entry->name, entry->documentation, entry->function.argument_count,
+                               entry->function.result_count};
+    return true;
+}
+
+static void describe_shape(const Node *node, int64_t shape[GRADC_MAX_RANK]) {
+    for (int i = 0; i < node->rank; i++)
+        if (!extent_is_constant(node->shape[i], &shape[i])) shape[i] = -1;
+}
+
+static bool describe(gradc_program *program, const Node *node, const char *name, gradc_tensor_info *info) {
+    Arena *arena = program->program->graph->arena;
+    if (setjmp(*arena_recover(arena))) return false;
+    Text text = {.arena = arena};
+    print_shape(&text, node->dtype, node->shape, node->rank);
+    *info =
+        (gradc_tensor_info){.name = name, .dtype = public_dtype(node->dtype), .rank = node->rank, .type = text.bytes};
+    describe_shape(node, info->shape);
+    info->requires_grad = node->op == OP_variable && node->variable->requires_grad;
+    return true;
+}
+
+bool gradc_entry_input(gradc_program *program, int entry, int index, gradc_tensor_info *info) {
+    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
+    const Function *function = &program->program->entries.items[entry]->function;
+    if (index < 0 || index >= function->argument_count) return false;
+    return describe(program, function->arguments[index], function->arguments[index]->variable->name, info);
+}
+
+bool gradc_entry_output(gradc_program *program, int entry, int index, gradc_tensor_info *info) {
+    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
+    const Function *function = &program->program->entries.items[entry]->function;
+    if (index < 0 || index >= function->result_count) return false;
+    return describe(program, function->results[index].node, function->results[index].name, info);
+}
+
+bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info) {
+    if (!program->program || index < 0 || index >= program->program->parameters.count) return false;
+    const Parameter *parameter = program->program->parameters.items[index];
+    *info = (gradc_parameter_info){.path = parameter->path,
+                                   .documentation = parameter->documentation,
+                                   .dtype = public_dtype(parameter->variable->dtype),
+                                   .rank = parameter->variable->rank,
+                                   .offset = parameter->offset,
+                                   .count = parameter->count,
+                                   .frozen = parameter->frozen};
+    describe_shape(parameter->variable, info->shape);
+    return true;
+}
+
+bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info) {
+    if (!program->program || index < 0 || index >= program->program->trains.count) return false;
+    const TrainBlock *train = program->program->trains.items[index];
+    *info = (gradc_train_info){train->loss,
+                               train->data ? train->data->name : NULL,
+                               train->optimizer->name,
+                               train->batch,
+                               train->epochs,
+                               train->repeat,
+                               train->seed};
+    return true;
+}
+
+bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info) {
+    if (!program->program || index < 0 || index >= program->program->data.count) return false;
+    const DataBlock *data = program->program->data.items[index];
+    *info = (gradc_data_info){data->name, data->file, data->fields.count, data->split};
+    return true;
+}
+
+const char *gradc_data_field(const gradc_program *program, int data, int index) {
+    if (!program->program || data < 0 || data >= program->program->data.count) return NULL;
+    const DataBlock *block = program->program->data.items[data];
+    return index >= 0 && index < block->fields.count ? block->fields.items[index].name : NULL;
+}

@@ -1,0 +1,161 @@
+// Trainers: one train block fed by the host, by fused steps or by updates with stored gradients.
+#include "runtime/call.h"
+#include "runtime/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct gradc_trainer {
+    Binding binding;   // of the loss
+    int index;         // of the train block
+    Slot step, update;
+    Outputs outputs;   // the loss and its reports
+    int span_dim;      // the open dim that stands for the length of what the optimizer updates; -1: none
+    int64_t span;      // that length: from the first trained parameter to the end of the last
+    int64_t batch;     // what open dims are that nothing else says
+};
+
+static const TrainBlock *block_of(const gradc_trainer *trainer) {
+    return trainer->binding.program->program->trains.items[trainer->index];
+}
+
+static void find_span(gradc_trainer *trainer) {
+    const TrainBlock *train = block_of(trainer);
+    int64_t scale, offset;
+    trainer->span_dim = -1;
+    if (!train->trained_count) return;
+    const Parameter *first = train->trained[0], *last = train->trained[train->trained_count - 1];
+    trainer->span = last->offset + last->count - first->offset;
+    const Node *parameter = train->optimizer->update.arguments[0];
+    if (parameter->rank != 1 || extent_is_constant(parameter->shape[0], NULL)) return;
+    if (!extent_affine(parameter->shape[0], &trainer->span_dim, &scale, &offset)) trainer->span_dim = -1;
+}
+
+gradc_status gradc_trainer_create(gradc_program *program, const char *loss, gradc_trainer **result) {
+    *result = NULL;
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    int index = find_train(program, loss);
+    if (index < 0) return fail(program, GRADC_ARGUMENT, "the program has no `train %s`", loss);
+    gradc_trainer *trainer = calloc(1, sizeof *trainer);
+    if (!trainer) return fail_memory(program);
+    trainer->index = index;
+    const TrainBlock *train = program->program->trains.items[index];
+    gradc_status status = binding_create(&trainer->binding, program, train->entry);
+    if (!status) status = outputs_create(&trainer->outputs, program, 1 + train->report_count);
+    if (status) {
+        gradc_trainer_free(trainer);
+        return status;
+    }
+    find_span(trainer);
+    trainer->batch = train->batch;
+    *result = trainer;
+    return GRADC_OK;
+}
+
+void gradc_trainer_free(gradc_trainer *trainer) {
+    if (!trainer) return;
+    slot_free(&trainer->step);
+    slot_free(&trainer->update);
+    outputs_free(&trainer->outputs);
+    binding_free(&trainer->binding);
+    free(trainer);
+}
+
+int gradc_trainer_input(const gradc_trainer *trainer, const char *name) {
+    return binding_input(&trainer->binding, name);
+}
+
+gradc_status gradc_trainer_bind(gradc_trainer *trainer, int input, const gradc_tensor *array) {
+    return binding_bind(&trainer->binding, input, array);
+}
+
+gradc_status gradc_trainer_set_dim(gradc_trainer *trainer, const char *dim, int64_t value) {
+    return binding_set_dim(&trainer->binding, dim, value);
+}
+
+void trainer_set_batch(gradc_trainer *trainer, int64_t batch) {
+    if (trainer->batch != batch) trainer->binding.resolved = false;
+    trainer->batch = batch;
+}
+
+static gradc_frame frame_of(gradc_trainer *trainer, TrainState *train) {
+    gradc_program *program = trainer->binding.program;
+    train->hyperparameters[0] = (double)train->iteration;
+    if (trainer->span_dim >= 0) trainer->binding.dims[trainer->span_dim] = trainer->span;
+    return (gradc_frame){.parameters = program->parameters.bytes,
+                         .gradients = program->gradients.bytes,
+                         .state = program->states.bytes,
+                         .optimizer = train->values.bytes,
+                         .outputs = trainer->outputs.pointers,
+                         .hyperparameters = train->hyperparameters,
+                         .draw_count = program->draw_count};
+}
+
+static double loss_of(const gradc_trainer *trainer) {
+    const gradc_tensor *loss = &trainer->outputs.tensors[0];
+    return loss->dtype == GRADC_F32 ? *(const float *)loss->data : *(const double *)loss->data;
+}
+
+gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
+    gradc_program *program = trainer->binding.program;
+    TrainState *train = &program->trains[trainer->index];
+    FunctionKey key = {.kind = KIND_STEP, .train = block_of(trainer)};
+    gradc_status status = ensure_initialised(program);
+    if (!status) status = binding_resolve(&trainer->binding, trainer->batch);
+    gradc_frame frame = frame_of(trainer, train);
+    if (!status) status = slot_prepare(&trainer->step, &trainer->binding, key);
+    if (!status)
+        status = outputs_prepare(&trainer->outputs, &trainer->binding, block_of(trainer)->gradient.results,
+                                 1 + block_of(trainer)->report_count);
+    if (status) return status;
+    status = runner_run(&trainer->step.runner, &trainer->binding, &frame);
+    program->draw_count++;
+    program->version++;
+    train->iteration++;
+    if (status) return status;
+    double value = loss_of(trainer);
+    if (loss) *loss = value;
+    if (isfinite(value)) return GRADC_OK;
+    return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld", trainer->binding.entry->name,
+                isnan(value) ? "not a number" : "infinite", (long long)train->iteration);
+}
+
+gradc_status gradc_trainer_update(gradc_trainer *trainer) {
+    gradc_program *program = trainer->binding.program;
+    TrainState *train = &program->trains[trainer->index];
+    FunctionKey key = {.kind = KIND_UPDATE, .train = block_of(trainer)};
+    gradc_status status = ensure_initialised(program);
+    // The update reads no input: only its own dim, the span.
+    gradc_frame frame = frame_of(trainer, train);
+    if (!trainer->binding.generation) trainer->binding.generation = 1;
+    if (!status) status = slot_prepare(&trainer->update, &trainer->binding, key);
+    if (!status) status = runner_run(&trainer->update.runner, &trainer->binding, &frame);
+    if (status) return status;
+    program->version++;
+    train->iteration++;
+    return GRADC_OK;
+}
+
+gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value) {
+    gradc_program *program = trainer->binding.program;
+    double *slot = find_hyperparameter(program, trainer->index, name);
+    if (!slot)
+        return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
+                    block_of(trainer)->loss, block_of(trainer)->optimizer->name, name);
+    *slot = value;
+    return GRADC_OK;
+}
+
+gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value) {
+    gradc_program *program = trainer->binding.program;
+    double *slot = find_hyperparameter(program, trainer->index, name);
+    if (!slot)
+        return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
+                    block_of(trainer)->loss, block_of(trainer)->optimizer->name, name);
+    *value = *slot;
+    return GRADC_OK;
+}
+
+int64_t gradc_trainer_iteration(const gradc_trainer *trainer) {
+    return trainer->binding.program->trains[trainer->index].iteration;
+}
