@@ -1,0 +1,177 @@
+#!/bin/sh
+# The command line: exit codes, messages, files that appear whole or not at all. Usage: sh tests/cli.sh BUILD_DIR
+set -eu
+
+gradc=$(cd "$1" && pwd)/gradc
+folder=$(mktemp -d "${TMPDIR:-/tmp}/gradc-cli-XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+failures=0
+
+fail() {
+    echo "$*"
+    failures=$((failures + 1))
+}
+
+# expect CODE WORDS COMMAND...: the exit code, and words that stand in its output (stdout or stderr).
+expect() {
+    code=$1 words=$2
+    shift 2
+    found=0
+    "$@" >out 2>err </dev/null || found=$?
+    [ "$found" -eq "$code" ] || fail "exit code $found instead of $code: $* ($(head -n 1 err))"
+    cat out err | grep -qF -e "$words" || fail "'$words' is not in the output of: $* ($(head -n 1 err))"
+}
+
+# nothing FILE...: none of them exists, nor a part of one.
+nothing() {
+    for file in "$@"; do
+        for name in "$file" "$file".tmp*; do
+            [ ! -e "$name" ] || fail "$name was written"
+        done
+    done
+}
+
+cat >points.grad <<'END'
+# Which of three regions a point lies in.
+dim N
+net regions(x: f32[N, 2]) -> f32[N, 3] {
+    use hidden = dense<2, 16, relu>
+    use output = dense<16, 3>
+    return output(hidden(x))
+}
+loss nll(x: f32[N, 2], y: i32[N]) { return cross_entropy(regions(x), y) }
+metric accuracy(x: f32[N, 2], y: i32[N]) { return mean(f32(argmax(regions(x), axis = -1) == y)) }
+data points { file "points.csv"; x = columns[0:2]; y = i32(columns[2]); split 0.8 }
+train nll { data points; optimizer adam(lr = 0.02); batch 16; epochs 12 }
+END
+awk 'BEGIN { for (i = 0; i < 203; i++) { a = (i * 37 % 101) / 50 - 1; b = (i * 53 % 89) / 44 - 1
+             print a "," b "," (a > b ? 2 : a + b > 0 ? 1 : 0) } }' >points.csv
+
+# ---- the line itself
+expect 0 'Usage: gradc COMMAND' "$gradc" --help
+expect 0 'gradc 0.' "$gradc" --version
+expect 2 'Usage: gradc COMMAND' "$gradc"
+expect 2 "no command 'trian'" "$gradc" trian points.grad
+for command in check train grad dump; do
+    expect 0 "Usage: gradc $command" "$gradc" "$command" --help
+    expect 2 'which FILE?' "$gradc" "$command"
+    expect 2 'unrecognized option' "$gradc" "$command" --nothing points.grad
+    expect 2 'more than one FILE' "$gradc" "$command" points.grad other.grad
+    expect 2 "'f16'" "$gradc" "$command" --float=f16 points.grad
+    expect 1 "cannot read 'none.grad': No such file" "$gradc" "$command" none.grad
+    expect 1 "cannot read '.': Is a directory" "$gradc" "$command" .
+done
+expect 2 "not 'x'" "$gradc" train --epochs=x points.grad
+expect 2 "not '-1'" "$gradc" train --epochs=-1 points.grad
+expect 2 "not '0'" "$gradc" train --batch=0 points.grad
+expect 2 "not '1e'" "$gradc" train --lr=1e points.grad
+expect 2 "not 'nan'" "$gradc" train --lr=nan points.grad
+expect 2 "not '-1'" "$gradc" train --seed=-1 points.grad
+expect 2 "not 'tree'" "$gradc" dump --stage=tree points.grad
+
+# ---- programs
+printf 'loss l(x: f32) { return y }\n' >wrong.grad
+expect 1 'wrong.grad:1:' "$gradc" check wrong.grad
+expect 1 'wrong.grad:1:' "$gradc" train wrong.grad
+printf 'loss l(x: f32) { return' >half.grad
+expect 1 'half.grad:1:' "$gradc" check half.grad
+: >empty.grad
+expect 0 'no errors' "$gradc" check empty.grad
+expect 1 'no train block' "$gradc" train empty.grad
+expect 0 'points.grad: no errors' "$gradc" check points.grad
+expect 0 'param regions.hidden.W: f32[2, 16]' "$gradc" check points.grad
+expect 0 'metric accuracy(x: f32[N, 2], y: i32[N]) -> f32' "$gradc" check points.grad
+expect 0 'machine code' "$gradc" check --timings points.grad
+for stage in ast graph grad opt kernels plan llvm asm; do
+    expect 0 '' "$gradc" dump --stage=$stage points.grad
+    [ -s out ] || fail "dump --stage=$stage prints nothing"
+done
+for kind in value forward backward update step; do
+    expect 0 '' "$gradc" dump --stage=kernels --kind=$kind points.grad
+    [ -s out ] || fail "dump --kind=$kind prints nothing"
+done
+expect 1 "'nothing'" "$gradc" dump --entry=nothing points.grad
+expect 1 'scalar outputs' "$gradc" dump --kind=backward --entry=regions points.grad
+
+# ---- training
+expect 0 'epoch 12/12' "$gradc" train points.grad --save=w --predictions=p.csv
+[ "$(wc -l <out)" -eq 12 ] || fail 'not one line for each epoch'
+[ -s w ] || fail 'no weights were saved'
+accuracy=$(sed -n 's/.*accuracy \([0-9.]*\).*/\1/p' out | tail -n 1)
+again=$(awk -F, 'NR == 1 { if ($0 != "row,y,prediction,regions.0,regions.1,regions.2") exit 1; next }
+                 { n++; right += $2 == $3 } END { printf "%.4f", right / n }' p.csv) || fail 'the heading of p.csv'
+[ "$accuracy" = "$again" ] || fail "accuracy is $accuracy, but $again by the predictions"
+[ "$(wc -l <p.csv)" -eq 42 ] || fail 'not one prediction for each of the 41 held-out rows'
+awk "BEGIN { exit !($again > 0.8) }" || fail "it learns to $again only"
+awk -F, 'NR == FNR { class[NR] = $3; next } FNR > 1 && class[$1] != $2 { exit 1 }' points.csv p.csv ||
+    fail 'rows of the predictions are not rows of the data'
+
+cp w w0
+expect 0 '' "$gradc" train points.grad --quiet --save=w
+[ ! -s out ] || fail '--quiet prints'
+cmp -s w w0 || fail 'the same seed gives other weights'
+expect 0 '' "$gradc" train points.grad --quiet --save=w --seed=5
+! cmp -s w w0 || fail 'another seed gives the same weights'
+expect 0 '' "$gradc" train points.grad --quiet --vectors=16 --save=w
+cmp -s w w0 || fail 'other vectors give other weights'
+expect 0 '' "$gradc" train points.grad --load=w0 --epochs=0 --save=w --predictions=p2.csv
+cmp -s w w0 || fail 'loading and saving changes weights'
+cmp -s p.csv p2.csv || fail 'loaded weights predict otherwise'
+expect 0 'epoch 2/2' "$gradc" train points.grad --epochs=2 --batch=7 --lr=0.001
+expect 0 'epoch 1/1' "$gradc" train points.grad --epochs=1 --float=f64 --save=w64
+expect 0 'epoch 1/1' "$gradc" train points.grad --epochs=1 --load=w64
+mkdir elsewhere
+expect 0 'epoch 1/1' "$gradc" train points.grad --epochs=1 --save=elsewhere/w
+(cd elsewhere && "$gradc" train ../points.grad --epochs=1 --quiet) || fail "data is not looked for beside the program"
+
+# ---- files that cannot be written: said before training
+expect 1 "cannot write 'none/w'" "$gradc" train points.grad --save=none/w
+expect 1 "cannot write 'elsewhere'" "$gradc" train points.grad --save=elsewhere
+expect 1 "cannot write 'none/p'" "$gradc" train points.grad --predictions=none/p
+[ ! -s out ] || fail 'it trains before it sees that it cannot write'
+expect 1 'No space left' "$gradc" train points.grad --epochs=1 --save=/dev/full
+
+# ---- bad data: a message with its place, and nothing written
+bad() {
+    words=$1
+    shift
+    expect 1 "$words" "$gradc" train points.grad --data=bad.csv --save=bad.w --predictions=bad.p "$@"
+    nothing bad.w bad.p
+    [ ! -s out ] || fail "it trains on bad data: $words"
+}
+expect 1 "cannot read 'none.csv'" "$gradc" train points.grad --data=none.csv --save=bad.w
+expect 1 "Is a directory" "$gradc" train points.grad --data=elsewhere --save=bad.w
+nothing bad.w
+: >bad.csv
+bad 'bad.csv: the file is empty'
+sed '17s/,[0-2]$/,3/' points.csv >bad.csv
+bad 'bad.csv:17: y is 3 in this row, but nll takes numbers from 0 to 2'
+sed '17s/,[0-2]$/,-1/' points.csv >bad.csv
+bad 'bad.csv:17: y is -1 in this row'
+sed '17s/,[0-2]$/,0.5/' points.csv >bad.csv
+bad 'bad.csv:17: y is 0.5 in this row, which is not a whole number'
+sed '17s/^[^,]*,/nan,/' points.csv >bad.csv
+bad "bad.csv:17:1: 'nan' is not a finite number"
+sed '17s/^[^,]*,/,/' points.csv >bad.csv
+bad 'bad.csv:17:1: the cell is empty'
+sed '17s/^[^,]*,//' points.csv >bad.csv
+bad 'bad.csv:17:2: the row has 2 columns, but the rows before it have 3'
+cut -d, -f1,2 points.csv >bad.csv
+bad 'bad.csv has 2 columns, but data points reads column 2'
+head -n 3 points.csv >bad.csv && printf '0.5,0.' >>bad.csv
+bad 'is the file truncated?'
+head -n 1 points.csv >bad.csv
+bad 'leaves none to train'
+
+# ---- a loss that runs away, and damaged weights
+expect 1 'at iteration' "$gradc" train points.grad --lr=1e38 --save=bad.w
+nothing bad.w
+head -c 100 w0 >bad.weights
+expect 1 'is not a weight file' "$gradc" train points.grad --load=bad.weights --save=bad.w
+expect 1 'cannot read' "$gradc" train points.grad --load=none --save=bad.w
+sed 's/2, 16/2, 8/; s/16, 3/8, 3/' points.grad >narrow.grad
+expect 1 'is f32[2, 16] there, but f32[2, 8] in the program' "$gradc" train narrow.grad --load=w0 --save=bad.w
+nothing bad.w
+
+[ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
