@@ -106,7 +106,7 @@ static Value fold_integers(Elaborator *e, Operator operator, const Extent *a, co
     if (operator == OPERATOR_FLOOR_DIVIDE || operator == OPERATOR_REMAINDER) {
         bool divides = operator == OPERATOR_FLOOR_DIVIDE;
         result = divides ? extent_floor_divide(table, a, b) : extent_modulo(table, a, b);
-        if (!result) return fail(e, D_division_by_zero, span, "%s is divided by zero", describe_number(e, a));
+        if (!result) return failure(e, D_division_by_zero, span, "%s is divided by zero", describe_number(e, a));
     }
     if (operator == OPERATOR_POWER && extent_is_constant(b, &exponent) && exponent >= 0 && exponent <= LARGEST_POWER)
         result = power_of(table, a, exponent);
@@ -304,11 +304,11 @@ Value matmul(Elaborator *e, Value left, Value right, Span span) {
     bool weak;
     if (!promote(e, span, values, 2, &dtype, &weak)) return (Value){.kind = VALUE_ERROR};
     if (dtype == DTYPE_BOOL)
-        return fail(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
+        return failure(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
     Node *x = as_dtype(e, values[0], dtype, span), *y = as_dtype(e, values[1], dtype, span);
     if (!x || !y) return (Value){.kind = VALUE_ERROR};
     if (!x->rank || !y->rank) {
-        fail(e, D_shapes_cannot_be_multiplied, span, "shapes cannot be multiplied: '@' takes vectors and matrices, not a number");
+        failure(e, D_shapes_cannot_be_multiplied, span, "shapes cannot be multiplied: '@' takes vectors and matrices, not a number");
         help(e, "use * to multiply with a number");
         return (Value){.kind = VALUE_ERROR};
     }

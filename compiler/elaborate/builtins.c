@@ -213,7 +213,7 @@ static Value reduce_call(const BuiltinCall *call, Node *x) {
     bool keep;
     if (!x || !flag_argument(call, 2, &keep)) return no_value();
     if (x->dtype == DTYPE_BOOL) {
-        fail(e, D_dtype_mismatch, call->span, "'%s' takes numbers, not bools", call->builtin->name);
+        failure(e, D_dtype_mismatch, call->span, "'%s' takes numbers, not bools", call->builtin->name);
         help(e, "a bool is made a number by a cast such as f32(...)");
         return no_value();
     }
@@ -222,7 +222,7 @@ static Value reduce_call(const BuiltinCall *call, Node *x) {
 
 Value builtin_reduce(const BuiltinCall *call) {
     if (call->given[1] && call->values[1].kind == VALUE_TENSOR) {
-        fail(call->e, D_not_static, call->spans[1], "an axis is an integer known when compiled, not a tensor");
+        failure(call->e, D_not_static, call->spans[1], "an axis is an integer known when compiled, not a tensor");
         if (call->builtin->name[0] == 'm')
             help(call->e, "the greater or smaller of two tensors is maximum(x, y), minimum(x, y)");
         return no_value();

@@ -7,12 +7,12 @@ static Value filled(const BuiltinCall *call, Value number) {
     if (!shape_argument(call, 0, &shape)) return no_value();
     for (int i = 0; i < shape.rank; i++) {
         if (require_at_least_zero(e, shape.extents[i], call->span, "a size is negative")) continue;
-        return fail(e, D_shape_mismatch, call->spans[0], "a size is negative in %s", describe_shape(e, &shape));
+        return failure(e, D_shape_mismatch, call->spans[0], "a size is negative in %s", describe_shape(e, &shape));
     }
     Node *node = as_tensor(e, number, call->spans[1]);
     if (!node) return no_value();
     if (node->rank)
-        return fail(e, D_shape_mismatch, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
+        return failure(e, D_shape_mismatch, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
     return value_tensor(broadcast_to(e, node, &shape));
 }
 
@@ -39,13 +39,13 @@ Value builtin_arange(const BuiltinCall *call) {
         const Extent *extent = as_extent(e, call->values[i]);
         if (!extent && call->values[i].kind == VALUE_ERROR) return no_value();
         if (!extent)
-            return fail(e, D_not_static, call->spans[i], "'arange' takes integers known when compiled, not %s",
+            return failure(e, D_not_static, call->spans[i], "'arange' takes integers known when compiled, not %s",
                         describe(e, call->values[i]));
         bounds[i == 0 ? given : i] = extent;
     }
     int64_t step;
     if (!extent_is_constant(bounds[2], &step) || !step)
-        return fail(e, D_not_static, call->spans[2], "the step of 'arange' is a constant other than 0");
+        return failure(e, D_not_static, call->spans[2], "the step of 'arange' is a constant other than 0");
     int64_t magnitude = step > 0 ? step : -step;
     const Extent *length = step > 0 ? extent_subtract(table, bounds[1], bounds[0])
                                     : extent_subtract(table, bounds[0], bounds[1]);

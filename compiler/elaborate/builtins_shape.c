@@ -86,7 +86,7 @@ static Value reshaped(const BuiltinCall *call, Node *x, Shape shape) {
     Shape old = shape_of(x);
     if (fill_rest(call, x, &shape) && product(e, &shape) == element_count(e->graph, x))
         return value_tensor(reshape(e->graph, x, shape.extents, shape.rank));
-    return fail(e, D_shape_mismatch, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
+    return failure(e, D_shape_mismatch, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
                 describe_shape(e, &old), describe_shape(e, &shape), describe_number(e, element_count(e->graph, x)),
                 describe_number(e, product(e, &shape)));
 }
@@ -116,7 +116,7 @@ Value builtin_squeeze(const BuiltinCall *call) {
     for (int i = 0; i < x->rank; i++) {
         bool single = extent_is(x->shape[i], 1);
         if (i == axis && !single)
-            return fail(call->e, D_shape_mismatch, call->span, "axis %d of %s has %s elements, not 1", axis,
+            return failure(call->e, D_shape_mismatch, call->span, "axis %d of %s has %s elements, not 1", axis,
                         describe(call->e, value_tensor(x)), describe_number(call->e, x->shape[i]));
         if (axis < 0 ? !single : i != axis) shape.extents[shape.rank++] = x->shape[i];
     }
@@ -128,7 +128,7 @@ Value builtin_unsqueeze(const BuiltinCall *call) {
     int axis;
     if (!x || !axis_argument(call, 1, x->rank + 1, 0, &axis)) return no_value();
     if (x->rank == MAX_RANK)
-        return fail(call->e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+        return failure(call->e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
     Shape shape = {0};
     for (int i = 0; i <= x->rank; i++) {
         if (i == axis) shape.extents[shape.rank++] = constant_extent(call->e, 1);
@@ -145,7 +145,7 @@ Value builtin_transpose(const BuiltinCall *call) {
     int first, second, order[MAX_RANK];
     if (!x) return no_value();
     if (call->given[1] != call->given[2])
-        return fail(call->e, D_wrong_arguments, call->span, "'transpose' takes two axes, or none");
+        return failure(call->e, D_wrong_arguments, call->span, "'transpose' takes two axes, or none");
     for (int i = 0; i < x->rank; i++) order[i] = call->given[1] ? i : x->rank - 1 - i;
     if (call->given[1]) {
         if (!axis_argument(call, 1, x->rank, 0, &first) || !axis_argument(call, 2, x->rank, 0, &second))
@@ -164,10 +164,10 @@ Value builtin_permute(const BuiltinCall *call) {
     Value axes = call->values[1];
     if (!x || axes.kind == VALUE_ERROR) return no_value();
     if ((axes.kind != VALUE_LIST && axes.kind != VALUE_TUPLE) || axes.list.count != x->rank)
-        return fail(e, D_wrong_arguments, call->spans[1], "the order names each of the %d axes once", x->rank);
+        return failure(e, D_wrong_arguments, call->spans[1], "the order names each of the %d axes once", x->rank);
     for (int i = 0; i < x->rank; i++) {
         if (!as_axis(e, axes.list.items[i], x->rank, call->spans[1], &order[i])) return no_value();
-        if (seen[order[i]]) return fail(e, D_axis_out_of_range, call->spans[1], "axis %d is named twice", order[i]);
+        if (seen[order[i]]) return failure(e, D_axis_out_of_range, call->spans[1], "axis %d is named twice", order[i]);
         seen[order[i]] = true;
     }
     return value_tensor(transpose(e->graph, x, order));
@@ -205,7 +205,7 @@ Value builtin_broadcast(const BuiltinCall *call) {
     if (!x || !shape_argument(call, 1, &shape)) return no_value();
     Shape old = shape_of(x);
     if (repeats_to(&old, &shape)) return value_tensor(broadcast_to(call->e, x, &shape));
-    return fail(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
+    return failure(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
                 describe_shape(call->e, &shape));
 }
 
@@ -217,7 +217,7 @@ Value builtin_sum_to(const BuiltinCall *call) {
     if (!x || !shape_argument(call, 1, &shape)) return no_value();
     Shape old = shape_of(x);
     if (!repeats_to(&shape, &old) || x->dtype == DTYPE_BOOL)
-        return fail(e, D_shape_mismatch, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
+        return failure(e, D_shape_mismatch, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
                     describe_shape(e, &shape));
     int axes[MAX_RANK], count = 0, extra = x->rank - shape.rank;
     for (int i = 0; i < x->rank; i++)
@@ -260,7 +260,7 @@ static bool parts_fit(const Node *a, const Node *b, int axis) {
 static Value join(const BuiltinCall *call, Node **parts, int count, int axis) {
     for (int i = 1; i < count; i++)
         if (!parts_fit(parts[0], parts[i], axis))
-            return fail(call->e, D_shape_mismatch, call->spans[0], "%s and %s do not fit together along axis %d",
+            return failure(call->e, D_shape_mismatch, call->spans[0], "%s and %s do not fit together along axis %d",
                         describe(call->e, value_tensor(parts[0])), describe(call->e, value_tensor(parts[i])), axis);
     return value_tensor(concatenate(call->e, parts, count, axis));
 }
@@ -271,7 +271,7 @@ Value builtin_concat(const BuiltinCall *call) {
     Node **parts = list_parts(call, &count, &weak);
     if (!parts || !axis_argument(call, 1, parts[0]->rank, 0, &axis)) return no_value();
     if (!parts[0]->rank)
-        return fail(call->e, D_shape_mismatch, call->spans[0], "numbers have no axis to concatenate along; use stack");
+        return failure(call->e, D_shape_mismatch, call->spans[0], "numbers have no axis to concatenate along; use stack");
     return join(call, parts, count, axis);
 }
 
@@ -282,10 +282,10 @@ Value builtin_stack(const BuiltinCall *call) {
     Node **parts = list_parts(call, &count, &weak);
     if (!parts || !axis_argument(call, 1, parts[0]->rank + 1, 0, &axis)) return no_value();
     if (parts[0]->rank == MAX_RANK)
-        return fail(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+        return failure(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
     for (int i = 1; i < count; i++)
         if (!same_shape(parts[0], parts[i]))
-            return fail(e, D_shape_mismatch, call->spans[0], "tensors are stacked that have one shape, not %s and %s",
+            return failure(e, D_shape_mismatch, call->spans[0], "tensors are stacked that have one shape, not %s and %s",
                         describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     for (int i = 0; i < count; i++) {
         Shape shape = {0};
@@ -394,7 +394,7 @@ Value builtin_einsum(const BuiltinCall *call) {
     Dtype dtype;
     bool weak;
     if (call->values[0].kind != VALUE_STRING)
-        return fail(e, D_wrong_arguments, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
+        return failure(e, D_wrong_arguments, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
     for (int i = 0; i < count; i++) values[i] = settle(e, call->values[1 + i], call->spans[1 + i]);
     if (!promote(e, call->span, values, count, &dtype, &weak)) return no_value();
     if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
@@ -404,7 +404,7 @@ Value builtin_einsum(const BuiltinCall *call) {
     bool fits = parse_equation(call->values[0].string, labels, count, &result) &&
                 labels_fit(call, nodes, labels, count, &result) && dtype != DTYPE_BOOL;
     if (!fits && diagnostics_errors(e->diagnostics) == errors)
-        return fail(e, D_wrong_arguments, call->spans[0],
+        return failure(e, D_wrong_arguments, call->spans[0],
                     "the equation \"%s\" does not fit %d operand%s of these ranks, with each letter once in an operand",
                     call->values[0].string, count, count == 1 ? "" : "s");
     if (!fits) return no_value();

@@ -146,7 +146,7 @@ static Value static_argument(Elaborator *e, TypeClass class, Value value, Span s
         fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE;
     }
     if (fits) return value;
-    return fail(e, D_not_static, span, "'%s' is %s known when compiled, not %s", name, words[class], describe(e, value));
+    return failure(e, D_not_static, span, "'%s' is %s known when compiled, not %s", name, words[class], describe(e, value));
 }
 
 static bool is_loose(Value value) {
@@ -284,7 +284,7 @@ static bool bind_statics(Elaborator *e, const Item *item, Slots *slots, const Ty
         if (slots->given[i])
             slots->values[i] = static_argument(e, types[i].class, slots->values[i], slots->spans[i], name);
         if (slots->values[i].kind == VALUE_ERROR) return false;
-        bind(e, root_scope(e), name, slots->values[i]);
+        bind_name(e, root_scope(e), name, slots->values[i]);
     }
     return true;
 }
@@ -295,7 +295,7 @@ static Value bound_value(Elaborator *e, const Declaration *parameter, Value valu
     Node *node = as_tensor(e, value, span);
     if (!node) return (Value){.kind = VALUE_ERROR};
     if (!dtype_is_float(node->dtype))
-        return fail(e, D_dtype_mismatch, span, "only floating values can require grad, not %s", describe(e, value));
+        return failure(e, D_dtype_mismatch, span, "only floating values can require grad, not %s", describe(e, value));
     return value_tensor(node->op == OP_variable && node->variable->requires_grad ? node : track(e->graph, node));
 }
 
@@ -306,7 +306,7 @@ static bool bind_tensors(Elaborator *e, const Item *item, Slots *slots, const Ty
         if (!slots->given[i] && !fill_default(e, item, i, types[i], slots)) return false;
         Value value = bound_value(e, parameter, slots->values[i], slots->spans[i]);
         if (value.kind == VALUE_ERROR) return false;
-        bind(e, root_scope(e), parameter->name.text, value);
+        bind_name(e, root_scope(e), parameter->name.text, value);
     }
     return true;
 }
@@ -323,7 +323,7 @@ static bool infer_statics(Elaborator *e, const Item *item, Span span) {
         }
         Value value = static_value(e, parameter->initial);
         if (value.kind == VALUE_ERROR) return false;
-        bind(e, root_scope(e), parameter->name.text, value);
+        bind_name(e, root_scope(e), parameter->name.text, value);
     }
     return true;
 }
@@ -371,7 +371,7 @@ static Value check_results(Elaborator *e, const Item *item, Value value) {
     if (!item->has_results || value.kind == VALUE_ERROR) return value;
     if (item->result_count == 1) return check_result(e, &item->results[0].type, value);
     if (value.kind != VALUE_TUPLE || value.list.count != item->result_count)
-        return fail(e, D_wrong_result, item->name.span, "'%s' returns %s, but %d results are declared", item->name.text,
+        return failure(e, D_wrong_result, item->name.span, "'%s' returns %s, but %d results are declared", item->name.text,
                     describe(e, value), item->result_count);
     Value *items = arena_array(e->arena, Value, item->result_count);
     for (int i = 0; i < item->result_count; i++) {
@@ -511,11 +511,11 @@ Value call_value(Elaborator *e, Value callee, const char *name, const CallArgume
     if (callee.kind == VALUE_FUNCTION) return call_callable(e, callee.callable, arguments, span);
     if (callee.kind == VALUE_INSTANCE) return call_instance(e, callee.instance, arguments, span);
     if (callee.kind == VALUE_NET) {
-        fail(e, D_not_callable, span, "'%s' is a net with static parameters, which has no instance of its own", name);
+        failure(e, D_not_callable, span, "'%s' is a net with static parameters, which has no instance of its own", name);
         help(e, "make one with: use name = %s<...>", name);
         return (Value){.kind = VALUE_ERROR};
     }
-    fail(e, D_not_callable, span, "%s cannot be called", describe(e, callee));
+    failure(e, D_not_callable, span, "%s cannot be called", describe(e, callee));
     return (Value){.kind = VALUE_ERROR};
 }
 
@@ -553,7 +553,7 @@ static Value evaluate_cast(Elaborator *e, const Expression *expression) {
     is_dtype_name(name, e->frame->floating, &dtype);
     if (has_error(&arguments)) return (Value){.kind = VALUE_ERROR};
     if (arguments.count != 1 || arguments.items[0].name)
-        return fail(e, D_wrong_arguments, expression->span, "%s(...) takes one value", name);
+        return failure(e, D_wrong_arguments, expression->span, "%s(...) takes one value", name);
     Value value = settle(e, arguments.items[0].value, arguments.items[0].span);
     if (value.kind == VALUE_TENSOR && value.weak && dtype_is_float(value.node->dtype) <= dtype_is_float(dtype))
         return value_tensor(cast_weak(e, value.node, dtype));

@@ -181,7 +181,7 @@ struct Elaborator {
 // Reports an error at the user's line: inside library code it is the call that led there, with a note for the library's.
 void report(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 // The same, and gives VALUE_ERROR.
-Value fail(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+Value failure(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void help(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Value refuse(Elaborator *e, Span span, const char *what);    // not supported yet
 Span user_span(const Elaborator *e, Span span);              // the span itself, or of the user's call that led there
@@ -193,7 +193,7 @@ const char *describe_number(Elaborator *e, const Extent *extent);
 
 Scope *scope_push(Elaborator *e);
 void scope_pop(Elaborator *e);
-void bind(Elaborator *e, Scope *scope, const char *name, Value value);
+void bind_name(Elaborator *e, Scope *scope, const char *name, Value value);
 Binding *find_binding(const Elaborator *e, const char *name);         // in the current frame; NULL: none
 void assign(Elaborator *e, const char *name, Value value);            // again where it is bound, else innermost
 Global *find_global(const Elaborator *e, const char *name);           // as the current frame sees it; NULL: none
@@ -344,7 +344,7 @@ bool depends_on(Elaborator *e, Node *node, Node *target);
 // ---- entries.c, data.c, train.c
 
 void make_entries(Elaborator *e);
-Entry *find_entry(Elaborator *e, const char *name);
+Entry *entry_of_name(Elaborator *e, const char *name);
 bool net_is_entry(const Item *item);
 DataBlock *make_data(Elaborator *e, const Item *item);
 void make_train(Elaborator *e, const Item *item);

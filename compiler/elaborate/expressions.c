@@ -28,10 +28,10 @@ static Value evaluate_member(Elaborator *e, const Expression *expression) {
         long at = strtol(expression->name.text, &end, 10);
         if (*end == 0 && at >= 0 && at < left.instances.count)
             return (Value){.kind = VALUE_INSTANCE, .instance = left.instances.items[at]};
-        return fail(e, D_index_out_of_bounds, expression->span, "there is no instance '%s' among %d",
+        return failure(e, D_index_out_of_bounds, expression->span, "there is no instance '%s' among %d",
                     expression->name.text, left.instances.count);
     }
-    fail(e, D_wrong_kind, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
+    failure(e, D_wrong_kind, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
     help(e, "only instances of nets have members: their parameters, states and instances");
     return (Value){.kind = VALUE_ERROR};
 }
@@ -68,7 +68,7 @@ static Value evaluate_node(Elaborator *e, const Expression *expression) {
 
 Value evaluate(Elaborator *e, const Expression *expression) {
     enum { DEEPEST = 2000 };
-    if (e->depth >= DEEPEST) return fail(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
+    if (e->depth >= DEEPEST) return failure(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
     e->depth++;
     Span outer = e->graph->span;
     e->graph->span = user_span(e, expression->span);
@@ -123,7 +123,7 @@ Value tensor_of_list(Elaborator *e, Value list, Span span) {
     int count = list.list.count;
     Dtype dtype;
     bool weak;
-    if (!count) return fail(e, D_not_a_tensor, span, "an empty list has no dtype");
+    if (!count) return failure(e, D_not_a_tensor, span, "an empty list has no dtype");
     Value *items = arena_array(e->arena, Value, count);
     for (int i = 0; i < count; i++) {
         Value item = list.list.items[i];
@@ -135,10 +135,10 @@ Value tensor_of_list(Elaborator *e, Value list, Span span) {
         parts[i] = as_dtype(e, items[i], dtype, span);
         if (!parts[i]) return (Value){.kind = VALUE_ERROR};
         if (!same_shape(parts[i], parts[0]))
-            return fail(e, D_shape_mismatch, span, "the elements of a list have one shape, not %s and %s",
+            return failure(e, D_shape_mismatch, span, "the elements of a list have one shape, not %s and %s",
                         describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     }
-    if (parts[0]->rank >= MAX_RANK) return fail(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
+    if (parts[0]->rank >= MAX_RANK) return failure(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
     for (int i = 0; i < count; i++) parts[i] = unsqueeze(e, parts[i]);
     Value value = value_tensor(concatenate(e, parts, count, 0));
     value.weak = weak;

@@ -82,7 +82,7 @@ static Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Valu
     Targets targets = {0};
     Span span = call->spans[1];
     if (!add_target(e, target, span, &targets)) return no_value();
-    if (!targets.count) return fail(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
+    if (!targets.count) return failure(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
     if (!allow_unused && !check_used(e, y, target, &targets, span)) return no_value();
     bool flat = target.kind != VALUE_TENSOR;
     Node *request = gradient(e->graph, y, cotangent, targets.items, targets.count, flat || allow_unused);
@@ -120,7 +120,7 @@ Value builtin_grad(const BuiltinCall *call) {
     bool allow_unused;
     if (!y || !flag_argument(call, 2, &allow_unused)) return no_value();
     if (y->rank) {
-        fail(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
+        failure(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
              describe(e, value_tensor(y)));
         help(e, "take the gradient of a sum: grad(sum(...), x); or give a cotangent: vjp(y, x, cotangent)");
         return no_value();
@@ -135,7 +135,7 @@ Value builtin_vjp(const BuiltinCall *call) {
     Node *cotangent = as_dtype(e, call->values[2], y->dtype, call->spans[2]);
     if (!cotangent) return no_value();
     if (!same_shape(y, cotangent))
-        return fail(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
+        return failure(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
                     describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
     return gradient_call(call, y, cotangent, false);
 }
@@ -154,6 +154,6 @@ Value builtin_parameters(const BuiltinCall *call) {
     Value value = call->values[0];
     if (value.kind == VALUE_ERROR) return value;
     if (value.kind == VALUE_INSTANCE) return (Value){.kind = VALUE_PARAMETERS, .instance = value.instance};
-    return fail(call->e, D_wrong_kind, call->spans[0], "only instances of nets have parameters, not %s",
+    return failure(call->e, D_wrong_kind, call->spans[0], "only instances of nets have parameters, not %s",
                 describe(call->e, value));
 }

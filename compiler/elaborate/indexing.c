@@ -214,7 +214,7 @@ Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span) {
         failed = failed || values[i].kind == VALUE_ERROR;
     }
     if (failed) return (Value){.kind = VALUE_ERROR};
-    if (ellipses > 1) return fail(e, D_wrong_kind, span, "an index has at most one '...'");
+    if (ellipses > 1) return failure(e, D_wrong_kind, span, "an index has at most one '...'");
     if (!make_plan(e, x, indices, values, &plan, span)) return (Value){.kind = VALUE_ERROR};
     e->graph->span = user_span(e, span);
     return value_tensor(apply_plan(e, x, &plan, span));
@@ -261,7 +261,7 @@ static Value index_static(Elaborator *e, Value left, const Expression *expressio
     int count = is_list ? left.list.count : left.instances.count, at, end;
     const Index *index = &expression->indices.items[0];
     if (expression->indices.count != 1 || index->kind == INDEX_ELLIPSIS || index->step)
-        return fail(e, D_wrong_kind, expression->span, "%s takes one index", describe(e, left));
+        return failure(e, D_wrong_kind, expression->span, "%s takes one index", describe(e, left));
     if (index->kind == INDEX_EXPRESSION) {
         if (!list_position(e, index, count, &at)) return (Value){.kind = VALUE_ERROR};
         if (is_list) return left.list.items[at];

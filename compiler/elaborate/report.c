@@ -55,7 +55,7 @@ void report(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) 
     va_end(arguments);
 }
 
-Value fail(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) {
+Value failure(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     report_text(e, id, span, arena_vprint(e->arena, format, arguments));
@@ -71,7 +71,7 @@ void help(Elaborator *e, const char *format, ...) {
 }
 
 Value refuse(Elaborator *e, Span span, const char *what) {
-    return fail(e, D_not_supported_yet, span, "%s not supported yet", what);
+    return failure(e, D_not_supported_yet, span, "%s not supported yet", what);
 }
 
 const char *describe_number(Elaborator *e, const Extent *extent) {

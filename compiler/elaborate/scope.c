@@ -16,7 +16,7 @@ void scope_pop(Elaborator *e) {
     e->frame->scope = e->frame->scope->parent;
 }
 
-void bind(Elaborator *e, Scope *scope, const char *name, Value value) {
+void bind_name(Elaborator *e, Scope *scope, const char *name, Value value) {
     for (Binding *binding = scope->bindings; binding; binding = binding->next) {
         if (strcmp(binding->name, name) == 0) {
             binding->value = value;
@@ -38,7 +38,7 @@ Binding *find_binding(const Elaborator *e, const char *name) {
 void assign(Elaborator *e, const char *name, Value value) {
     Binding *binding = find_binding(e, name);
     if (binding) binding->value = value;
-    else bind(e, e->frame->scope, name, value);
+    else bind_name(e, e->frame->scope, name, value);
 }
 
 // ---- the names of a file
@@ -150,7 +150,7 @@ void declare_file(Elaborator *e, const File *file, bool library) {
 
 static Value constant_value(Elaborator *e, Global *global, Name name) {
     if (global->constant_state == CONSTANT_BUSY)
-        return fail(e, D_recursion, name.span, "the constant '%s' is defined by itself", name.text);
+        return failure(e, D_recursion, name.span, "the constant '%s' is defined by itself", name.text);
     if (global->constant_state == CONSTANT_NEW) {
         global->constant_state = CONSTANT_BUSY;
         frame_push(e, NULL, global->library, name.span);
@@ -158,7 +158,7 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
         frame_pop(e);
         bool constant = value.kind != VALUE_TENSOR || value.weak;
         if (!constant && value.node->op != OP_constant && value.kind != VALUE_ERROR)
-            value = fail(e, D_not_static, global->constant->value->span, "a const must be known when compiled");
+            value = failure(e, D_not_static, global->constant->value->span, "a const must be known when compiled");
         global->constant_value = value;
         global->constant_state = CONSTANT_DONE;
     }
@@ -178,8 +178,8 @@ static Value global_value(Elaborator *e, Global *global, Name name) {
     if (global->dim >= 0 && !global->library)
         return value_extent(extent_dim(e->graph->extents, global->dim, global->name));
     if (global->dim >= 0)
-        return fail(e, D_unbound_dim, name.span, "no argument says how large the dim '%s' is", name.text);
-    return fail(e, D_wrong_kind, name.span, "'%s' names %s, which is no value", name.text,
+        return failure(e, D_unbound_dim, name.span, "no argument says how large the dim '%s' is", name.text);
+    return failure(e, D_wrong_kind, name.span, "'%s' names %s, which is no value", name.text,
                 global->optimizer ? "an optimizer" : "a data block");
 }
 
@@ -257,7 +257,7 @@ const char *similar_name(Elaborator *e, const char *name) {
 static Value unknown(Elaborator *e, Name name) {
     if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0)
         return refuse(e, name.span, arena_print(e->arena, "'%s' outside of an optimizer is", name.text));
-    fail(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
+    failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
     const char *similar = similar_name(e, name.text);
     if (similar) help(e, "did you mean '%s'?", similar);
     return (Value){.kind = VALUE_ERROR};

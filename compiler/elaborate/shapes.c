@@ -232,7 +232,7 @@ static bool is_unbound(Elaborator *e, const char *name) {
 static void bind_dim(Elaborator *e, const char *name, const Extent *extent) {
     Scope *root = e->frame->scope;
     while (root->parent) root = root->parent;
-    bind(e, root, name, value_extent(extent));
+    bind_name(e, root, name, value_extent(extent));
 }
 
 // The only unbound name in the size; NULL: none. `count` tells how often one was met.
