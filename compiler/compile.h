@@ -21,16 +21,18 @@ Compilation *compilation_create(const char *path, const char *text, size_t lengt
 void compilation_destroy(Compilation *compilation);
 Program *compilation_program(Compilation *compilation);   // NULL if there were errors
 const Diagnostics *compilation_diagnostics(const Compilation *compilation);
+// The diagnostics as text, in the compilation's arena; NULL: memory ran out.
+const char *compilation_messages(Compilation *compilation, bool colour);
 
 typedef enum {
     KIND_VALUE,      // the entry's results
     KIND_FORWARD,    // the same, and the tape
     KIND_BACKWARD,   // reads inputs, parameters and tape; adds d result 0 / d parameter into frame.gradients for all
-    // parameters that the entry reaches and that are not frozen; outputs: d result 0 / d input for each
-    // input that is tracked
-    KIND_UPDATE,   // the optimizer of a train block: reads gradients, changes parameters and optimizer
-    KIND_STEP      // forward, backward and update of a train block in one; gradients are not touched; outputs: the
-                   // loss from before the update, then the reports; states are stored
+                     // parameters that the entry reaches and that are not frozen; outputs: d result 0 / d input for
+                     // each input that is tracked
+    KIND_UPDATE,     // the optimizer of a train block: reads gradients, changes parameters and optimizer
+    KIND_STEP        // forward, backward and update of a train block in one; gradients are not touched; outputs: the
+                     // loss from before the update, then the reports; states are stored
 } FunctionKind;
 
 typedef struct {
@@ -41,19 +43,13 @@ typedef struct {
     uint64_t tracked_inputs;   // FORWARD, BACKWARD: bit i: the entry's input i is tracked by the host
 } FunctionKey;
 
-// A condition on the open dims that the caller checks before a call (S3): `extent` must be >= 0, or divisible.
-typedef struct {
-    const Extent *extent;
-    const char *message;
-} EntryCheck;
-
 typedef struct {
     FunctionKey key;
     gradc_function *call;
     const Extent *scratch_bytes;   // polynomials of the open dims: what the frame's arrays must hold
     const Extent *tape_bytes;      // 0 for kinds without a tape
     int check_count;
-    const EntryCheck *checks;
+    const Check *checks;   // the entry's conditions on the open dims: the caller looks before a call
 } CompiledFunction;
 
 // Compiles the function, or finds it. NULL and a diagnostic on failure.

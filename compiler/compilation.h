@@ -1,0 +1,56 @@
+// What compile.c and functions.c share: the insides of a Compilation.
+#ifndef GRADC_COMPILATION_H
+#define GRADC_COMPILATION_H
+
+#include "compile.h"
+#include "cut/cut.h"
+#include "emit/emit.h"
+#include "graph/rewrite.h"
+
+// An entry's function with its gradients behind its own results, before any pass.
+typedef struct {
+    Function function;
+    int forward_count;   // of its results are the entry's own
+    NodeArray targets;   // what the others are the gradients by
+} Joint;
+
+// Forward and backward of one entry after the graph passes. Kept, so that both are cut from the same graph.
+typedef struct {
+    FunctionKey key;   // its kind is not used
+    Joint joint;
+    Cut cut;
+} CutEntry;
+
+struct Compilation {
+    Arena *arena;
+    Diagnostics *diagnostics;
+    CompileOptions options;
+    const Source *source;
+    File *file;
+    Program *program;   // NULL: there were errors
+    Jit *jit;           // NULL: nothing was compiled yet
+    ARRAY(CompiledFunction *) functions;
+    ARRAY(CutEntry *) cuts;
+    Timings timings;
+};
+
+// ---- compile.c
+
+// Runs the passes on `function` that lead to the stage `last`, with the verifier after each. False: a diagnostic says
+// why.
+bool run_passes(Compilation *compilation, Function *function, Stage last);
+// Adds the error and returns false.
+bool internal_error(Compilation *compilation, const char *where, const char *what);
+double now_ms(void);
+// Adds what has passed since to one of the timings, offsetof(Timings, field).
+void add_time(Compilation *compilation, size_t field, double since);
+
+// ---- functions.c
+
+// The graph that a key stands for. For KIND_VALUE and KIND_UPDATE without targets; for KIND_STEP see TrainBlock.
+Joint joint_of(Compilation *compilation, FunctionKey key);
+// All passes over graphs, then kernels and plan; *tape (KIND_FORWARD, KIND_BACKWARD) gets the size of the tape in
+// bytes. NULL: a diagnostic says why.
+KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Extent **tape);
+
+#endif
