@@ -7,50 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- which open dims a function reads
-
-static void mark_extent(bool *used, const Extent *extent) {
-    const Term *terms;
-    int count = extent_terms(extent, &terms);
-    for (int i = 0; i < count; i++)
-        for (int k = 0; k < terms[i].factor_count; k++) {
-            const Factor *factor = terms[i].factors[k];
-            if (factor->kind == FACTOR_DIM) used[factor->dim] = true;
-            else {
-                mark_extent(used, factor->left);
-                mark_extent(used, factor->right);
-            }
-        }
-}
-
-static void mark_function(Graph *graph, bool *used, const Function *function) {
-    Node **roots = arena_array(graph->arena, Node *, function->result_count + function->argument_count);
-    int count = 0;
-    for (int i = 0; i < function->result_count; i++) roots[count++] = function->results[i].node;
-    for (int i = 0; i < function->argument_count; i++) roots[count++] = function->arguments[i];
-    NodeArray nodes = reachable(graph, roots, count);
-    for (int i = 0; i < nodes.count; i++) {
-        const Node *node = nodes.items[i];
-        for (int k = 0; k < node->rank; k++) mark_extent(used, node->shape[k]);
-        for (int k = 0; k < node->attribute_count; k++)
-            if (node->attributes[k]) mark_extent(used, node->attributes[k]);
-        if (node->body) mark_function(graph, used, node->body);
-    }
-}
-
-static bool mark_entry(Graph *graph, bool *used, const Entry *entry) {
-    if (setjmp(*arena_recover(graph->arena))) return false;
-    mark_function(graph, used, &entry->function);
-    mark_function(graph, used, &entry->training);
-    return true;
-}
-
 // ---- a binding's life
 
 gradc_status binding_create(Binding *binding, gradc_program *program, const Entry *entry) {
     size_t inputs = (size_t)entry->function.argument_count + 1, dims = (size_t)program->program->dims.count + 1;
     *binding = (Binding){.program = program,
                          .entry = entry,
+                         .facts = facts_of(program, entry),
                          .input_count = entry->function.argument_count,
                          .dim_count = program->program->dims.count};
     binding->inputs = calloc(inputs, sizeof *binding->inputs);
@@ -58,10 +21,9 @@ gradc_status binding_create(Binding *binding, gradc_program *program, const Entr
     binding->pointers = calloc(inputs, sizeof *binding->pointers);
     binding->dims = calloc(dims, sizeof *binding->dims);
     binding->fixed = malloc(dims * sizeof *binding->fixed);
-    binding->used = calloc(dims, sizeof *binding->used);
-    bool allocated =
-        binding->inputs && binding->bound && binding->pointers && binding->dims && binding->fixed && binding->used;
-    if (!allocated || !mark_entry(program->program->graph, binding->used, entry)) {
+    binding->said_by = calloc(dims, sizeof *binding->said_by);
+    if (!binding->inputs || !binding->bound || !binding->pointers || !binding->dims || !binding->fixed ||
+        !binding->said_by) {
         binding_free(binding);
         return fail_memory(program);
     }
@@ -75,7 +37,7 @@ void binding_free(Binding *binding) {
     free(binding->pointers);
     free(binding->dims);
     free(binding->fixed);
-    free(binding->used);
+    free(binding->said_by);
     *binding = (Binding){0};
 }
 
@@ -87,15 +49,6 @@ int binding_input(const Binding *binding, const char *name) {
 
 // ---- binding
 
-static const char *declared(Binding *binding, int input) {
-    Arena *arena = binding->program->program->graph->arena;
-    const Node *node = binding->entry->function.arguments[input];
-    if (setjmp(*arena_recover(arena))) return "its type";
-    Text text = {.arena = arena};
-    print_shape(&text, node->dtype, node->shape, node->rank);
-    return text.bytes;
-}
-
 static gradc_status shape_error(Binding *binding, int input, const gradc_tensor *array) {
     char text[SHAPE_TEXT];
     const char *given = array->rank >= 0 && array->rank <= GRADC_MAX_RANK
@@ -103,7 +56,7 @@ static gradc_status shape_error(Binding *binding, int input, const gradc_tensor 
                             : "an array of impossible rank";
     return fail(binding->program, GRADC_ARGUMENT, "input '%s' of %s is %s, but the array given is %s",
                 binding->entry->function.arguments[input]->variable->name, binding->entry->name,
-                declared(binding, input), given);
+                binding->facts->input_types[input], given);
 }
 
 int64_t tensor_bytes(const gradc_tensor *tensor) {
@@ -151,7 +104,7 @@ gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value) {
     if (value < 0)
         return fail(program, GRADC_ARGUMENT, "dim %s cannot be %lld: sizes are 0 or more", dim, (long long)value);
     for (int i = 0; i < binding->dim_count; i++)
-        if (binding->used[i] && strcmp(program->program->dims.items[i], dim) == 0) {
+        if (binding->facts->used_dims[i] && strcmp(program->program->dims.items[i], dim) == 0) {
             if (binding->fixed[i] != value) {
                 binding->resolved = false;
                 binding->changes++;
@@ -164,8 +117,25 @@ gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value) {
 
 // ---- resolving
 
+static gradc_status dim_conflict(Binding *binding, int dim, int input, int64_t value) {
+    const char *name = binding->entry->function.arguments[input]->variable->name, *entry = binding->entry->name;
+    const char *dim_name = binding->program->program->dims.items[dim];
+    int other = binding->said_by[dim];
+    if (other < 0)
+        return fail(binding->program, GRADC_ARGUMENT,
+                    "dim %s of %s was set to %lld, but is %lld by the shape of input '%s'", dim_name, entry,
+                    (long long)binding->dims[dim], (long long)value, name);
+    char text[SHAPE_TEXT], other_text[SHAPE_TEXT];
+    const gradc_tensor *array = &binding->inputs[input], *before = &binding->inputs[other];
+    return fail(binding->program, GRADC_ARGUMENT,
+                "dim %s of %s is %lld by the shape of input '%s', %s, but %lld by that of '%s', %s", dim_name, entry,
+                (long long)binding->dims[dim], binding->entry->function.arguments[other]->variable->name,
+                shape_text(other_text, before->dtype, before->rank, before->shape), (long long)value, name,
+                shape_text(text, array->dtype, array->rank, array->shape));
+}
+
 // Takes the dims that the axes of `input` say by being affine in one.
-static gradc_status take_dims(Binding *binding, int input, int *said_by) {
+static gradc_status take_dims(Binding *binding, int input) {
     const Node *node = binding->entry->function.arguments[input];
     const gradc_tensor *array = &binding->inputs[input];
     for (int axis = 0; axis < node->rank; axis++) {
@@ -176,24 +146,8 @@ static gradc_status take_dims(Binding *binding, int input, int *said_by) {
         if (__builtin_sub_overflow(array->shape[axis], offset, &rest) || rest % scale != 0 || rest / scale < 0)
             return shape_error(binding, input, array);
         int64_t value = rest / scale;
-        if (binding->dims[dim] >= 0 && binding->dims[dim] != value) {
-            const char *name = node->variable->name, *dim_name = binding->program->program->dims.items[dim];
-            int other = said_by[dim];
-            if (other < 0)
-                return fail(binding->program, GRADC_ARGUMENT,
-                            "dim %s of %s was set to %lld, but is %lld by the shape "
-                            "of input '%s'",
-                            dim_name, binding->entry->name, (long long)binding->dims[dim], (long long)value, name);
-            char text[SHAPE_TEXT], other_text[SHAPE_TEXT];
-            const gradc_tensor *before = &binding->inputs[other];
-            return fail(binding->program, GRADC_ARGUMENT,
-                        "dim %s of %s is %lld by the shape of input '%s', %s, but %lld by that of '%s', %s", dim_name,
-                        binding->entry->name, (long long)binding->dims[dim],
-                        binding->entry->function.arguments[other]->variable->name,
-                        shape_text(other_text, before->dtype, before->rank, before->shape), (long long)value, name,
-                        shape_text(text, array->dtype, array->rank, array->shape));
-        }
-        if (binding->dims[dim] < 0) said_by[dim] = input;
+        if (binding->dims[dim] >= 0 && binding->dims[dim] != value) return dim_conflict(binding, dim, input, value);
+        if (binding->dims[dim] < 0) binding->said_by[dim] = input;
         binding->dims[dim] = value;
     }
     return GRADC_OK;
@@ -224,46 +178,32 @@ static gradc_status check_shapes(Binding *binding) {
     return GRADC_OK;
 }
 
-static gradc_status check_conditions(Binding *binding) {
-    for (int i = 0; i < binding->entry->checks.count; i++) {
-        bool overflow = false;
-        const Check *check = &binding->entry->checks.items[i];
-        if (extent_evaluate(check->extent, binding->dims, &overflow) < 0 || overflow)
-            return fail(binding->program, GRADC_ARGUMENT, "%s: %s", binding->entry->name, check->message);
-    }
-    return GRADC_OK;
-}
-
-static gradc_status resolve_dims(Binding *binding, int64_t fallback, int *said_by) {
+static gradc_status resolve_dims(Binding *binding, int64_t fallback) {
     for (int i = 0; i < binding->dim_count; i++) {
         binding->dims[i] = binding->fixed[i];
-        said_by[i] = -1;
+        binding->said_by[i] = -1;
     }
     for (int i = 0; i < binding->input_count; i++) {
         if (!binding->bound[i])
             return fail(binding->program, GRADC_ORDER, "input '%s' of %s, %s, is not bound to an array",
                         binding->entry->function.arguments[i]->variable->name, binding->entry->name,
-                        declared(binding, i));
-        gradc_status status = take_dims(binding, i, said_by);
+                        binding->facts->input_types[i]);
+        gradc_status status = take_dims(binding, i);
         if (status) return status;
     }
     for (int i = 0; i < binding->dim_count; i++) {
         if (binding->dims[i] >= 0) continue;
-        if (binding->used[i] && fallback < 0)
+        if (binding->facts->used_dims[i] && fallback < 0)
             return fail(binding->program, GRADC_ORDER, "no input of %s says how large dim %s is: set it",
                         binding->entry->name, binding->program->program->dims.items[i]);
-        binding->dims[i] = binding->used[i] ? fallback : 0;
+        binding->dims[i] = binding->facts->used_dims[i] ? fallback : 0;
     }
-    gradc_status status = check_shapes(binding);
-    return status ? status : check_conditions(binding);
+    return check_shapes(binding);
 }
 
 gradc_status binding_resolve(Binding *binding, int64_t fallback) {
     if (binding->resolved) return GRADC_OK;
-    int *said_by = malloc(((size_t)binding->dim_count + 1) * sizeof *said_by);
-    if (!said_by) return fail_memory(binding->program);
-    gradc_status status = resolve_dims(binding, fallback, said_by);
-    free(said_by);
+    gradc_status status = resolve_dims(binding, fallback);
     binding->resolved = status == GRADC_OK;
     if (binding->resolved) binding->generation++;
     return status;

@@ -70,7 +70,9 @@ typedef struct {
     Memory memory;
     uint64_t generation;   // the binding's, for which `memory` is large enough
     // The forward's circumstances, which its backward needs again:
-    uint64_t version, changes, draw_count, tracked;
+    uint64_t version, changes, draw_count;
+    uint64_t tracked;     // inputs whose gradients backward computes
+    uint64_t unreached;   // inputs that were to be tracked, but output 0 does not depend on them
     bool training;
 } Tape;
 
@@ -82,8 +84,7 @@ typedef struct {
 struct gradc_call {
     Binding binding;
     bool training;
-    uint64_t requested;        // inputs that the next forward tracks
-    bool reaches_parameters;   // output 0 depends on a parameter that is not frozen
+    uint64_t requested;   // inputs that the next forward tracks
     Slot value, forward, backward;
     Outputs outputs;
     bool ran, ran_training;
@@ -92,30 +93,18 @@ struct gradc_call {
     void **gradient_pointers;   // what a backward's frame gets
 };
 
-static bool is_scalar_float(const Node *node) {
-    return node->rank == 0 && dtype_is_float(node->dtype);
+bool is_differentiable(const Entry *entry) {
+    const Node *output = entry->function.result_count ? entry->function.results[0].node : NULL;
+    return output && output->rank == 0 && dtype_is_float(output->dtype);
 }
 
 gradc_status check_differentiable(gradc_program *program, const Entry *entry) {
-    if (entry->function.result_count && is_scalar_float(entry->function.results[0].node)) return GRADC_OK;
+    if (is_differentiable(entry)) return GRADC_OK;
     return fail(program, GRADC_ARGUMENT,
                 "grad can be implicitly created only for scalar outputs: the first output of "
                 "%s is not one floating number; write a loss that returns one, such as its "
                 "sum",
                 entry->name);
-}
-
-// Whether output 0 depends on a parameter that is not frozen.
-static bool reaches_parameters(gradc_program *program, const Entry *entry) {
-    Graph *graph = program->program->graph;
-    if (!entry->function.result_count || setjmp(*arena_recover(graph->arena))) return false;
-    NodeArray nodes = reachable(graph, &entry->function.results[0].node, 1);
-    for (int i = 0; i < nodes.count; i++) {
-        const Node *node = nodes.items[i];
-        if (node->op == OP_variable && node->variable->kind == VARIABLE_PARAMETER && !node->variable->frozen)
-            return true;
-    }
-    return false;
 }
 
 gradc_status gradc_call_create(gradc_program *program, const char *name, gradc_call **result) {
@@ -138,7 +127,6 @@ gradc_status gradc_call_create(gradc_program *program, const char *name, gradc_c
         gradc_call_free(call);
         return status;
     }
-    call->reaches_parameters = reaches_parameters(program, entry);
     *result = call;
     return GRADC_OK;
 }
@@ -237,12 +225,13 @@ gradc_status gradc_call_value(gradc_call *call) {
 
 gradc_status gradc_call_forward(gradc_call *call) {
     const Entry *entry = call->binding.entry;
-    bool scalar = entry->function.result_count && is_scalar_float(entry->function.results[0].node);
-    bool tracked = scalar && (call->reaches_parameters || call->requested);
+    const Reached *reached = &call->binding.facts->reached[call->training];
+    uint64_t inputs = call->requested & reached->inputs;
+    bool tracked = is_differentiable(entry) && (reached->parameters || inputs);
     FunctionKey key = {.kind = tracked ? KIND_FORWARD : KIND_VALUE, .entry = entry, .training = call->training};
-    if (tracked) key.tracked_inputs = call->requested;
+    if (tracked) key.tracked_inputs = inputs;
     Tape *tape = &call->tape;
-    if (tape->tracked != call->requested || tape->training != call->training) tape->generation = 0;
+    if (tape->tracked != inputs || tape->training != call->training) tape->generation = 0;
     uint64_t draw_count = call->binding.program->draw_count;
     gradc_status status = run(call, tracked ? &call->forward : &call->value, key);
     if (status) return status;
@@ -251,7 +240,8 @@ gradc_status gradc_call_forward(gradc_call *call) {
     tape->version = call->binding.program->version;
     tape->changes = call->binding.changes;
     tape->draw_count = draw_count;
-    tape->tracked = call->requested;
+    tape->tracked = inputs;
+    tape->unreached = call->requested & ~reached->inputs;
     tape->training = call->training;
     return GRADC_OK;
 }
@@ -301,6 +291,11 @@ static gradc_status check_tape(gradc_call *call) {
                     "alone and tracked nothing; run gradc_call_forward, then backward",
                     name);
     case TAPE_UNTRACKED:
+        if (call->tape.unreached)
+            return fail(program, GRADC_ORDER,
+                        "the output of %s does not require grad: the inputs that were tracked appear to not have been "
+                        "used in the graph of its output 0",
+                        name);
         return fail(program, GRADC_ORDER,
                     "the output of %s does not require grad: when its forward ran nothing was "
                     "tracked; call gradc_call_requires_grad for an input and run the forward "
@@ -396,7 +391,7 @@ gradc_status gradc_call_grad(gradc_call *call, void *gradients, bool retain_grap
     if (!memory_reserve(&program->returned, bytes)) return fail_memory(program);
     memset(program->returned.bytes, 0, bytes);
     status = run_backward(call, program->returned.bytes, false, retain_graph);
-    if (!status && bytes) memcpy(gradients, program->returned.bytes, bytes);
+    if (!status && gradients && bytes) memcpy(gradients, program->returned.bytes, bytes);
     return status;
 }
 
@@ -405,11 +400,17 @@ gradc_status gradc_call_input_gradient(gradc_call *call, int input, gradc_tensor
     if (input < 0 || input >= call->binding.input_count)
         return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", call->binding.entry->name,
                     call->binding.input_count, input);
+    const char *name = call->binding.entry->function.arguments[input]->variable->name;
+    if (!call->gradients[input].sum.bytes && input < 64 && (call->tape.unreached >> input & 1))
+        return fail(program, GRADC_ORDER,
+                    "input '%s' of %s appears to not have been used in the graph of its output 0: there is no "
+                    "gradient by it",
+                    name, call->binding.entry->name);
     if (!call->gradients[input].sum.bytes)
         return fail(program, GRADC_ORDER,
                     "input '%s' of %s does not require grad, or no backward has reached it; call "
                     "gradc_call_requires_grad, then forward, then backward",
-                    call->binding.entry->function.arguments[input]->variable->name, call->binding.entry->name);
+                    name, call->binding.entry->name);
     *gradient = call->gradients[input].tensor;
     return GRADC_OK;
 }

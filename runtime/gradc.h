@@ -133,8 +133,8 @@ typedef struct {
 } gradc_data_info;
 
 bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info);
-bool gradc_entry_input(gradc_program *program, int entry, int index, gradc_tensor_info *info);
-bool gradc_entry_output(gradc_program *program, int entry, int index, gradc_tensor_info *info);
+bool gradc_entry_input(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
+bool gradc_entry_output(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
 bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info);
 bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info);
 bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info);
@@ -200,13 +200,14 @@ gradc_status gradc_call_store_states(gradc_call *call);
 
 // The gradient of output 0, which must be one number, by every parameter that it depends on and that is not frozen, and
 // by every tracked input. backward adds into gradc_gradients and the inputs' gradients; grad hands the parameters'
-// gradients back in `gradients` (gradc_parameter_elements elements, zero where there is no gradient; the inputs'
-// gradients then hold this result alone) and touches no stored gradient of parameters.
+// gradients back in `gradients` (gradc_parameter_elements elements, zero where there is no gradient; NULL: they are not
+// wanted; the inputs' gradients then hold this result alone) and touches no stored gradient of parameters.
 // GRADC_ORDER: the last run was not a forward; or its tape was released by an earlier backward without retain_graph; or
 // parameters have changed since.
 gradc_status gradc_call_backward(gradc_call *call, bool retain_graph);
 gradc_status gradc_call_grad(gradc_call *call, void *gradients, bool retain_graph);
-// The stored gradient by an input, of the input's dtype and shape. GRADC_ORDER: it was not tracked by a forward.
+// The stored gradient by an input, of the input's dtype and shape. GRADC_ORDER: it was not tracked by a forward, or
+// output 0 does not depend on it.
 gradc_status gradc_call_input_gradient(gradc_call *call, int input, gradc_tensor *gradient);
 // Sets the inputs' stored gradients to zero.
 void gradc_call_zero_grad(gradc_call *call);
@@ -301,7 +302,7 @@ typedef enum {
 } gradc_kind;
 
 // The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind` is,
-// for GRADC_STAGE_AST.
+// for GRADC_STAGE_AST. Of inputs, those marked requires_grad count as tracked.
 gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
                         const char **text);
 // The derivative of an entry's first output by each parameter, as a program of the language. entry NULL: as above.

@@ -16,7 +16,24 @@ static gradc_status no_entry(gradc_program *program, const char *name) {
     return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn that can be called");
 }
 
-// What `backward` needs to exist: one number that something is differentiated by.
+// The inputs that the program marks requires_grad and that output 0 depends on.
+static uint64_t marked_inputs(const gradc_program *program, const Entry *entry) {
+    uint64_t marked = 0;
+    for (int i = 0; i < entry->function.argument_count && i < 64; i++)
+        if (entry->function.arguments[i]->variable->requires_grad) marked |= (uint64_t)1 << i;
+    return marked & facts_of(program, entry)->reached[false].inputs;
+}
+
+// What a derivative needs: one number, and something to differentiate it by.
+static gradc_status check_gradient(gradc_program *program, const Entry *entry) {
+    gradc_status status = check_differentiable(program, entry);
+    if (status || facts_of(program, entry)->reached[false].parameters || marked_inputs(program, entry)) return status;
+    return fail(program, GRADC_ARGUMENT,
+                "the output of %s does not require grad: it depends on no parameter and on no input that is marked "
+                "requires_grad; mark an input, as in `x: float requires_grad`",
+                entry->name);
+}
+
 static gradc_status choose_key(gradc_program *program, const char *name, gradc_kind kind, FunctionKey *key) {
     static const FunctionKind kinds[] = {[GRADC_KIND_VALUE] = KIND_VALUE,
                                          [GRADC_KIND_FORWARD] = KIND_FORWARD,
@@ -26,7 +43,10 @@ static gradc_status choose_key(gradc_program *program, const char *name, gradc_k
     const Entry *entry = choose_entry(program, name);
     if (!entry) return no_entry(program, name);
     *key = (FunctionKey){.kind = kinds[kind], .entry = entry};
-    if (kind == GRADC_KIND_FORWARD || kind == GRADC_KIND_BACKWARD) return check_differentiable(program, entry);
+    if (kind == GRADC_KIND_FORWARD || kind == GRADC_KIND_BACKWARD) {
+        key->tracked_inputs = marked_inputs(program, entry);
+        return check_gradient(program, entry);
+    }
     if (kind != GRADC_KIND_UPDATE && kind != GRADC_KIND_STEP) return GRADC_OK;
     int train = find_train(program, entry->name);
     if (train < 0)
@@ -48,18 +68,15 @@ gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *e
     FunctionKey key = {0};
     gradc_status status = stage == GRADC_STAGE_AST ? GRADC_OK : choose_key(program, entry, kind, &key);
     if (status) return status;
-    int errors = gradc_error_count(program);
     *text = compilation_dump(program->compilation, stages[stage], key);
-    if (gradc_error_count(program) > errors) return fail_compiler(program);
-    if (!*text) *text = "";
-    return GRADC_OK;
+    return *text ? GRADC_OK : fail_compiler(program);
 }
 
 gradc_status gradc_derivative(gradc_program *program, const char *name, const char **text) {
     if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
     const Entry *entry = choose_entry(program, name);
     if (!entry) return no_entry(program, name);
-    gradc_status status = check_differentiable(program, entry);
+    gradc_status status = check_gradient(program, entry);
     if (status) return status;
     *text = compilation_derivative(program->compilation, entry);
     return *text ? GRADC_OK : fail_compiler(program);

@@ -34,6 +34,23 @@ void plain_locale_end(void *before);
 
 double now_seconds(void);
 
+// ---- facts.c: what is found once about every entry
+
+// What the gradient of output 0 flows to.
+typedef struct {
+    bool parameters;   // at least one that is not frozen
+    uint64_t inputs;   // bit i: input i
+} Reached;
+
+typedef struct {
+    bool *used_dims;                            // by number: the entry reads this open dim
+    Reached reached[2];                         // [training]
+    const char **input_types, **output_types;   // "f32[N, 64]"
+} EntryFacts;
+
+gradc_status find_facts(gradc_program *program);
+const EntryFacts *facts_of(const gradc_program *program, const Entry *entry);
+
 // ---- program.c
 
 typedef struct {
@@ -48,6 +65,7 @@ struct gradc_program {
     Program *program;   // NULL: the text has errors
     char *directory;    // where data files are looked for: "" or "models/"
     char *message;
+    EntryFacts *facts;   // one for each entry
     Memory parameters, gradients, states;
     Memory returned;      // gradients that gradc_call_grad hands back
     TrainState *trains;   // one for each train block
@@ -62,6 +80,7 @@ const Entry *find_entry(const gradc_program *program, const char *name);
 // The train block's number, or -1.
 int find_train(const gradc_program *program, const char *loss);
 // Whether the entry's first output can be differentiated: one floating number.
+bool is_differentiable(const Entry *entry);
 gradc_status check_differentiable(gradc_program *program, const Entry *entry);
 // Where the train block's value of a hyperparameter lies; NULL: its optimizer has none of that name.
 double *find_hyperparameter(gradc_program *program, int train, const char *name);
@@ -73,13 +92,14 @@ size_t parameter_size(const gradc_program *program);
 typedef struct {
     gradc_program *program;
     const Entry *entry;
+    const EntryFacts *facts;
     int input_count, dim_count;
     gradc_tensor *inputs;   // as bound
     bool *bound;
     const void **pointers;   // what the frame gets
     int64_t *dims;           // values of all the program's dims; -1: not known
     int64_t *fixed;          // those that set_dim gave; -1: none
-    bool *used;              // dims that the entry's function reads
+    int *said_by;            // the input whose shape says a dim; -1: none
     bool resolved;           // dims are up to date
     uint64_t changes;        // counts what was bound to another array, and dims that were set
     uint64_t generation;     // rises with each change of dims; 0: none are known yet
@@ -104,7 +124,7 @@ typedef struct {
     Memory scratch;
     uint64_t generation;   // the binding's, for which the checks and the scratch hold; 0: none
 } Runner;
-// Checks the entry's conditions and makes the scratch large enough. Does nothing while the dims stay.
+// Checks the function's conditions and makes the scratch large enough. Does nothing while the dims stay.
 gradc_status runner_prepare(Runner *runner, Binding *binding);
 // Calls the function. `frame` comes with everything but inputs, dims, scratch, seed and fault. GRADC_DATA: an index was
 // out of bounds.

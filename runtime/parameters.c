@@ -21,6 +21,7 @@ gradc_dtype gradc_parameter_dtype(const gradc_program *program) {
 // What the first values are computed into, so that a failure leaves the old ones.
 typedef struct {
     Memory parameters, states;
+    Memory optimizers;   // for each train block and each state of its optimizer one number, in 8 bytes
 } FirstValues;
 
 // Evaluates `node`, which reads nothing but constants and random numbers, into `bytes` at `to`.
@@ -55,40 +56,50 @@ static gradc_status evaluate_all(gradc_program *program, Arena *arena, uint64_t 
     return GRADC_OK;
 }
 
-// Fills one state of an optimizer with its first value, a number.
-static gradc_status fill_state(gradc_program *program, Arena *arena, const Optimizer *optimizer, int index,
-                               TrainState *train) {
+// An optimizer's states begin as numbers that are the same for all parameters.
+static gradc_status evaluate_optimizers(gradc_program *program, Arena *arena, FirstValues *values) {
     if (setjmp(*arena_recover(arena))) return fail_memory(program);
-    int64_t count = program->program->parameter_count;
-    size_t size = (size_t)dtype_size(program->program->floating);
-    char value[8] = {0};
-    const char *name = optimizer->state_names[index];
-    const char *fault = evaluate_node(arena, name, optimizer->state_initial[index], 0, value);
-    if (fault) return fail(program, GRADC_INTERNAL, "the first value of %s's %s: %s", optimizer->name, name, fault);
-    char *to = (char *)train->values.bytes + (size_t)index * (size_t)count * size;
-    for (int64_t i = 0; i < count; i++) memcpy(to + (size_t)i * size, value, size);
-    return GRADC_OK;
-}
-
-static gradc_status initialise_trains(gradc_program *program, Arena *arena) {
+    char *to = values->optimizers.bytes;
     for (int i = 0; i < program->program->trains.count; i++) {
         const Optimizer *optimizer = program->program->trains.items[i]->optimizer;
-        for (int k = 0; k < optimizer->state_count; k++) {
-            gradc_status status = fill_state(program, arena, optimizer, k, &program->trains[i]);
-            if (status) return status;
+        for (int k = 0; k < optimizer->state_count; k++, to += 8) {
+            const char *name = optimizer->state_names[k];
+            const char *fault = evaluate_node(arena, name, optimizer->state_initial[k], 0, to);
+            if (fault)
+                return fail(program, GRADC_INTERNAL, "the first value of %s's %s: %s", optimizer->name, name, fault);
         }
-        program->trains[i].iteration = 0;
     }
     return GRADC_OK;
 }
 
+static size_t optimizer_bytes(const gradc_program *program) {
+    size_t bytes = 0;
+    for (int i = 0; i < program->program->trains.count; i++)
+        bytes += 8 * (size_t)program->program->trains.items[i]->optimizer->state_count;
+    return bytes;
+}
+
+static void fill_optimizers(gradc_program *program, const FirstValues *values) {
+    size_t count = (size_t)program->program->parameter_count, size = (size_t)dtype_size(program->program->floating);
+    const char *value = values->optimizers.bytes;
+    for (int i = 0; i < program->program->trains.count; i++) {
+        int states = program->program->trains.items[i]->optimizer->state_count;
+        char *to = program->trains[i].values.bytes;
+        for (int k = 0; k < states; k++, value += 8)
+            for (size_t n = 0; n < count; n++, to += size) memcpy(to, value, size);
+        program->trains[i].iteration = 0;
+    }
+}
+
 static gradc_status initialise_in(gradc_program *program, Arena *arena, uint64_t seed, FirstValues *values) {
     if (!memory_reserve(&values->parameters, program->parameters.size) ||
-        !memory_reserve(&values->states, program->states.size))
+        !memory_reserve(&values->states, program->states.size) ||
+        !memory_reserve(&values->optimizers, optimizer_bytes(program)))
         return fail_memory(program);
     gradc_status status = evaluate_all(program, arena, seed, values);
-    if (!status) status = initialise_trains(program, arena);
+    if (!status) status = evaluate_optimizers(program, arena, values);
     if (status) return status;
+    fill_optimizers(program, values);
     memcpy(program->parameters.bytes, values->parameters.bytes, program->parameters.size);
     memcpy(program->states.bytes, values->states.bytes, program->states.size);
     memset(program->gradients.bytes, 0, program->gradients.size);
@@ -107,6 +118,7 @@ gradc_status gradc_initialise(gradc_program *program, uint64_t seed) {
     gradc_status status = initialise_in(program, arena, seed, &values);
     memory_free(&values.parameters);
     memory_free(&values.states);
+    memory_free(&values.optimizers);
     arena_destroy(arena);
     return status;
 }

@@ -70,6 +70,7 @@ static gradc_status create_train_states(gradc_program *program) {
 
 static gradc_status create_arrays(gradc_program *program) {
     gradc_status status = check_dtypes(program);
+    if (!status) status = find_facts(program);
     if (status) return status;
     size_t states = 0;
     for (int i = 0; i < program->program->states.count; i++) {
@@ -145,10 +146,8 @@ void gradc_program_free(gradc_program *program) {
 
 const char *gradc_diagnostics(const gradc_program *program, bool colour) {
     if (!program || !program->compilation) return "";
-    // Where the text has errors there is no graph, and the arena's recovery point is that of the compilation.
-    Program *elaborated = compilation_program(program->compilation);
-    if (elaborated && setjmp(*arena_recover(elaborated->graph->arena))) return "";
-    return diagnostics_text(compilation_diagnostics(program->compilation), colour);
+    const char *text = compilation_messages(program->compilation, colour);
+    return text ? text : "";
 }
 
 int gradc_error_count(const gradc_program *program) {
@@ -200,30 +199,27 @@ static void describe_shape(const Node *node, int64_t shape[GRADC_MAX_RANK]) {
         if (!extent_is_constant(node->shape[i], &shape[i])) shape[i] = -1;
 }
 
-static bool describe(gradc_program *program, const Node *node, const char *name, gradc_tensor_info *info) {
-    Arena *arena = program->program->graph->arena;
-    if (setjmp(*arena_recover(arena))) return false;
-    Text text = {.arena = arena};
-    print_shape(&text, node->dtype, node->shape, node->rank);
-    *info =
-        (gradc_tensor_info){.name = name, .dtype = public_dtype(node->dtype), .rank = node->rank, .type = text.bytes};
+static bool describe(const Node *node, const char *name, const char *type, gradc_tensor_info *info) {
+    *info = (gradc_tensor_info){.name = name, .dtype = public_dtype(node->dtype), .rank = node->rank, .type = type};
     describe_shape(node, info->shape);
     info->requires_grad = node->op == OP_variable && node->variable->requires_grad;
     return true;
 }
 
-bool gradc_entry_input(gradc_program *program, int entry, int index, gradc_tensor_info *info) {
+bool gradc_entry_input(const gradc_program *program, int entry, int index, gradc_tensor_info *info) {
     if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
     const Function *function = &program->program->entries.items[entry]->function;
     if (index < 0 || index >= function->argument_count) return false;
-    return describe(program, function->arguments[index], function->arguments[index]->variable->name, info);
+    return describe(function->arguments[index], function->arguments[index]->variable->name,
+                    program->facts[entry].input_types[index], info);
 }
 
-bool gradc_entry_output(gradc_program *program, int entry, int index, gradc_tensor_info *info) {
+bool gradc_entry_output(const gradc_program *program, int entry, int index, gradc_tensor_info *info) {
     if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
     const Function *function = &program->program->entries.items[entry]->function;
     if (index < 0 || index >= function->result_count) return false;
-    return describe(program, function->results[index].node, function->results[index].name, info);
+    return describe(function->results[index].node, function->results[index].name,
+                    program->facts[entry].output_types[index], info);
 }
 
 bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info) {

@@ -45,8 +45,8 @@ gradc_status fail_memory(gradc_program *program) {
 }
 
 gradc_status fail_compiler(gradc_program *program) {
-    const char *text = gradc_diagnostics(program, false);
-    if (!gradc_error_count(program)) return fail_memory(program);
+    const char *text = compilation_messages(program->compilation, false);
+    if (!text || !gradc_error_count(program)) return fail_memory(program);
     size_t length = strlen(text);
     while (length && text[length - 1] == '\n') length--;
     return fail(program, GRADC_PROGRAM, "%.*s", (int)length, text);

@@ -10,25 +10,11 @@ struct gradc_trainer {
     int index;         // of the train block
     Slot step, update;
     Outputs outputs;   // the loss and its reports
-    int span_dim;      // the open dim that stands for the length of what the optimizer updates; -1: none
-    int64_t span;      // that length: from the first trained parameter to the end of the last
     int64_t batch;     // what open dims are that nothing else says
 };
 
 static const TrainBlock *block_of(const gradc_trainer *trainer) {
     return trainer->binding.program->program->trains.items[trainer->index];
-}
-
-static void find_span(gradc_trainer *trainer) {
-    const TrainBlock *train = block_of(trainer);
-    int64_t scale, offset;
-    trainer->span_dim = -1;
-    if (!train->trained_count) return;
-    const Parameter *first = train->trained[0], *last = train->trained[train->trained_count - 1];
-    trainer->span = last->offset + last->count - first->offset;
-    const Node *parameter = train->optimizer->update.arguments[0];
-    if (parameter->rank != 1 || extent_is_constant(parameter->shape[0], NULL)) return;
-    if (!extent_affine(parameter->shape[0], &trainer->span_dim, &scale, &offset)) trainer->span_dim = -1;
 }
 
 gradc_status gradc_trainer_create(gradc_program *program, const char *loss, gradc_trainer **result) {
@@ -46,7 +32,6 @@ gradc_status gradc_trainer_create(gradc_program *program, const char *loss, grad
         gradc_trainer_free(trainer);
         return status;
     }
-    find_span(trainer);
     trainer->batch = train->batch;
     *result = trainer;
     return GRADC_OK;
@@ -81,7 +66,6 @@ void trainer_set_batch(gradc_trainer *trainer, int64_t batch) {
 static gradc_frame frame_of(gradc_trainer *trainer, TrainState *train) {
     gradc_program *program = trainer->binding.program;
     train->hyperparameters[0] = (double)train->iteration;
-    if (trainer->span_dim >= 0) trainer->binding.dims[trainer->span_dim] = trainer->span;
     return (gradc_frame){.parameters = program->parameters.bytes,
                          .gradients = program->gradients.bytes,
                          .state = program->states.bytes,
@@ -125,7 +109,7 @@ gradc_status gradc_trainer_update(gradc_trainer *trainer) {
     TrainState *train = &program->trains[trainer->index];
     FunctionKey key = {.kind = KIND_UPDATE, .train = block_of(trainer)};
     gradc_status status = ensure_initialised(program);
-    // The update reads no input: only its own dim, the span.
+    // The update reads no input and no open dim.
     gradc_frame frame = frame_of(trainer, train);
     if (!trainer->binding.generation) trainer->binding.generation = 1;
     if (!status) status = slot_prepare(&trainer->update, &trainer->binding, key);
