@@ -53,12 +53,34 @@ static void print_blocks(const gradc_program *program) {
                train.data ? train.data : "from the host", train.batch, train.epochs);
 }
 
+// Errors that only a later stage of the compiler finds: everything that a program can do is compiled, up to the last
+// stage before machine code.
+static gradc_status check_stages(gradc_program *program) {
+    const char *text;
+    gradc_entry_info entry;
+    gradc_train_info train;
+    gradc_status status = GRADC_OK;
+    for (int i = 0; !status && gradc_entry(program, i, &entry); i++) {
+        status = gradc_dump(program, GRADC_STAGE_PLAN, entry.name, GRADC_KIND_VALUE, &text);
+        if (status || entry.kind != GRADC_LOSS) continue;
+        // A loss without anything to differentiate it by is no error.
+        gradc_status backward = gradc_dump(program, GRADC_STAGE_PLAN, entry.name, GRADC_KIND_BACKWARD, &text);
+        if (backward != GRADC_ARGUMENT) status = backward;
+    }
+    for (int i = 0; !status && gradc_train_block(program, i, &train); i++)
+        status = gradc_dump(program, GRADC_STAGE_PLAN, train.loss, GRADC_KIND_STEP, &text);
+    return status;
+}
+
 int run_check(int argc, char **argv) {
-    Common common = {0};
+    Common common = {.hold_messages = true};
     int exit_code;
     parse_line(argc, argv, &argp, &common);
     gradc_program *program = open_program(&common, &exit_code);
     if (!program) return exit_code;
+    gradc_status status = check_stages(program);
+    if (status) return close_program(program, &common, report_status(program, status));
+    print_diagnostics(program);
     gradc_entry_info entry;
     for (int i = 0; gradc_entry(program, i, &entry); i++) print_entry(program, i, &entry);
     print_parameters(program);

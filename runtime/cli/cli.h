@@ -28,6 +28,7 @@ typedef struct {
     const char *file;
     gradc_options options;
     bool timings;
+    bool hold_messages;   // open_program prints errors only: the command prints all messages at its end
     double started;
 } Common;
 extern const struct argp common_argp;
@@ -38,6 +39,8 @@ void parse_line(int argc, char **argv, const struct argp *argp, void *input);
 
 // Compiles common->file and prints errors and warnings to stderr. The program on success, else NULL with the exit code.
 gradc_program *open_program(Common *common, int *exit_code);
+// Prints the compiler's errors and warnings to stderr.
+void print_diagnostics(const gradc_program *program);
 // Prints the program's message to stderr. The exit code that belongs to the status.
 int report_status(const gradc_program *program, gradc_status status);
 // Prints the timings if they were asked for, frees the program and returns the exit code.

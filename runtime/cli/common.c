@@ -107,21 +107,23 @@ static bool colours(void) {
     return isatty(STDERR_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
+void print_diagnostics(const gradc_program *program) {
+    fputs(gradc_diagnostics(program, colours()), stderr);
+}
+
 int report_status(const gradc_program *program, gradc_status status) {
     if (status == GRADC_OK) return EXIT_DONE;
-    fprintf(stderr, "gradc: %s\n", gradc_message(program));
+    if (status == GRADC_PROGRAM && gradc_error_count(program)) print_diagnostics(program);
+    else fprintf(stderr, "gradc: %s\n", gradc_message(program));
     return status == GRADC_MEMORY || status == GRADC_INTERNAL ? EXIT_INTERNAL : EXIT_ERROR;
 }
 
 gradc_program *open_program(Common *common, int *exit_code) {
     gradc_program *program;
     gradc_status status = gradc_compile_file(common->file, &common->options, &program);
-    const char *text = gradc_diagnostics(program, colours());
-    fputs(text, stderr);
-    *exit_code = EXIT_DONE;
+    *exit_code = report_status(program, status);
+    if (status == GRADC_OK && !common->hold_messages) print_diagnostics(program);
     if (status == GRADC_OK) return program;
-    // The compiler's errors have been shown; every other failure has a message of its own.
-    *exit_code = gradc_error_count(program) ? EXIT_ERROR : report_status(program, status);
     close_program(program, common, *exit_code);
     return NULL;
 }
