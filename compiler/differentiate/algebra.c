@@ -81,8 +81,7 @@ Node *algebra_pow(Graph *graph, Node *x, Node *y) {
 
 Node *algebra_compare(Graph *graph, Op op, Node *x, Node *y) {
     double a, b;
-    if (!constant_value(x, &a) || !constant_value(y, &b) || !dtype_is_float(x->dtype))
-        return map2(graph, op, x, y);
+    if (!constant_value(x, &a) || !constant_value(y, &b) || !dtype_is_float(x->dtype)) return map2(graph, op, x, y);
     bool holds = op == OP_equal ? a == b : op == OP_not_equal ? a != b : op == OP_less ? a < b : a <= b;
     Node *value = constant_integer(graph, DTYPE_BOOL, holds);
     return broadcast(graph, value, (const Extent *const *)x->shape, x->rank, NULL);

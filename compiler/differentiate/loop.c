@@ -1,0 +1,362 @@
+// Reverse mode of loops.
+//
+// A loop is reversed by another loop. Its body holds the cotangents of one iteration, and computes again what they need
+// of the forward body from that iteration's elements, carries and captures; what the forward loop yields it reads. When
+// a carry's cotangent is passed on, the iterations run backwards: sequences come in reversed order, cotangents of
+// sequences are yielded in it, those of captures are summed in carries. Otherwise the iterations stay independent, and
+// cotangents of captures are yielded and summed afterwards. Both are ordinary loops, which can be differentiated again.
+#include "differentiate/algebra.h"
+#include "differentiate/reverse.h"
+#include "graph/rewrite.h"
+
+#include <string.h>
+
+// ---- what depends on what
+
+static int carry_argument(const Node *loop, int carry) {
+    return loop_part(loop, 0) + carry;
+}
+
+LoopFlow loop_flow(Reverse *reverse, const Node *loop, const bool *active_inputs) {
+    const Function *body = loop->body;
+    Arena *arena = reverse->graph->arena;
+    LoopFlow flow = {arena_array(arena, bool, body->argument_count), arena_array(arena, bool, body->result_count)};
+    Node **targets = arena_array(arena, Node *, body->argument_count), **roots = result_nodes(arena, body);
+    for (int i = 0; i < body->argument_count; i++)
+        flow.arguments[i] = active_inputs[i] && dtype_is_float(body->arguments[i]->dtype);
+    for (bool changed = true; changed;) {
+        changed = false;
+        int target_count = 0;
+        for (int i = 0; i < body->argument_count; i++)
+            if (flow.arguments[i]) targets[target_count++] = body->arguments[i];
+        Region region = region_of(reverse, roots, body->result_count, targets, target_count);
+        for (int i = 0; i < body->result_count; i++) {
+            flow.results[i] = region_active(&region, roots[i]);
+            bool carry = i < loop_part(loop, 1);
+            if (!carry || !flow.results[i] || flow.arguments[carry_argument(loop, i)]) continue;
+            flow.arguments[carry_argument(loop, i)] = changed = true;
+        }
+    }
+    // A carry that starts with an active value may be the result of a loop without iterations.
+    for (int i = 0; i < loop_part(loop, 1); i++)
+        flow.results[i] = flow.results[i] || flow.arguments[carry_argument(loop, i)];
+    return flow;
+}
+
+// ---- what the forward loop keeps
+
+typedef struct {
+    Graph *graph;
+    const Function *body;
+    int carry_count;
+    ARRAY(Named) results;
+} Keeper;
+
+static void keep(Keeper *keeper, Node *node) {
+    for (int i = keeper->carry_count; i < keeper->results.count; i++)
+        if (keeper->results.items[i].node == node) return;
+    const char *name = node->name ? node->name : op_name(node->op);
+    Named result = {arena_print(keeper->graph->arena, "kept_%s", name), node};
+    array_push(keeper->graph->arena, &keeper->results, result);
+}
+
+// Random numbers are not drawn again; products and inner loops are too costly to compute again.
+static void keep_costly(Keeper *keeper, Node *node) {
+    if (node->op == OP_random_uniform || node->op == OP_random_normal || node->op == OP_contract) keep(keeper, node);
+    for (int i = 0; node->op == OP_loop && i < node->body->result_count; i++)
+        keep(keeper, result_of(keeper->graph, node, i));
+}
+
+Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count) {
+    Keeper keeper = {.graph = graph, .body = body, .carry_count = carry_count};
+    for (int i = 0; i < body->result_count; i++) array_push(graph->arena, &keeper.results, body->results[i]);
+    for (int i = 0; i < carry_count; i++) keep(&keeper, body->arguments[sequence_count + i]);
+    NodeArray nodes = reachable(graph, result_nodes(graph->arena, body), body->result_count);
+    for (int i = 0; i < nodes.count; i++) keep_costly(&keeper, nodes.items[i]);
+    if (keeper.results.count == body->result_count) return body;
+    Function copy = *body;
+    copy.results = keeper.results.items;
+    copy.result_count = keeper.results.count;
+    return arena_copy(graph->arena, &copy, sizeof copy);
+}
+
+// ---- the reversing loop
+
+typedef ARRAY(Node *) Nodes;
+
+typedef struct {
+    Reverse *reverse;
+    Graph *graph;
+    Node *loop;
+    const LoopFlow *flow;
+    bool backwards;
+    bool *live;          // of carries: their cotangent is passed from iteration to iteration
+    Node **seeds;        // of the body's results: their cotangent in one iteration
+    Node **cotangents;   // of the body's arguments, by the body's own nodes
+    // The loop that is made: values and the body's arguments that stand for them.
+    Nodes sequences, carries, captures;
+    Nodes elements, states, constants;
+    ARRAY(Named) next, yields;
+} Reversal;
+
+static Node *argument_like(Reversal *reversal, const Node *like, const char *prefix, const char *name) {
+    Graph *graph = reversal->graph;
+    Variable variable = {.kind = VARIABLE_ARGUMENT};
+    variable.name = arena_print(graph->arena, "%s%s", prefix, name ? name : "t");
+    return variable_make(graph, &variable, like->dtype, (const Extent *const *)like->shape, like->rank);
+}
+
+static const char *result_name(const Node *loop, int result) {
+    const Named *named = &loop->body->results[result];
+    return result < loop_part(loop, 1) ? loop->body->arguments[carry_argument(loop, result)]->name : named->name;
+}
+
+// The elements of axis 0 from the last to the first.
+static Node *flip(Graph *graph, Node *x) {
+    const Extent *starts[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        starts[i] = extent_constant(graph->extents, 0);
+        steps[i] = 1;
+    }
+    starts[0] = extent_subtract(graph->extents, x->shape[0], extent_constant(graph->extents, 1));
+    steps[0] = -1;
+    const Extent *const *shape = (const Extent *const *)x->shape;
+    // Flipped twice is as it was.
+    if (x->op == OP_slice && same_shape(x, x->inputs[0]) && slice(graph, x->inputs[0], starts, steps, shape) == x)
+        return x->inputs[0];
+    return slice(graph, x, starts, steps, shape);
+}
+
+static Node *in_order(Reversal *reversal, Node *x) {
+    return reversal->backwards ? flip(reversal->graph, x) : x;
+}
+
+static void add_sequence(Reversal *reversal, Node *value, Node *element) {
+    array_push(reversal->graph->arena, &reversal->sequences, in_order(reversal, value));
+    array_push(reversal->graph->arena, &reversal->elements, element);
+}
+
+static void add_carry(Reversal *reversal, Node *initial, Node *state, Node *next) {
+    if (!initial) initial = constant_like(reversal->graph, state, 0);
+    if (!next) next = constant_like(reversal->graph, state, 0);
+    array_push(reversal->graph->arena, &reversal->carries, initial);
+    array_push(reversal->graph->arena, &reversal->states, state);
+    Named result = {state->name, next};
+    array_push(reversal->graph->arena, &reversal->next, result);
+}
+
+// The carries whose cotangent is not zero in some iteration: those whose last value has one, and those that results
+// with one are computed from.
+static void find_live(Reversal *reversal, Node *const *results) {
+    const Node *loop = reversal->loop;
+    const Function *body = loop->body;
+    Arena *arena = reversal->graph->arena;
+    int carry_count = loop_part(loop, 1), target_count = 0;
+    Node **roots = arena_array(arena, Node *, body->result_count), **targets = arena_array(arena, Node *, carry_count);
+    reversal->live = arena_array(arena, bool, carry_count);
+    for (int i = 0; i < carry_count; i++)
+        if (reversal->flow->arguments[carry_argument(loop, i)])
+            targets[target_count++] = body->arguments[carry_argument(loop, i)];
+    for (int i = 0; i < body->result_count; i++) {
+        if (!results[i] || !reversal->flow->results[i]) continue;
+        roots[i] = body->results[i].node;
+        if (i < carry_count) reversal->live[i] = true;
+    }
+    for (bool changed = true; changed;) {
+        changed = false;
+        Region region = region_of(reversal->reverse, roots, body->result_count, targets, target_count);
+        for (int i = 0; i < carry_count; i++) {
+            if (reversal->live[i] || !region_active(&region, body->arguments[carry_argument(loop, i)])) continue;
+            reversal->live[i] = changed = true;
+            roots[i] = body->results[i].node;
+        }
+    }
+    for (int i = 0; i < carry_count; i++) reversal->backwards = reversal->backwards || reversal->live[i];
+}
+
+// The cotangents of one iteration, by the nodes of the forward body.
+static void reverse_body(Reversal *reversal, Node *const *results) {
+    Node *loop = reversal->loop;
+    const Function *body = loop->body;
+    Arena *arena = reversal->graph->arena;
+    reversal->seeds = arena_array(arena, Node *, body->result_count);
+    for (int i = 0; i < body->result_count; i++) {
+        bool carry = i < loop_part(loop, 1);
+        if (carry ? !reversal->live[i] : !results[i] || !reversal->flow->results[i]) continue;
+        reversal->seeds[i] = argument_like(reversal, body->results[i].node, "d_", result_name(loop, i));
+    }
+    Node **targets = arena_array(arena, Node *, body->argument_count);
+    Node **cotangents = arena_array(arena, Node *, body->argument_count);
+    int count = 0;
+    for (int i = 0; i < body->argument_count; i++)
+        if (reversal->flow->arguments[i]) targets[count++] = body->arguments[i];
+    reverse_mode(reversal->reverse, result_nodes(arena, body), reversal->seeds, body->result_count, targets, count,
+                 cotangents);
+    reversal->cotangents = arena_array(arena, Node *, body->argument_count);
+    for (int i = 0, next = 0; i < body->argument_count; i++)
+        if (reversal->flow->arguments[i]) reversal->cotangents[i] = cotangents[next++];
+}
+
+// ---- what the reversing body reads of the forward loop
+
+// Marks what the roots reach; not below what `stops` holds.
+static bool *mark_down_to(Graph *graph, Node *const *roots, int root_count, const NodeMap *stops) {
+    bool *seen = arena_array(graph->arena, bool, graph->node_count);
+    Nodes open = {0};
+    for (int i = 0; i < root_count; i++)
+        if (roots[i]) array_push(graph->arena, &open, roots[i]);
+    while (open.count) {
+        const Node *node = open.items[--open.count];
+        if (seen[node->id]) continue;
+        seen[node->id] = true;
+        if (node_map_get(stops, node)) continue;
+        for (int i = 0; i < node->input_count; i++) array_push(graph->arena, &open, node->inputs[i]);
+    }
+    return seen;
+}
+
+// Whether the reversing loop reads what the forward loop yields of `node`, instead of computing it again.
+static bool is_read_back(const Node *node) {
+    double number;
+    return node->op != OP_extent && node->op != OP_iota && !constant_value(node, &number);
+}
+
+static NodeMap kept_values(const Reversal *reversal) {
+    NodeMap kept = {.arena = reversal->graph->arena};
+    const Function *body = reversal->loop->body;
+    for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++)
+        if (is_read_back(body->results[i].node)) node_map_set(&kept, body->results[i].node, body->results[i].node);
+    return kept;
+}
+
+static void read_arguments(Reversal *reversal, NodeMap *map, const bool *read) {
+    const Node *loop = reversal->loop;
+    int sequence_count = loop_part(loop, 0), carry_count = loop_part(loop, 1);
+    for (int i = 0; i < loop->body->argument_count; i++) {
+        Node *argument = loop->body->arguments[i];
+        bool carry = i >= sequence_count && i < sequence_count + carry_count;
+        if (carry || !read[argument->id]) continue;   // carries are read as the forward loop yields them
+        Node *copy = argument_like(reversal, argument, "", argument->name);
+        node_map_set(map, argument, copy);
+        if (i < sequence_count) {
+            add_sequence(reversal, loop->inputs[i], copy);
+            continue;
+        }
+        array_push(reversal->graph->arena, &reversal->captures, loop->inputs[i]);
+        array_push(reversal->graph->arena, &reversal->constants, copy);
+    }
+}
+
+static void read_kept(Reversal *reversal, NodeMap *map, const bool *read) {
+    const Function *body = reversal->loop->body;
+    for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++) {
+        Node *node = body->results[i].node;
+        if (!read[node->id] || !is_read_back(node) || node_map_get(map, node)) continue;
+        Node *copy = argument_like(reversal, node, "", node->name ? node->name : body->results[i].name);
+        node_map_set(map, node, copy);
+        add_sequence(reversal, result_of(reversal->graph, reversal->loop, i), copy);
+    }
+}
+
+// Gives what the cotangents read of the forward loop arguments of the reversing body, and writes them in these.
+static void read_forward(Reversal *reversal) {
+    Graph *graph = reversal->graph;
+    int argument_count = reversal->loop->body->argument_count;
+    NodeMap kept = kept_values(reversal), map = {.arena = graph->arena};
+    const bool *read = mark_down_to(graph, reversal->cotangents, argument_count, &kept);
+    read_arguments(reversal, &map, read);
+    read_kept(reversal, &map, read);
+    Nodes roots = {0};
+    for (int i = 0; i < argument_count; i++)
+        if (reversal->cotangents[i]) array_push(graph->arena, &roots, reversal->cotangents[i]);
+    substitute(graph, &map, roots.items, roots.count, roots.items);
+    for (int i = 0, next = 0; i < argument_count; i++)
+        if (reversal->cotangents[i]) reversal->cotangents[i] = roots.items[next++];
+}
+
+// ---- putting the loop together
+
+// The cotangents that come in: of carries as carries, of yields as sequences.
+static void add_seeds(Reversal *reversal, Node *const *results) {
+    const Node *loop = reversal->loop;
+    for (int i = 0; i < loop->body->result_count; i++) {
+        if (!reversal->seeds[i]) continue;
+        if (i < loop_part(loop, 1))
+            add_carry(reversal, results[i], reversal->seeds[i], reversal->cotangents[carry_argument(loop, i)]);
+        else add_sequence(reversal, results[i], reversal->seeds[i]);
+    }
+}
+
+enum { NOWHERE = -1 };
+
+// The cotangents that go out. Writes which result of the reversing loop belongs to which argument; those that are
+// yielded are counted from the first yield.
+static void add_results(Reversal *reversal, int *places) {
+    const Node *loop = reversal->loop;
+    Arena *arena = reversal->graph->arena;
+    int sequence_count = loop_part(loop, 0), first_capture = sequence_count + loop_part(loop, 1), live = 0;
+    for (int i = 0; i < loop->body->argument_count; i++) {
+        Node *cotangent = reversal->cotangents[i];
+        bool sequence = i < sequence_count, carry = !sequence && i < first_capture;
+        places[i] = NOWHERE;
+        if (carry && reversal->live[i - sequence_count]) places[i] = live++;
+        if (carry || !cotangent) continue;
+        const char *name = arena_print(arena, "d_%s", loop->body->arguments[i]->variable->name);
+        if (sequence || !reversal->backwards) {
+            places[i] = reversal->yields.count;
+            Named result = {name, cotangent};
+            array_push(arena, &reversal->yields, result);
+            continue;
+        }
+        places[i] = reversal->next.count;
+        Node *sum = argument_like(reversal, cotangent, "", name);
+        add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
+    }
+}
+
+static Node *join(Reversal *reversal) {
+    Arena *arena = reversal->graph->arena;
+    Function *body = arena_new(arena, Function);
+    body->name = arena_print(arena, "d_%s", reversal->loop->body->name ? reversal->loop->body->name : "body");
+    Nodes arguments = {0};
+    const Nodes *kinds[3] = {&reversal->elements, &reversal->states, &reversal->constants};
+    for (int kind = 0; kind < 3; kind++)
+        for (int i = 0; i < kinds[kind]->count; i++) {
+            kinds[kind]->items[i]->variable->index = arguments.count;
+            array_push(arena, &arguments, kinds[kind]->items[i]);
+        }
+    int carry_count = reversal->next.count;
+    for (int i = 0; i < reversal->yields.count; i++) array_push(arena, &reversal->next, reversal->yields.items[i]);
+    body->arguments = arguments.items;
+    body->argument_count = arguments.count;
+    body->results = reversal->next.items;
+    body->result_count = reversal->next.count;
+    body = body_with_kept(reversal->graph, body, reversal->sequences.count, carry_count);
+    return loop(reversal->graph, reversal->loop->attributes[0], reversal->sequences.items, reversal->sequences.count,
+                reversal->carries.items, carry_count, reversal->captures.items, reversal->captures.count, body);
+}
+
+void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs) {
+    Graph *graph = reverse->graph;
+    Reversal reversal = {.reverse = reverse, .graph = graph, .loop = loop, .flow = flow};
+    find_live(&reversal, results);
+    reverse_body(&reversal, results);
+    graph->span = loop->span;
+    read_forward(&reversal);
+    add_seeds(&reversal, results);
+    int *places = arena_array(graph->arena, int, loop->input_count);
+    add_results(&reversal, places);
+    if (!reversal.next.count && !reversal.yields.count) return;
+    Node *reversed = join(&reversal);
+    name_node(reversed, loop->name ? arena_print(graph->arena, "d_%s", loop->name) : NULL);
+    int carry_count = loop_part(reversed, 1), first_capture = loop_part(loop, 0) + loop_part(loop, 1), axis = 0;
+    for (int i = 0; i < loop->input_count; i++) {
+        if (places[i] == NOWHERE) continue;
+        bool sequence = i < loop_part(loop, 0), capture = i >= first_capture;
+        bool yielded = sequence || (capture && !reversal.backwards);
+        inputs[i] = result_of(graph, reversed, places[i] + (yielded ? carry_count : 0));
+        if (sequence) inputs[i] = in_order(&reversal, inputs[i]);
+        else if (yielded) inputs[i] = algebra_sum(graph, inputs[i], &axis, 1);
+    }
+}

@@ -1,0 +1,187 @@
+// Reverse mode: from the roots back to the targets, each node once.
+#include "differentiate/reverse.h"
+
+#include "differentiate/algebra.h"
+
+// ---- the region between roots and targets
+
+static bool carries_gradient(const Reverse *reverse, const Node *node) {
+    if (!dtype_is_float(node->dtype) && node->dtype != DTYPE_TUPLE) return false;
+    return node->op != OP_stop_gradient && rules_kind(reverse->rules, node->op) != DERIVATIVE_ZERO;
+}
+
+static bool visit(Region *region, const Node *node) {
+    int at = node->id - region->first;
+    if (at < 0 || region->nodes[at]) return false;
+    region->nodes[at] = (Node *)node;
+    return true;
+}
+
+static void find_nodes(Reverse *reverse, Region *region, Node *const *roots, int root_count) {
+    NodeArray open = {0};
+    Arena *arena = reverse->graph->arena;
+    for (int i = 0; i < root_count; i++)
+        if (roots[i] && dtype_is_float(roots[i]->dtype) && visit(region, roots[i])) array_push(arena, &open, roots[i]);
+    while (open.count) {
+        const Node *node = open.items[--open.count];
+        if (!carries_gradient(reverse, node)) continue;
+        for (int i = 0; i < node->input_count; i++) {
+            Node *input = node->inputs[i];
+            bool flows = dtype_is_float(input->dtype) || input->dtype == DTYPE_TUPLE;
+            if (flows && visit(region, input)) array_push(arena, &open, input);
+        }
+    }
+}
+
+static bool is_active(Reverse *reverse, Region *region, Node *node) {
+    if (!carries_gradient(reverse, node)) return false;
+    if (node->op == OP_result) {
+        const Node *tuple = node->inputs[0];
+        return region_active(region, tuple) &&
+               region->flows[tuple->id - region->first].results[attribute_integer(node, 0)];
+    }
+    bool any = false;
+    for (int i = 0; i < node->input_count; i++) any = any || region_active(region, node->inputs[i]);
+    if (!any || node->op != OP_loop) return any;
+    bool *active = arena_array(reverse->graph->arena, bool, node->input_count);
+    for (int i = 0; i < node->input_count; i++) active[i] = region_active(region, node->inputs[i]);
+    region->flows[node->id - region->first] = loop_flow(reverse, node, active);
+    return true;
+}
+
+Region region_of(Reverse *reverse, Node *const *roots, int root_count, Node *const *targets, int target_count) {
+    Region region = {0};
+    int last = -1;
+    for (int i = 0; i < target_count; i++)
+        if (i == 0 || targets[i]->id < region.first) region.first = targets[i]->id;
+    for (int i = 0; i < root_count; i++)
+        if (roots[i] && roots[i]->id > last) last = roots[i]->id;
+    if (!target_count || last < region.first) return region;
+    Arena *arena = reverse->graph->arena;
+    region.count = last - region.first + 1;
+    region.nodes = arena_array(arena, Node *, region.count);
+    region.active = arena_array(arena, bool, region.count);
+    region.flows = arena_array(arena, LoopFlow, region.count);
+    find_nodes(reverse, &region, roots, root_count);
+    for (int i = 0; i < target_count; i++)
+        if (region_reaches(&region, targets[i])) region.active[targets[i]->id - region.first] = true;
+    for (int i = 0; i < region.count; i++)
+        if (region.nodes[i] && !region.active[i]) region.active[i] = is_active(reverse, &region, region.nodes[i]);
+    return region;
+}
+
+bool region_reaches(const Region *region, const Node *node) {
+    int at = node->id - region->first;
+    return at >= 0 && at < region->count && region->nodes[at] == node;
+}
+
+bool region_active(const Region *region, const Node *node) {
+    return region_reaches(region, node) && region->active[node->id - region->first];
+}
+
+// ---- cotangents
+
+typedef struct {
+    Reverse *reverse;
+    Region region;
+    Node **cotangents;   // by id, less region.first
+    Node ***parts;       // of loops: by result
+    int older;           // nodes below this id are not derivatives
+} State;
+
+static void add_to(State *state, Node **sum, Node *cotangent) {
+    if (cotangent && !is_constant(cotangent, 0)) *sum = cotangent_add(state->reverse->graph, *sum, cotangent);
+}
+
+static void contribute(State *state, const Node *node, Node *cotangent) {
+    if (region_active(&state->region, node))
+        add_to(state, &state->cotangents[node->id - state->region.first], cotangent);
+}
+
+static void report_missing(Reverse *reverse, const Node *node) {
+    reverse->failed = true;
+    diagnose(reverse->diagnostics, D_no_derivative, node->span, "'%s' has no derivative", op_spelling(node->op));
+    diagnose_note(reverse->diagnostics, reverse->asked, "the gradient is asked for here");
+    diagnose_help(reverse->diagnostics, "if it is to count as a constant, write stop_gradient(...) around it");
+}
+
+// Along elementwise chains a select stays outside: the local derivative, which may be infinite where the branch was not
+// taken, is multiplied inside (S15).
+static void reverse_map(State *state, Node *node, Node *cotangent) {
+    Graph *graph = state->reverse->graph;
+    Masked masked = mask_split(graph, cotangent);
+    for (int i = 0; i < node->input_count; i++) {
+        if (!region_active(&state->region, node->inputs[i])) continue;
+        Node *local = rules_apply(state->reverse->rules, graph, node, i, masked.value);
+        if (!local) continue;
+        bool same = local == masked.value;
+        contribute(state, node->inputs[i], same ? cotangent : mask_apply(graph, masked.mask, local));
+    }
+}
+
+static void reverse_structural(State *state, Node *node, Node *cotangent) {
+    for (int i = 0; i < node->input_count; i++)
+        if (region_active(&state->region, node->inputs[i]))
+            contribute(state, node->inputs[i],
+                       rules_apply(state->reverse->rules, state->reverse->graph, node, i, cotangent));
+}
+
+static void reverse_result(State *state, const Node *node, Node *cotangent) {
+    const Node *tuple = node->inputs[0];
+    Node ***parts = &state->parts[tuple->id - state->region.first];
+    if (!*parts) *parts = arena_array(state->reverse->graph->arena, Node *, tuple->body->result_count);
+    (*parts)[attribute_integer(node, 0)] = cotangent;
+}
+
+static void reverse_tuple(State *state, Node *node) {
+    int at = node->id - state->region.first;
+    if (!state->parts[at]) return;
+    Node **inputs = arena_array(state->reverse->graph->arena, Node *, node->input_count);
+    reverse_loop(state->reverse, node, &state->region.flows[at], state->parts[at], inputs);
+    for (int i = 0; i < node->input_count; i++) contribute(state, node->inputs[i], inputs[i]);
+}
+
+static void name_cotangent(const State *state, const Node *node, Node *cotangent) {
+    double number;
+    if (!node->name || cotangent->name || cotangent->id < state->older || constant_value(cotangent, &number)) return;
+    name_node(cotangent, arena_print(state->reverse->graph->arena, "d_%s", node->name));
+}
+
+static void reverse_node(State *state, Node *node) {
+    Graph *graph = state->reverse->graph;
+    graph->span = node->span;
+    if (node->op == OP_loop) {
+        reverse_tuple(state, node);
+        return;
+    }
+    Node *cotangent = state->cotangents[node->id - state->region.first];
+    if (!cotangent) return;
+    name_cotangent(state, node, cotangent);
+    if (node->op == OP_variable) return;
+    if (node->op == OP_track) contribute(state, node->inputs[0], cotangent);
+    else if (node->op == OP_result) reverse_result(state, node, cotangent);
+    else if (rules_kind(state->reverse->rules, node->op) == DERIVATIVE_MISSING) report_missing(state->reverse, node);
+    else if (op_class(node->op) == CLASS_MAP) reverse_map(state, node, cotangent);
+    else reverse_structural(state, node, cotangent);
+}
+
+void reverse_mode(Reverse *reverse, Node *const *roots, Node *const *seeds, int root_count, Node *const *targets,
+                  int target_count, Node **cotangents) {
+    Arena *arena = reverse->graph->arena;
+    State state = {.reverse = reverse, .older = reverse->graph->node_count};
+    Node **seeded = arena_array(arena, Node *, root_count);
+    for (int i = 0; i < root_count; i++) seeded[i] = seeds[i] ? roots[i] : NULL;
+    state.region = region_of(reverse, seeded, root_count, targets, target_count);
+    state.cotangents = arena_array(arena, Node *, state.region.count);
+    state.parts = arena_array(arena, Node **, state.region.count);
+    Span outer = reverse->graph->span;
+    for (int i = 0; i < root_count; i++)
+        if (seeds[i]) contribute(&state, roots[i], seeds[i]);
+    for (int i = state.region.count - 1; i >= 0; i--)
+        if (state.region.active[i]) reverse_node(&state, state.region.nodes[i]);
+    reverse->graph->span = outer;
+    for (int i = 0; i < target_count; i++) {
+        bool reached = region_active(&state.region, targets[i]);
+        cotangents[i] = reached ? state.cotangents[targets[i]->id - state.region.first] : NULL;
+    }
+}

@@ -1,0 +1,70 @@
+// Reverse mode, and what the files of this folder share.
+#ifndef GRADC_DIFFERENTIATE_REVERSE_H
+#define GRADC_DIFFERENTIATE_REVERSE_H
+
+#include "differentiate/differentiate.h"
+
+// ---- rules.c
+typedef enum {
+    DERIVATIVE_MISSING,
+    DERIVATIVE_ZERO,      // no cotangent flows to the inputs
+    DERIVATIVE_RULE,      // text
+    DERIVATIVE_ADJOINT,   // a function
+    DERIVATIVE_EXPAND     // reverse mode knows the op
+} DerivativeKind;
+DerivativeKind rules_kind(const RuleTable *rules, Op op);
+// The cotangent of input number `input` by the op's rule; NULL: none flows there. Not for DERIVATIVE_EXPAND.
+Node *rules_apply(RuleTable *rules, Graph *graph, Node *node, int input, Node *cotangent);
+
+// ---- adjoint.c
+#define ADJOINT_LIST(entry)                                                                                    \
+    entry(reduce_sum) entry(contract) entry(broadcast) entry(reshape) entry(transpose) entry(slice) entry(pad) \
+        entry(gather) entry(scatter_add)
+#define ADJOINT_DECLARE(name) Adjoint adjoint_##name;
+ADJOINT_LIST(ADJOINT_DECLARE)
+#undef ADJOINT_DECLARE
+
+// ---- reverse.c
+typedef struct {
+    Graph *graph;
+    Diagnostics *diagnostics;
+    RuleTable *rules;
+    Span asked;   // where the derivative is asked for
+    bool failed;
+} Reverse;
+
+// Which values of a loop depend on what is differentiated by: of its body's arguments, and of its results.
+typedef struct {
+    bool *arguments, *results;
+} LoopFlow;
+
+// The nodes that differentiable paths from some roots lead to, down to the oldest target; and which of them depend on
+// a target. Tables are by id, less `first`.
+typedef struct {
+    int first, count;
+    Node **nodes;   // NULL: no path leads there
+    bool *active;
+    LoopFlow *flows;   // of loops
+} Region;
+Region region_of(Reverse *reverse, Node *const *roots, int root_count, Node *const *targets, int target_count);
+bool region_reaches(const Region *region, const Node *node);
+bool region_active(const Region *region, const Node *node);
+
+// The cotangents of the targets, NULL where nothing depends on one, when the roots have the cotangents `seeds` (NULL:
+// zero).
+void reverse_mode(Reverse *reverse, Node *const *roots, Node *const *seeds, int root_count, Node *const *targets,
+                  int target_count, Node **cotangents);
+
+// ---- loop.c
+LoopFlow loop_flow(Reverse *reverse, const Node *loop, const bool *active_inputs);
+// The cotangents of the loop's inputs, given those of its results; NULL is zero in both.
+void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs);
+// `body`, of a loop with these parts, which yields too what reversing it must read: the carries, random numbers, and
+// what is costly to compute again. Its first results are the old ones.
+Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count);
+
+// ---- finish.c
+// Removes tracks and stop_gradients, and what nothing reads of loops: results, carries, inputs.
+void finish_function(Graph *graph, Function *function);
+
+#endif
