@@ -71,6 +71,7 @@ typedef struct {
     const char *name;     // input name, or path: "mlp.hidden.W"
     bool requires_grad;   // may be differentiated by
     bool frozen;
+    const Extent *bound;   // integers: whoever calls sees to it that all lie in [0, bound); NULL: not known
 } Variable;
 
 // A function of the graph: an entry of the program, or the body of a loop. Closed: it reads nothing but its arguments

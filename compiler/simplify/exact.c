@@ -7,20 +7,13 @@
 
 #include <math.h>
 
-static Node *map_of(Graph *graph, const Node *node, Node *const *inputs) {
-    if (node->op == OP_cast) return cast(graph, inputs[0], node->dtype);
-    if (node->input_count == 1) return map1(graph, node->op, inputs[0]);
-    if (node->input_count == 2) return map2(graph, node->op, inputs[0], inputs[1]);
-    return map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
-}
-
 static Node *fold_numbers(Simplifier *simplifier, Node *node) {
     Graph *graph = simplifier->graph;
     Node *inputs[MAX_ARITY];
     for (int i = 0; i < node->input_count; i++)
         if (!(inputs[i] = constant_below(node->inputs[i]))) return NULL;
     Scalar value;
-    Node *scalar = map_of(graph, node, inputs);
+    Node *scalar = map_any(graph, node->op, node->dtype, inputs, node->input_count);
     if (scalar->op != OP_constant) {
         if (!fold_constant(graph, scalar, &value)) return NULL;
         scalar = dtype_is_float(node->dtype) ? constant_real(graph, node->dtype, value.real)
@@ -235,6 +228,27 @@ static Node *compare_with_itself(Simplifier *simplifier, Node *node) {
     return constant_like(simplifier->graph, node, node->op == OP_equal || node->op == OP_less_equal);
 }
 
+// index < number, where every index is less than a bound that the number is not less than.
+static Node *below_bound(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    const Extent *bound, *limit;
+    Node *right = node->inputs[1];
+    if (!is_integer(right) || !known_range(node->inputs[0], &bound)) return NULL;
+    const Node *number = constant_below(right);
+    while (right->op == OP_broadcast || right->op == OP_reshape) right = right->inputs[0];
+    if (number) limit = extent_constant(graph->extents, number->scalar.integer);
+    else if (right->op == OP_extent) limit = right->attributes[0];
+    else return NULL;
+    return extent_at_least(graph->extents, limit, bound) ? constant_like(graph, node, 1) : NULL;
+}
+
+static Node *at_least_zero(Simplifier *simplifier, Node *node) {
+    const Extent *bound;
+    const Node *number = constant_below(node->inputs[0]);
+    bool holds = number && is_integer(number) && number->scalar.integer <= 0 && known_range(node->inputs[1], &bound);
+    return holds ? constant_like(simplifier->graph, node, 1) : NULL;
+}
+
 const RewriteRow exact_rewrites[] = {
     {"fold_numbers", ANY_MAP, fold_numbers, "the evaluator's value of an elementwise op on numbers"},
     {"where_of_known", OP_where, where_of_known, "a choice that is known takes one side"},
@@ -245,11 +259,14 @@ const RewriteRow exact_rewrites[] = {
     {"and_of_known", OP_logical_and, logic_of_known, "true and x, false and x, x and x"},
     {"or_of_known", OP_logical_or, logic_of_known, "true or x, false or x, x or x"},
     {"not_twice", OP_logical_not, not_twice, "not not x"},
-    {"not_of_equal", OP_logical_not, not_of_equal, "NaN is unequal to all: not (a == b) is a != b; less has no such twin"},
+    {"not_of_equal", OP_logical_not, not_of_equal,
+     "NaN is unequal to all: not (a == b) is a != b; less has no such twin"},
     {"equal_to_itself", OP_equal, compare_with_itself, "integers and bools equal themselves"},
     {"unequal_to_itself", OP_not_equal, compare_with_itself, "integers and bools equal themselves"},
     {"less_than_itself", OP_less, compare_with_itself, "no integer is less than itself"},
     {"at_most_itself", OP_less_equal, compare_with_itself, "every integer is at most itself"},
+    {"below_bound", OP_less, below_bound, "an index is less than what it counts"},
+    {"at_least_zero", OP_less_equal, at_least_zero, "an index is not negative"},
     {"times_one", OP_multiply, times_one, "x * 1"},
     {"over_one", OP_divide, times_one, "x / 1"},
     {"times_minus_one", OP_multiply, times_minus_one, "only the sign changes"},
@@ -264,7 +281,8 @@ const RewriteRow exact_rewrites[] = {
     {"product_of_negated", OP_multiply, product_of_negated, "a product's size does not depend on signs"},
     {"quotient_of_negated", OP_divide, product_of_negated, "a quotient's size does not depend on signs"},
     {"negated_product", OP_negate, negated_product, "-(x * 2) is x * (-2): a number takes the sign"},
-    {"divide_by_power_of_two", OP_divide, divide_by_power_of_two, "the reciprocal is exact, so both round the same real"},
+    {"divide_by_power_of_two", OP_divide, divide_by_power_of_two,
+     "the reciprocal is exact, so both round the same real"},
     {"maximum_of_same", OP_maximum, extremum_of_same, "the larger of x and x"},
     {"minimum_of_same", OP_minimum, extremum_of_same, "the smaller of x and x"},
     {"absolute_of_negated", OP_absolute, absolute_of_negated, "abs(-x) is abs(x)"},
@@ -277,6 +295,7 @@ const RewriteRow exact_rewrites[] = {
     {"broadcast_of_broadcast", OP_broadcast, broadcast_of_broadcast, "repeating what is repeated"},
     {"broadcast_of_units", OP_broadcast, broadcast_of_units, "axes of extent 1 need not be there to be repeated"},
     {"broadcast_to_units", OP_broadcast, broadcast_to_units, "nothing is repeated: a reshape"},
+    {"reshape_of_reshape", OP_reshape, reshape_of_reshape, "only the last shape counts"},
     {"reshape_of_broadcast", OP_reshape, reshape_of_broadcast, "the axes of a repeated value, renamed"},
     {"transpose_of_transpose", OP_transpose, transpose_of_transpose, "permutations compose"},
     {"transpose_of_units", OP_transpose, transpose_of_units, "only axes of extent 1 move: a reshape"},
@@ -293,6 +312,7 @@ const RewriteRow exact_rewrites[] = {
     {"argmax_of_unit", OP_reduce_argmax, argmax_of_unit, "the first of one element"},
     {"max_of_repeated", OP_reduce_max, extremum_of_repeated, "the largest of copies; a sum of them would round"},
     {"min_of_repeated", OP_reduce_min, extremum_of_repeated, "the smallest of copies"},
-    {"sum_of_class_mask", OP_reduce_sum, sum_of_class_mask, "iota meets a number once if it is in range: a sum of x and zeros"},
+    {"sum_of_class_mask", OP_reduce_sum, sum_of_class_mask,
+     "iota meets a number once if it is in range: a sum of x and zeros"},
 };
 const int exact_rewrite_count = sizeof exact_rewrites / sizeof *exact_rewrites;

@@ -36,6 +36,13 @@ bool never_negative_zero(const Node *node) {
     }
 }
 
+Node *map_any(Graph *graph, Op op, Dtype dtype, Node *const *inputs, int count) {
+    if (op == OP_cast) return cast(graph, inputs[0], dtype);
+    if (count == 1) return map1(graph, op, inputs[0]);
+    if (count == 2) return map2(graph, op, inputs[0], inputs[1]);
+    return map3(graph, op, inputs[0], inputs[1], inputs[2]);
+}
+
 unsigned all_axes(const Node *node) {
     return (1u << node->rank) - 1;
 }
@@ -111,6 +118,13 @@ bool same_but_units(const Node *a, const Node *b) {
     }
 }
 
+Node *reduce_over(Graph *graph, Op op, Node *x, unsigned axes) {
+    int list[MAX_RANK], count = 0;
+    for (int i = 0; i < x->rank; i++)
+        if (axes >> i & 1) list[count++] = i;
+    return reduce(graph, op, x, list, count);
+}
+
 static bool is_iota_along(Node *node, int axis) {
     if (node->op == OP_iota) return attribute_integer(node, 0) == axis;
     return node->op == OP_broadcast && node->inputs[0]->op == OP_iota && varying_axes(node->inputs[0]) == 1 &&
@@ -134,4 +148,15 @@ Node *in_range(Graph *graph, Node *numbers, const Extent *extent) {
     count = broadcast(graph, count, numbers->shape, numbers->rank, NULL);
     Node *from_zero = map2(graph, OP_less_equal, constant_like(graph, numbers, 0), numbers);
     return map2(graph, OP_logical_and, from_zero, map2(graph, OP_less, numbers, count));
+}
+
+bool known_range(Node *node, const Extent **bound) {
+    while (node->op == OP_broadcast || node->op == OP_reshape || node->op == OP_transpose || node->op == OP_slice ||
+           node->op == OP_stop_gradient ||
+           (node->op == OP_cast && node->inputs[0]->dtype == DTYPE_I32 && node->dtype == DTYPE_I64))
+        node = node->inputs[0];
+    *bound = NULL;
+    if (node->op == OP_variable) *bound = node->variable->bound;
+    if (node->op == OP_iota) *bound = node->shape[attribute_integer(node, 0)];
+    return *bound != NULL && dtype_is_integer(node->dtype);
 }

@@ -4,12 +4,7 @@
 
 #include "graph/rewrite.h"
 
-typedef struct {
-    Graph *graph;
-    bool before_gradient;   // some gradient is still to be expanded, so marks may be put for it
-    NodeMap done;           // old node -> simplified node
-    int fuel;               // rewrites left: a bound against rows that undo each other
-} Simplifier;
+typedef struct Simplifier Simplifier;
 
 // A node of the same dtype and shape that may stand for `node`, whose inputs are simplified; NULL: it does not fit.
 typedef Node *Rewrite(Simplifier *simplifier, Node *node);
@@ -30,34 +25,69 @@ extern const int exact_rewrite_count;
 extern const RewriteRow stabilising_rewrites[];
 extern const int stabilising_rewrite_count;
 
+typedef struct {
+    Function *body, *simplified;
+} SimplifiedBody;
+
+// One run over one function.
+struct Simplifier {
+    Graph *graph;
+    bool before_gradient;            // some gradient is still to be expanded, so marks may be put for it
+    const RewriteRow *const *rows;   // in the order in which they are tried
+    ARRAY(int) rows_of[OP_COUNT];    // the numbers of those that fit the op
+    NodeMap done;                    // old node -> simplified node
+    ARRAY(SimplifiedBody) bodies;
+    int fuel;     // rewrites left: a bound against rows that undo each other
+    int *fired;   // how often each row was applied; NULL: not counted
+};
+
+// What `simplify` does, with the rows given. `fired` is NULL or has a number for each row, to which is added how often
+// it was applied. Returns false when the rows came to no end; the function has the same value all the same.
+bool simplify_by(Graph *graph, Function *function, const RewriteRow *const *rows, int count, int *fired);
+// Pointers to the rows of both tables, exact ones first.
+const RewriteRow *const *all_rewrites(Arena *arena, int *count);
+// The simplified form of a node that a row has made, to compare with what stands in the graph.
+Node *simplify_node(Simplifier *simplifier, Node *node);
+
 // ---- numbers
-Node *constant_below(Node *node);                   // the constant that `node` repeats, or NULL
-bool is_number(Node *node, double value);           // repeats exactly this number; 0 is not -0
-bool never_negative_zero(const Node *node);         // as far as its structure shows
+Node *constant_below(Node *node);             // the constant that `node` repeats, or NULL
+bool is_number(Node *node, double value);     // repeats exactly this number; 0 is not -0
+bool never_negative_zero(const Node *node);   // as far as its structure shows
+// An elementwise op of inputs, whatever its arity.
+Node *map_any(Graph *graph, Op op, Dtype dtype, Node *const *inputs, int count);
 
 // ---- repeated axes. Sets of axes are bit masks.
 unsigned all_axes(const Node *node);
 unsigned reduced_axes(const Node *reduce);
-unsigned varying_axes(Node *node);                  // along the others it only repeats
+unsigned varying_axes(Node *node);   // along the others it only repeats
 // The values of `node`, which varies along no other than `axes`, as a tensor of those axes alone.
 Node *along_axes(Graph *graph, Node *node, unsigned axes);
 // `small`, which has the axes `axes` of `like`, repeated to the shape of `like`.
 Node *spread(Graph *graph, Node *small, unsigned axes, const Node *like);
 // `x` reshaped to lose its axes in `axes`, each of extent 1.
 Node *without_units(Graph *graph, Node *x, unsigned axes);
-bool same_but_units(const Node *a, const Node *b);  // the same shape, axes of extent 1 aside
+bool same_but_units(const Node *a, const Node *b);   // the same shape, axes of extent 1 aside
+// The reduction of x over a set of axes.
+Node *reduce_over(Graph *graph, Op op, Node *x, unsigned axes);
+
+// ---- class numbers
 // True when `mask` is `iota == numbers` along `axis`, and numbers is constant along it: at most one true in a line.
 bool is_class_mask(Node *mask, int axis, Node **numbers);
-// numbers, of axes other than `axis` of `like`, hold a place of that axis.
+// Whether the numbers are places of an axis of that extent: a bool for each.
 Node *in_range(Graph *graph, Node *numbers, const Extent *extent);
+// What is known of every element of an integer node: at least 0, and less than `*bound`.
+bool known_range(Node *node, const Extent **bound);
 
 // ---- rewrites of views and reductions (views.c); rows of the exact table
 Rewrite map_of_repeated, map_of_unit_reshapes, iota_of_rank, broadcast_of_broadcast, broadcast_of_units,
-    broadcast_to_units, reshape_of_broadcast, transpose_of_transpose, transpose_of_units, transpose_of_broadcast,
-    slice_of_slice, slice_of_broadcast, slice_of_pad, pad_of_zero, reduce_of_units, extremum_of_repeated,
-    argmax_of_unit, sum_of_class_mask;
-// ---- rewrites of rows (softmax.c); rows of the stabilising table
-Rewrite softmax_shift, softmax_constant_shift, log_sum_exp_shift, log_sum_exp_constant_shift,
-    log_softmax_constant_shift, log_of_softmax, exp_of_log_softmax, cancel_shift, log_of_picked, class_product;
+    broadcast_to_units, reshape_of_reshape, reshape_of_broadcast, transpose_of_transpose, transpose_of_units,
+    transpose_of_broadcast, slice_of_slice, slice_of_broadcast, slice_of_pad, pad_of_zero, reduce_of_units,
+    extremum_of_repeated, argmax_of_unit, sum_of_class_mask;
+// ---- rewrites of rows of exponentials (softmax.c, classes.c) and of sigmoids (sigmoid.c); rows of the stabilising table
+Rewrite softmax_shift, softmax_constant_shift, log_sum_exp_shift, log_sum_exp_constant_shift, log_softmax_shift,
+    log_softmax_constant_shift, cancel_shift, log_of_softmax, exp_of_log_softmax, log_of_exp, softmax_of_quotient;
+Rewrite class_product, log_of_picked, log_of_gathered, sum_of_picked, picked_log_softmax;
+Rewrite log_of_one_plus, log_of_one_minus, exp_minus_one, expm1_plus_one, sigmoid_by_hand, one_minus_sigmoid, softplus,
+    log_of_sigmoid, sigmoid_times_quotient;
 
 #endif

@@ -15,11 +15,7 @@ Node *map_of_repeated(Simplifier *simplifier, Node *node) {
     Node *inputs[MAX_ARITY];
     Graph *graph = simplifier->graph;
     for (int i = 0; i < node->input_count; i++) inputs[i] = along_axes(graph, node->inputs[i], axes);
-    Node *small;
-    if (node->op == OP_cast) small = cast(graph, inputs[0], node->dtype);
-    else if (node->input_count == 1) small = map1(graph, node->op, inputs[0]);
-    else if (node->input_count == 2) small = map2(graph, node->op, inputs[0], inputs[1]);
-    else small = map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
+    Node *small = map_any(graph, node->op, node->dtype, inputs, node->input_count);
     name_node(small, node->name);
     return spread(graph, small, axes, node);
 }
@@ -39,11 +35,7 @@ Node *map_of_unit_reshapes(Simplifier *simplifier, Node *node) {
     Node *inputs[MAX_ARITY];
     for (int i = 0; i < node->input_count; i++)
         inputs[i] = reshape(graph, node->inputs[i], source->shape, source->rank);
-    Node *small;
-    if (node->op == OP_cast) small = cast(graph, inputs[0], node->dtype);
-    else if (node->input_count == 1) small = map1(graph, node->op, inputs[0]);
-    else if (node->input_count == 2) small = map2(graph, node->op, inputs[0], inputs[1]);
-    else small = map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
+    Node *small = map_any(graph, node->op, node->dtype, inputs, node->input_count);
     name_node(small, node->name);
     return reshape(graph, small, node->shape, node->rank);
 }
@@ -89,6 +81,11 @@ Node *broadcast_to_units(Simplifier *simplifier, Node *node) {
 }
 
 // ---- reshape and transpose
+
+Node *reshape_of_reshape(Simplifier *simplifier, Node *node) {
+    if (node->inputs[0]->op != OP_reshape) return NULL;
+    return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
+}
 
 Node *reshape_of_broadcast(Simplifier *simplifier, Node *node) {
     Node *repeated = node->inputs[0];
@@ -153,8 +150,7 @@ Node *slice_of_slice(Simplifier *simplifier, Node *node) {
     int64_t steps[MAX_RANK];
     for (int i = 0; i < node->rank; i++) {
         int64_t inner_step = attribute_integer(inner, 2 * i + 1);
-        const Extent *moved =
-            extent_multiply(extents, extent_constant(extents, inner_step), node->attributes[2 * i]);
+        const Extent *moved = extent_multiply(extents, extent_constant(extents, inner_step), node->attributes[2 * i]);
         starts[i] = extent_add(extents, inner->attributes[2 * i], moved);
         if (__builtin_mul_overflow(inner_step, (int64_t)attribute_integer(node, 2 * i + 1), &steps[i])) return NULL;
         if (steps[i] > INT32_MAX || steps[i] < -INT32_MAX) return NULL;
