@@ -209,6 +209,44 @@ gradc_status binding_resolve(Binding *binding, int64_t fallback) {
     return status;
 }
 
+// ---- class numbers
+
+// The position of the first element outside [0, count), or -1.
+static int64_t find_outside(const gradc_tensor *tensor, int64_t elements, int64_t count) {
+    const int32_t *narrow = tensor->data;
+    const int64_t *wide = tensor->data;
+    for (int64_t i = 0; tensor->dtype == GRADC_I32 && i < elements; i++)
+        if (narrow[i] < 0 || narrow[i] >= count) return i;
+    for (int64_t i = 0; tensor->dtype == GRADC_I64 && i < elements; i++)
+        if (wide[i] < 0 || wide[i] >= count) return i;
+    return -1;
+}
+
+static gradc_status check_range(Binding *binding, int input, const IndexRange *range) {
+    const gradc_tensor *tensor = &binding->inputs[input];
+    bool overflow = false;
+    int64_t count = extent_evaluate(range->count, binding->dims, &overflow);
+    int64_t at = find_outside(tensor, tensor_bytes(tensor) / (int64_t)gradc_dtype_size(tensor->dtype), count);
+    if (at < 0 || overflow) return GRADC_OK;
+    int64_t value =
+        tensor->dtype == GRADC_I32 ? ((const int32_t *)tensor->data)[at] : ((const int64_t *)tensor->data)[at];
+    return fail(binding->program, GRADC_DATA,
+                "input '%s' of %s: %lld, at position %lld, is out of bounds: it takes numbers from 0 to %lld",
+                range->input->variable->name, binding->entry->name, (long long)value, (long long)at,
+                (long long)count - 1);
+}
+
+gradc_status binding_check_ranges(Binding *binding) {
+    const Entry *entry = binding->entry;
+    for (int i = 0; i < entry->ranges.count; i++)
+        for (int input = 0; input < binding->input_count; input++) {
+            if (entry->function.arguments[input] != entry->ranges.items[i].input) continue;
+            gradc_status status = check_range(binding, input, &entry->ranges.items[i]);
+            if (status) return status;
+        }
+    return GRADC_OK;
+}
+
 // ---- running
 
 gradc_status runner_prepare(Runner *runner, Binding *binding) {

@@ -200,6 +200,7 @@ static gradc_status run(gradc_call *call, Slot *slot, FunctionKey key) {
     call->ran = false;
     gradc_status status = ensure_initialised(program);
     if (!status) status = binding_resolve(&call->binding, -1);
+    if (!status) status = binding_check_ranges(&call->binding);
     if (!status) status = slot_prepare(slot, &call->binding, key);
     if (!status) status = outputs_prepare(&call->outputs, &call->binding, function->results, function->result_count);
     if (!status && key.kind == KIND_FORWARD && call->tape.generation != call->binding.generation) {

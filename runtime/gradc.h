@@ -188,7 +188,7 @@ gradc_status gradc_call_requires_grad(gradc_call *call, int input, bool requires
 // Computes the outputs and keeps nothing for a backward (PyTorch's no_grad).
 gradc_status gradc_call_value(gradc_call *call);
 // Computes the outputs and keeps what backward needs. A new forward replaces what an earlier one kept.
-// Both return GRADC_DATA when an index was out of range; the outputs are then not to be used.
+// Both return GRADC_DATA when an index or class number was out of range; the outputs are then not to be used.
 gradc_status gradc_call_forward(gradc_call *call);
 
 // Output number `index` of the last run; the array belongs to the call and is overwritten by the next run.
@@ -224,8 +224,8 @@ gradc_status gradc_trainer_bind(gradc_trainer *trainer, int input, const gradc_t
 gradc_status gradc_trainer_set_dim(gradc_trainer *trainer, const char *dim, int64_t value);
 
 // One fused training step: the loss before it in *loss (may be NULL), gradients by the inputs bound, and the optimizer's
-// update. Stored gradients are not touched. Allocates nothing while the shapes stay the same. GRADC_DATA: an index was
-// out of range; GRADC_NUMBER: the loss is not finite. In both cases the parameters have been changed.
+// update. Stored gradients are not touched. Allocates nothing while the shapes stay the same. GRADC_DATA: an index or
+// class number was out of range; GRADC_NUMBER: the loss is not finite. The parameters may then have been changed.
 gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss);
 // The optimizer's update with the stored gradients, as after gradc_call_backward.
 gradc_status gradc_trainer_update(gradc_trainer *trainer);

@@ -113,6 +113,8 @@ gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value);
 // Computes dims from the bound arrays and checks every shape. `fallback`: the value of open dims that nothing says; -1:
 // such a dim is an error. Does nothing while nothing was bound anew.
 gradc_status binding_resolve(Binding *binding, int64_t fallback);
+// Looks for class numbers that no class has, in the inputs whose range the program says: GRADC_DATA.
+gradc_status binding_check_ranges(Binding *binding);
 // A node's shape for the binding's dims.
 gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *tensor);
 // Bytes of a tensor; -1: it does not fit in memory.

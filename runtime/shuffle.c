@@ -9,8 +9,11 @@ typedef struct {
 } Source64;
 
 static uint64_t next_word(Source64 *source) {
-    uint32_t words[4];
-    gradc_philox(source->seed, source->drawn++, (uint64_t)source->purpose << 56, source->number, words);
+    uint32_t key[2] = {(uint32_t)source->seed, (uint32_t)(source->seed >> 32)}, words[4];
+    uint32_t counter[4] = {(uint32_t)source->drawn, (uint32_t)(source->drawn >> 32) ^ (uint32_t)source->purpose << 24,
+                           (uint32_t)source->number, (uint32_t)(source->number >> 32)};
+    source->drawn++;
+    gradc_philox(key, counter, words);
     return (uint64_t)words[0] << 32 | words[1];
 }
 

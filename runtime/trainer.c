@@ -86,6 +86,7 @@ gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
     FunctionKey key = {.kind = KIND_STEP, .train = block_of(trainer)};
     gradc_status status = ensure_initialised(program);
     if (!status) status = binding_resolve(&trainer->binding, trainer->batch);
+    if (!status) status = binding_check_ranges(&trainer->binding);
     gradc_frame frame = frame_of(trainer, train);
     if (!status) status = slot_prepare(&trainer->step, &trainer->binding, key);
     if (!status)

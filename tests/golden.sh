@@ -5,7 +5,7 @@
 # which must not; `derivative` is `gradc grad`; any other is that stage of `gradc dump`. A first line `# options: ...` in
 # a model file gives further options. --bless writes the expected files anew: look at the difference before you commit.
 set -u
-gradc=$1/gradc
+gradc=$(cd "$1" && pwd)/gradc
 directory=$2
 bless=${3:-}
 what=$(basename "$directory")
