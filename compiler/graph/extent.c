@@ -315,6 +315,21 @@ int extent_dim_count(const Extent *extent) {
     return count;
 }
 
+const char *extent_dim_name(const Extent *extent, int dim) {
+    const char *name = NULL;
+    for (int i = 0; i < extent->term_count; i++)
+        for (int k = 0; k < extent->terms[i].factor_count && !name; k++) {
+            const Factor *factor = extent->terms[i].factors[k];
+            if (factor->kind == FACTOR_DIM) {
+                if (factor->dim == dim) name = atom_of(factor)->name;
+                continue;
+            }
+            name = extent_dim_name(factor->left, dim);
+            if (!name) name = extent_dim_name(factor->right, dim);
+        }
+    return name;
+}
+
 int extent_terms(const Extent *extent, const Term **terms) {
     *terms = extent->terms;
     return extent->term_count;

@@ -36,6 +36,7 @@ bool extent_affine(const Extent *extent, int *dim, int64_t *scale, int64_t *offs
 int64_t extent_evaluate(const Extent *extent, const int64_t *dims, bool *overflow);
 // One greater than the highest dim number used; 0 for constants.
 int extent_dim_count(const Extent *extent);
+const char *extent_dim_name(const Extent *extent, int dim);   // of an open dim in it; NULL: it is not there
 void extent_print(Text *text, const Extent *extent);   // `2*N + 1`, `N // 4`
 
 // How code generation walks a polynomial: sum over terms of coefficient * product of factors.

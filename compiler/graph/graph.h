@@ -185,6 +185,9 @@ NodeArray reachable(Graph *graph, Node *const *roots, int root_count);
 // the first fault as text. Run after every pass in builds with assertions, and in all tests.
 const char *verify_function(Graph *graph, const Function *function);
 void print_function(Text *text, const Function *function);
+// `function` as a program of the language: a `fn` with its arguments, then what else it reads, as parameters. Returns
+// NULL, or the op that has no spelling (then the text is of no use). Needs: differentiated.
+const char *print_source(Text *text, Graph *graph, const Function *function, const char *name);
 void print_shape(Text *text, Dtype dtype, const Extent *const *shape, int rank);   // "f32[N, 10]"
 
 #endif

@@ -18,9 +18,9 @@ typedef struct {
     int *users;
     int *weights;         // nodes in the node's expression
     const char *missing;  // an op that has no spelling yet
-} Source;
+} Writer;
 
-static void print_value(Source *source, const Node *node, int power);
+static void print_value(Writer *writer, const Node *node, int power);
 
 static bool is_leaf(const Node *node) {
     return op_class(node->op) == CLASS_LEAF;
@@ -28,29 +28,29 @@ static bool is_leaf(const Node *node) {
 
 // ---- names
 
-static bool is_taken(const Source *source, const char *name) {
-    for (int i = 0; i < source->nodes.count; i++) {
-        const char *other = source->names[source->nodes.items[i]->id];
+static bool is_taken(const Writer *writer, const char *name) {
+    for (int i = 0; i < writer->nodes.count; i++) {
+        const char *other = writer->names[writer->nodes.items[i]->id];
         if (other && strcmp(other, name) == 0) return true;
     }
     for (int op = 0; op < OP_COUNT; op++)
         if (strcmp(op_spelling((Op)op), name) == 0) return true;
-    for (int i = 0; i < source->nodes.count; i++)   // dims are names too
-        for (int k = 0; k < source->nodes.items[i]->rank; k++) {
-            Text dim = {.arena = source->text->arena};
-            extent_print(&dim, source->nodes.items[i]->shape[k]);
+    for (int i = 0; i < writer->nodes.count; i++)   // dims are names too
+        for (int k = 0; k < writer->nodes.items[i]->rank; k++) {
+            Text dim = {.arena = writer->text->arena};
+            extent_print(&dim, writer->nodes.items[i]->shape[k]);
             if (strcmp(dim.bytes, name) == 0) return true;
         }
     return false;
 }
 
-static const char *free_name(Source *source, const char *wish) {
-    Arena *arena = source->text->arena;
+static const char *free_name(Writer *writer, const char *wish) {
+    Arena *arena = writer->text->arena;
     char *name = arena_print(arena, "%s", wish);
     for (char *at = name; *at; at++)
         if (!isalnum((unsigned char)*at)) *at = '_';
     const char *result = name;
-    for (int i = 2; is_taken(source, result); i++) result = arena_print(arena, "%s_%d", name, i);
+    for (int i = 2; is_taken(writer, result); i++) result = arena_print(arena, "%s_%d", name, i);
     return result;
 }
 
@@ -62,59 +62,59 @@ static bool is_right_aligned(const Node *broadcast) {
     return true;
 }
 
-static void name_nodes(Source *source, const Function *function) {
-    for (int i = 0; i < source->nodes.count; i++) {
-        Node *node = source->nodes.items[i];
-        if (node->op == OP_variable) source->names[node->id] = free_name(source, node->variable->name);
+static void name_nodes(Writer *writer, const Function *function) {
+    for (int i = 0; i < writer->nodes.count; i++) {
+        Node *node = writer->nodes.items[i];
+        if (node->op == OP_variable) writer->names[node->id] = free_name(writer, node->variable->name);
     }
-    for (int i = 0; i < source->nodes.count; i++) {
-        Node *node = source->nodes.items[i];
+    for (int i = 0; i < writer->nodes.count; i++) {
+        Node *node = writer->nodes.items[i];
         int weight = 1;
         for (int k = 0; k < node->input_count; k++)
-            weight += source->names[node->inputs[k]->id] ? 0 : source->weights[node->inputs[k]->id];
-        source->weights[node->id] = weight;
+            weight += writer->names[node->inputs[k]->id] ? 0 : writer->weights[node->inputs[k]->id];
+        writer->weights[node->id] = weight;
         if (is_leaf(node) || (node->op == OP_broadcast && is_leaf(node->inputs[0]))) continue;
         bool named = node->name && op_class(node->op) != CLASS_VIEW;
-        if (source->users[node->id] > 1 || named || weight > LINE_NODES)
-            source->names[node->id] = free_name(source, node->name ? node->name : "t");
+        if (writer->users[node->id] > 1 || named || weight > LINE_NODES)
+            writer->names[node->id] = free_name(writer, node->name ? node->name : "t");
     }
     (void)function;
 }
 
 // ---- pieces
 
-static void print_dims(Source *source, const Node *node) {
-    text_add(source->text, "[");
+static void print_dims(Writer *writer, const Node *node) {
+    text_add(writer->text, "[");
     for (int i = 0; i < node->rank; i++) {
-        if (i) text_add(source->text, ", ");
-        extent_print(source->text, node->shape[i]);
+        if (i) text_add(writer->text, ", ");
+        extent_print(writer->text, node->shape[i]);
     }
-    text_add(source->text, "]");
+    text_add(writer->text, "]");
 }
 
-static void print_number(Source *source, const Node *node) {
+static void print_number(Writer *writer, const Node *node) {
     double value = node->scalar.real;
-    if (node->dtype == DTYPE_BOOL) text_add(source->text, node->scalar.integer ? "true" : "false");
-    else if (!dtype_is_float(node->dtype)) text_add(source->text, "%lld", (long long)node->scalar.integer);
-    else if (isnan(value)) text_add(source->text, "nan");
-    else if (isinf(value)) text_add(source->text, value < 0 ? "-inf" : "inf");
-    else if (value == floor(value) && fabs(value) < 1e6) text_add(source->text, "%.1f", value);
-    else text_add(source->text, node->dtype == DTYPE_F32 ? "%.9g" : "%.17g", value);
+    if (node->dtype == DTYPE_BOOL) text_add(writer->text, node->scalar.integer ? "true" : "false");
+    else if (!dtype_is_float(node->dtype)) text_add(writer->text, "%lld", (long long)node->scalar.integer);
+    else if (isnan(value)) text_add(writer->text, "nan");
+    else if (isinf(value)) text_add(writer->text, value < 0 ? "-inf" : "inf");
+    else if (value == floor(value) && fabs(value) < 1e6) text_add(writer->text, "%.1f", value);
+    else text_add(writer->text, node->dtype == DTYPE_F32 ? "%.9g" : "%.17g", value);
 }
 
 static bool is_negative(const Node *node) {
     return node->op == OP_constant && (dtype_is_float(node->dtype) ? signbit(node->scalar.real) : node->scalar.integer < 0);
 }
 
-static void print_axes(Source *source, const Node *node, int count) {
-    text_add(source->text, count == 1 ? "" : "[");
-    for (int i = 0; i < count; i++) text_add(source->text, i ? ", %d" : "%d", attribute_integer(node, i));
-    text_add(source->text, count == 1 ? "" : "]");
+static void print_axes(Writer *writer, const Node *node, int count) {
+    text_add(writer->text, count == 1 ? "" : "[");
+    for (int i = 0; i < count; i++) text_add(writer->text, i ? ", %d" : "%d", attribute_integer(node, i));
+    text_add(writer->text, count == 1 ? "" : "]");
 }
 
-static void open_call(Source *source, const char *name, const Node *first) {
-    text_add(source->text, "%s(", name);
-    print_value(source, first, BIND_NONE);
+static void open_call(Writer *writer, const char *name, const Node *first) {
+    text_add(writer->text, "%s(", name);
+    print_value(writer, first, BIND_NONE);
 }
 
 // ---- ops
@@ -133,282 +133,282 @@ static const Infix infixes[] = {
 };
 
 // An operand of an elementwise op: broadcasting is left to the language if another operand has the full shape.
-static void print_operand(Source *source, const Node *map, int operand, int power) {
+static void print_operand(Writer *writer, const Node *map, int operand, int power) {
     const Node *node = map->inputs[operand];
-    bool implied = node->op == OP_broadcast && is_right_aligned(node) && !source->names[node->id];
+    bool implied = node->op == OP_broadcast && is_right_aligned(node) && !writer->names[node->id];
     bool full = false;
     for (int i = 0; i < map->input_count; i++) full = full || map->inputs[i]->op != OP_broadcast;
-    print_value(source, implied && full ? node->inputs[0] : node, power);
+    print_value(writer, implied && full ? node->inputs[0] : node, power);
 }
 
-static bool print_infix(Source *source, const Node *node, int power) {
+static bool print_infix(Writer *writer, const Node *node, int power) {
     for (size_t i = 0; i < sizeof infixes / sizeof *infixes; i++) {
         const Infix *infix = &infixes[i];
         if (infix->op != node->op) continue;
         bool strict = infix->power == BIND_COMPARE;
         bool group = power > infix->power || (power == infix->power && strict);
-        text_add(source->text, group ? "(" : "");
-        print_operand(source, node, 0, infix->power + (infix->right || strict));
-        text_add(source->text, infix->power == BIND_POWER ? "%s" : " %s ", op_spelling(node->op));
-        print_operand(source, node, 1, infix->power + !infix->right);
-        text_add(source->text, group ? ")" : "");
+        text_add(writer->text, group ? "(" : "");
+        print_operand(writer, node, 0, infix->power + (infix->right || strict));
+        text_add(writer->text, infix->power == BIND_POWER ? "%s" : " %s ", op_spelling(node->op));
+        print_operand(writer, node, 1, infix->power + !infix->right);
+        text_add(writer->text, group ? ")" : "");
         return true;
     }
     return false;
 }
 
-static void print_map(Source *source, const Node *node, int power) {
-    if (print_infix(source, node, power)) return;
+static void print_map(Writer *writer, const Node *node, int power) {
+    if (print_infix(writer, node, power)) return;
     bool negate = node->op == OP_negate, not = node->op == OP_logical_not;
     if (negate || not) {
         int own = negate ? BIND_NEGATE : BIND_NOT;
-        text_add(source->text, power > own ? "(%s" : "%s", negate ? "-" : "not ");
-        print_value(source, node->inputs[0], own + negate);
-        text_add(source->text, power > own ? ")" : "");
+        text_add(writer->text, power > own ? "(%s" : "%s", negate ? "-" : "not ");
+        print_value(writer, node->inputs[0], own + negate);
+        text_add(writer->text, power > own ? ")" : "");
         return;
     }
-    text_add(source->text, "%s(", node->op == OP_cast ? dtype_name(node->dtype) : op_spelling(node->op));
+    text_add(writer->text, "%s(", node->op == OP_cast ? dtype_name(node->dtype) : op_spelling(node->op));
     for (int i = 0; i < node->input_count; i++) {
-        text_add(source->text, i ? ", " : "");
-        print_operand(source, node, i, BIND_NONE);
+        text_add(writer->text, i ? ", " : "");
+        print_operand(writer, node, i, BIND_NONE);
     }
-    text_add(source->text, ")");
+    text_add(writer->text, ")");
 }
 
-static void print_contract(Source *source, const Node *node, int power) {
+static void print_contract(Writer *writer, const Node *node, int power) {
     int x_rank = attribute_integer(node, 0), y_rank = attribute_integer(node, 1);
     const int product[] = {2, 2, 0, 1, 1, 2, 0, 2};
     bool matmul = node->attribute_count == 8;
     for (int i = 0; matmul && i < 8; i++) matmul = attribute_integer(node, i) == product[i];
     if (matmul) {
-        text_add(source->text, power > BIND_MULTIPLY ? "(" : "");
-        print_value(source, node->inputs[0], BIND_MULTIPLY);
-        text_add(source->text, " @ ");
-        print_value(source, node->inputs[1], BIND_MULTIPLY + 1);
-        text_add(source->text, power > BIND_MULTIPLY ? ")" : "");
+        text_add(writer->text, power > BIND_MULTIPLY ? "(" : "");
+        print_value(writer, node->inputs[0], BIND_MULTIPLY);
+        text_add(writer->text, " @ ");
+        print_value(writer, node->inputs[1], BIND_MULTIPLY + 1);
+        text_add(writer->text, power > BIND_MULTIPLY ? ")" : "");
         return;
     }
-    text_add(source->text, "einsum(\"");
+    text_add(writer->text, "einsum(\"");
     for (int i = 2; i < node->attribute_count; i++) {
-        if (i == 2 + x_rank) text_add(source->text, ",");
-        if (i == 2 + x_rank + y_rank) text_add(source->text, "->");
-        text_add(source->text, "%c", 'a' + attribute_integer(node, i));
+        if (i == 2 + x_rank) text_add(writer->text, ",");
+        if (i == 2 + x_rank + y_rank) text_add(writer->text, "->");
+        text_add(writer->text, "%c", 'a' + attribute_integer(node, i));
     }
-    text_add(source->text, node->rank ? "\", " : "->\", ");
-    print_value(source, node->inputs[0], BIND_NONE);
-    text_add(source->text, ", ");
-    print_value(source, node->inputs[1], BIND_NONE);
-    text_add(source->text, ")");
+    text_add(writer->text, node->rank ? "\", " : "->\", ");
+    print_value(writer, node->inputs[0], BIND_NONE);
+    text_add(writer->text, ", ");
+    print_value(writer, node->inputs[1], BIND_NONE);
+    text_add(writer->text, ")");
 }
 
-static void print_slice(Source *source, const Node *node) {
-    ExtentTable *extents = extent_table_create(source->text->arena);
+static void print_slice(Writer *writer, const Node *node) {
+    ExtentTable *extents = extent_table_create(writer->text->arena);
     (void)extents;
-    print_value(source, node->inputs[0], BIND_POSTFIX);
-    text_add(source->text, "[");
+    print_value(writer, node->inputs[0], BIND_POSTFIX);
+    text_add(writer->text, "[");
     for (int i = 0; i < node->rank; i++) {
-        text_add(source->text, i ? ", " : "");
+        text_add(writer->text, i ? ", " : "");
         const Node *x = node->inputs[0];
         int step = attribute_integer(node, 2 * i + 1);
         if (extent_is(node->attributes[2 * i], 0) && step == 1 && node->shape[i] == x->shape[i]) {
-            text_add(source->text, ":");
+            text_add(writer->text, ":");
             continue;
         }
-        if (step < 1) source->missing = "a slice that runs backwards";
+        if (step < 1) writer->missing = "a slice that runs backwards";
         // start : start + step * count, which may lie up to step - 1 behind the last element: cut by the language
-        extent_print(source->text, node->attributes[2 * i]);
-        text_add(source->text, ":");
+        extent_print(writer->text, node->attributes[2 * i]);
+        text_add(writer->text, ":");
         if (!extent_is(node->attributes[2 * i], 0)) {
-            extent_print(source->text, node->attributes[2 * i]);
-            text_add(source->text, " + ");
+            extent_print(writer->text, node->attributes[2 * i]);
+            text_add(writer->text, " + ");
         }
-        text_add(source->text, step == 1 ? "(" : "%d * (", step);
-        extent_print(source->text, node->shape[i]);
-        text_add(source->text, step == 1 ? ")" : " - 1) + 1:%d", step);
+        text_add(writer->text, step == 1 ? "(" : "%d * (", step);
+        extent_print(writer->text, node->shape[i]);
+        text_add(writer->text, step == 1 ? ")" : " - 1) + 1:%d", step);
     }
-    text_add(source->text, "]");
+    text_add(writer->text, "]");
 }
 
 // Where the broadcast's own axes stand among new ones.
-static void print_broadcast(Source *source, const Node *node) {
+static void print_broadcast(Writer *writer, const Node *node) {
     const Node *x = node->inputs[0];
-    text_add(source->text, "broadcast(");
-    print_value(source, x, x->rank && !is_right_aligned(node) ? BIND_POSTFIX : BIND_NONE);
+    text_add(writer->text, "broadcast(");
+    print_value(writer, x, x->rank && !is_right_aligned(node) ? BIND_POSTFIX : BIND_NONE);
     if (!is_right_aligned(node)) {
         int next = 0;
-        text_add(source->text, "[");
+        text_add(writer->text, "[");
         for (int axis = 0; axis < node->rank; axis++) {
             bool own = next < x->rank && attribute_integer(node, next) == axis;
-            text_add(source->text, "%s%s", axis ? ", " : "", own ? ":" : "none");
+            text_add(writer->text, "%s%s", axis ? ", " : "", own ? ":" : "none");
             next += own;
         }
-        text_add(source->text, "]");
+        text_add(writer->text, "]");
     }
-    text_add(source->text, ", ");
-    print_dims(source, node);
-    text_add(source->text, ")");
+    text_add(writer->text, ", ");
+    print_dims(writer, node);
+    text_add(writer->text, ")");
 }
 
-static void print_pad(Source *source, const Node *node) {
-    open_call(source, "pad", node->inputs[0]);
-    text_add(source->text, ", ");
+static void print_pad(Writer *writer, const Node *node) {
+    open_call(writer, "pad", node->inputs[0]);
+    text_add(writer->text, ", ");
     for (int part = 0; part < 2; part++) {
-        text_add(source->text, "[");
+        text_add(writer->text, "[");
         for (int i = 0; i < node->rank; i++) {
-            text_add(source->text, i ? ", " : "");
-            extent_print(source->text, node->attributes[2 * i + part]);
+            text_add(writer->text, i ? ", " : "");
+            extent_print(writer->text, node->attributes[2 * i + part]);
         }
-        text_add(source->text, "], ");
+        text_add(writer->text, "], ");
     }
-    print_dims(source, node);
-    text_add(source->text, ")");
+    print_dims(writer, node);
+    text_add(writer->text, ")");
 }
 
-static void print_iota(Source *source, const Node *node) {
+static void print_iota(Writer *writer, const Node *node) {
     int axis = attribute_integer(node, 0);
     bool converted = node->dtype != DTYPE_I32;
-    text_add(source->text, node->rank > 1 ? "broadcast(" : "");
-    text_add(source->text, converted ? "%s(arange(" : "arange(", dtype_name(node->dtype));
-    extent_print(source->text, node->shape[axis]);
-    text_add(source->text, converted ? "))" : ")");
+    text_add(writer->text, node->rank > 1 ? "broadcast(" : "");
+    text_add(writer->text, converted ? "%s(arange(" : "arange(", dtype_name(node->dtype));
+    extent_print(writer->text, node->shape[axis]);
+    text_add(writer->text, converted ? "))" : ")");
     if (node->rank < 2) return;
-    for (int i = axis; i < node->rank; i++) text_add(source->text, i == axis ? "[:" : ", none");
-    text_add(source->text, "], ");
-    print_dims(source, node);
-    text_add(source->text, ")");
+    for (int i = axis; i < node->rank; i++) text_add(writer->text, i == axis ? "[:" : ", none");
+    text_add(writer->text, "], ");
+    print_dims(writer, node);
+    text_add(writer->text, ")");
 }
 
-static void print_structural(Source *source, const Node *node, int power) {
+static void print_structural(Writer *writer, const Node *node, int power) {
     switch (node->op) {
     case OP_constant:
-        text_add(source->text, is_negative(node) && power > BIND_NEGATE ? "(" : "");
-        print_number(source, node);
-        text_add(source->text, is_negative(node) && power > BIND_NEGATE ? ")" : "");
+        text_add(writer->text, is_negative(node) && power > BIND_NEGATE ? "(" : "");
+        print_number(writer, node);
+        text_add(writer->text, is_negative(node) && power > BIND_NEGATE ? ")" : "");
         return;
     case OP_extent:
-        text_add(source->text, "%s(", dtype_name(node->dtype));
-        extent_print(source->text, node->attributes[0]);
-        text_add(source->text, ")");
+        text_add(writer->text, "%s(", dtype_name(node->dtype));
+        extent_print(writer->text, node->attributes[0]);
+        text_add(writer->text, ")");
         return;
-    case OP_iota: print_iota(source, node); return;
-    case OP_contract: print_contract(source, node, power); return;
-    case OP_slice: print_slice(source, node); return;
-    case OP_broadcast: print_broadcast(source, node); return;
-    case OP_pad: print_pad(source, node); return;
+    case OP_iota: print_iota(writer, node); return;
+    case OP_contract: print_contract(writer, node, power); return;
+    case OP_slice: print_slice(writer, node); return;
+    case OP_broadcast: print_broadcast(writer, node); return;
+    case OP_pad: print_pad(writer, node); return;
     case OP_reshape:
-        open_call(source, "reshape", node->inputs[0]);
-        text_add(source->text, ", ");
-        print_dims(source, node);
-        text_add(source->text, ")");
+        open_call(writer, "reshape", node->inputs[0]);
+        text_add(writer->text, ", ");
+        print_dims(writer, node);
+        text_add(writer->text, ")");
         return;
     case OP_transpose:
-        open_call(source, "permute", node->inputs[0]);
-        text_add(source->text, ", [");
-        for (int i = 0; i < node->rank; i++) text_add(source->text, i ? ", %d" : "%d", attribute_integer(node, i));
-        text_add(source->text, "])");
+        open_call(writer, "permute", node->inputs[0]);
+        text_add(writer->text, ", [");
+        for (int i = 0; i < node->rank; i++) text_add(writer->text, i ? ", %d" : "%d", attribute_integer(node, i));
+        text_add(writer->text, "])");
         return;
     case OP_gather:
-        print_value(source, node->inputs[0], BIND_POSTFIX);
-        text_add(source->text, "[");
-        print_value(source, node->inputs[1], BIND_NONE);
-        text_add(source->text, "]");
+        print_value(writer, node->inputs[0], BIND_POSTFIX);
+        text_add(writer->text, "[");
+        print_value(writer, node->inputs[1], BIND_NONE);
+        text_add(writer->text, "]");
         return;
     case OP_scatter_add:
-        open_call(source, "scatter_add", node->inputs[0]);
-        text_add(source->text, ", ");
-        print_value(source, node->inputs[1], BIND_NONE);
-        text_add(source->text, ", ");
-        print_dims(source, node);
-        text_add(source->text, ")");
+        open_call(writer, "scatter_add", node->inputs[0]);
+        text_add(writer->text, ", ");
+        print_value(writer, node->inputs[1], BIND_NONE);
+        text_add(writer->text, ", ");
+        print_dims(writer, node);
+        text_add(writer->text, ")");
         return;
     default:
         if (op_class(node->op) == CLASS_REDUCE) {
-            open_call(source, op_spelling(node->op), node->inputs[0]);
+            open_call(writer, op_spelling(node->op), node->inputs[0]);
             if (node->rank) {
-                text_add(source->text, ", axis = ");
-                print_axes(source, node, node->attribute_count);
+                text_add(writer->text, ", axis = ");
+                print_axes(writer, node, node->attribute_count);
             }
-            text_add(source->text, ")");
+            text_add(writer->text, ")");
             return;
         }
-        source->missing = op_name(node->op);
+        writer->missing = op_name(node->op);
     }
 }
 
-static void print_expression_of(Source *source, const Node *node, int power) {
-    if (op_class(node->op) == CLASS_MAP) print_map(source, node, power);
-    else print_structural(source, node, power);
+static void print_expression_of(Writer *writer, const Node *node, int power) {
+    if (op_class(node->op) == CLASS_MAP) print_map(writer, node, power);
+    else print_structural(writer, node, power);
 }
 
-static void print_value(Source *source, const Node *node, int power) {
-    if (source->names[node->id]) text_add(source->text, "%s", source->names[node->id]);
-    else print_expression_of(source, node, power);
+static void print_value(Writer *writer, const Node *node, int power) {
+    if (writer->names[node->id]) text_add(writer->text, "%s", writer->names[node->id]);
+    else print_expression_of(writer, node, power);
 }
 
 // ---- the whole
 
-static void print_dim_items(Source *source) {
+static void print_dim_items(Writer *writer) {
     ARRAY(const char *) names = {0};
-    Arena *arena = source->text->arena;
-    for (int i = 0; i < source->nodes.count; i++)
-        for (int k = 0; k < source->nodes.items[i]->rank; k++)
-            for (int d = 0; d < extent_dim_count(source->nodes.items[i]->shape[k]); d++) {
-                const char *name = extent_dim_name(source->nodes.items[i]->shape[k], d);
+    Arena *arena = writer->text->arena;
+    for (int i = 0; i < writer->nodes.count; i++)
+        for (int k = 0; k < writer->nodes.items[i]->rank; k++)
+            for (int d = 0; d < extent_dim_count(writer->nodes.items[i]->shape[k]); d++) {
+                const char *name = extent_dim_name(writer->nodes.items[i]->shape[k], d);
                 bool known = !name;
                 for (int n = 0; n < names.count; n++) known = known || strcmp(names.items[n], name) == 0;
                 if (!known) array_push(arena, &names, name);
             }
-    for (int i = 0; i < names.count; i++) text_add(source->text, "%s%s", i ? ", " : "dim ", names.items[i]);
-    if (names.count) text_add(source->text, "\n\n");
+    for (int i = 0; i < names.count; i++) text_add(writer->text, "%s%s", i ? ", " : "dim ", names.items[i]);
+    if (names.count) text_add(writer->text, "\n\n");
 }
 
-static void print_signature(Source *source, const Function *function, const char *name) {
-    text_add(source->text, "fn %s(", name);
+static void print_signature(Writer *writer, const Function *function, const char *name) {
+    text_add(writer->text, "fn %s(", name);
     int count = 0;
     for (int pass = 0; pass < 2; pass++)   // the function's own arguments, then what else it reads
-        for (int i = 0; i < source->nodes.count; i++) {
-            const Node *node = source->nodes.items[i];
+        for (int i = 0; i < writer->nodes.count; i++) {
+            const Node *node = writer->nodes.items[i];
             if (node->op != OP_variable) continue;
             bool own = false;
             for (int k = 0; k < function->argument_count; k++) own = own || function->arguments[k] == node;
             if (own != (pass == 0)) continue;
-            text_add(source->text, count++ ? ", %s: " : "%s: ", source->names[node->id]);
-            print_shape(source->text, node->dtype, (const Extent *const *)node->shape, node->rank);
+            text_add(writer->text, count++ ? ", %s: " : "%s: ", writer->names[node->id]);
+            print_shape(writer->text, node->dtype, (const Extent *const *)node->shape, node->rank);
         }
-    text_add(source->text, function->result_count > 1 ? ") -> (" : ") -> ");
+    text_add(writer->text, function->result_count > 1 ? ") -> (" : ") -> ");
     for (int i = 0; i < function->result_count; i++) {
         const Node *node = function->results[i].node;
-        text_add(source->text, i ? ", " : "");
-        print_shape(source->text, node->dtype, (const Extent *const *)node->shape, node->rank);
+        text_add(writer->text, i ? ", " : "");
+        print_shape(writer->text, node->dtype, (const Extent *const *)node->shape, node->rank);
     }
-    text_add(source->text, function->result_count > 1 ? ") {\n" : " {\n");
+    text_add(writer->text, function->result_count > 1 ? ") {\n" : " {\n");
 }
 
 const char *print_source(Text *text, Graph *graph, const Function *function, const char *name) {
     Node **roots = arena_array(text->arena, Node *, function->result_count);
     for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
-    Source source = {.text = text, .nodes = reachable(graph, roots, function->result_count)};
-    source.names = arena_array(text->arena, const char *, graph->node_count);
-    source.users = arena_array(text->arena, int, graph->node_count);
-    source.weights = arena_array(text->arena, int, graph->node_count);
-    for (int i = 0; i < source.nodes.count; i++)
-        for (int k = 0; k < source.nodes.items[i]->input_count; k++)
-            source.users[source.nodes.items[i]->inputs[k]->id]++;
-    name_nodes(&source, function);
-    print_dim_items(&source);
-    print_signature(&source, function, name);
-    for (int i = 0; i < source.nodes.count; i++) {
-        const Node *node = source.nodes.items[i];
-        if (node->op == OP_variable || !source.names[node->id]) continue;
-        text_add(text, "    %s = ", source.names[node->id]);
-        print_expression_of(&source, node, BIND_NONE);
+    Writer writer = {.text = text, .nodes = reachable(graph, roots, function->result_count)};
+    writer.names = arena_array(text->arena, const char *, graph->node_count);
+    writer.users = arena_array(text->arena, int, graph->node_count);
+    writer.weights = arena_array(text->arena, int, graph->node_count);
+    for (int i = 0; i < writer.nodes.count; i++)
+        for (int k = 0; k < writer.nodes.items[i]->input_count; k++)
+            writer.users[writer.nodes.items[i]->inputs[k]->id]++;
+    name_nodes(&writer, function);
+    print_dim_items(&writer);
+    print_signature(&writer, function, name);
+    for (int i = 0; i < writer.nodes.count; i++) {
+        const Node *node = writer.nodes.items[i];
+        if (node->op == OP_variable || !writer.names[node->id]) continue;
+        text_add(text, "    %s = ", writer.names[node->id]);
+        print_expression_of(&writer, node, BIND_NONE);
         text_add(text, "\n");
     }
     text_add(text, "    return ");
     for (int i = 0; i < function->result_count; i++) {
         text_add(text, i ? ", " : "");
-        print_value(&source, function->results[i].node, BIND_NONE);
+        print_value(&writer, function->results[i].node, BIND_NONE);
     }
     text_add(text, "\n}\n");
-    return source.missing;
+    return writer.missing;
 }

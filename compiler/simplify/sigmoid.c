@@ -67,14 +67,19 @@ Node *one_minus_sigmoid(Simplifier *simplifier, Node *node) {
     return fits ? unary(simplifier, OP_sigmoid, x->inputs[0]->inputs[0]) : NULL;
 }
 
-static bool is_minus_absolute(const Node *x) {
-    return x->op == OP_negate && x->inputs[0]->op == OP_absolute;
+// As far as its structure shows: -abs(x), min(x, 0), where(0 < x, -x, x). What is written so was made stable by hand.
+static bool never_positive(const Node *x) {
+    if (x->op == OP_negate) return x->inputs[0]->op == OP_absolute;
+    if (x->op == OP_minimum) return is_constant(x->inputs[0], 0) || is_constant(x->inputs[1], 0);
+    if (x->op != OP_where || x->inputs[0]->op != OP_less || !is_constant(x->inputs[0]->inputs[0], 0)) return false;
+    const Node *compared = x->inputs[0]->inputs[1], *yes = x->inputs[1], *no = x->inputs[2];
+    return yes->op == OP_negate && yes->inputs[0] == compared && no == compared;
 }
 
 // log1p(exp(x)) -> -log(sigmoid(-x))
 Node *softplus(Simplifier *simplifier, Node *node) {
     Node *exponential = node->inputs[0];
-    if (exponential->op != OP_exp || is_minus_absolute(exponential->inputs[0])) return NULL;
+    if (exponential->op != OP_exp || never_positive(exponential->inputs[0])) return NULL;
     Node *turned = unary(simplifier, OP_sigmoid, unary(simplifier, OP_negate, exponential->inputs[0]));
     return unary(simplifier, OP_negate, unary(simplifier, OP_log, turned));
 }
