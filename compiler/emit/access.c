@@ -49,8 +49,8 @@ static LLVMValueRef lane_pointers(Emitter *emitter, Scope *scope, const Instruct
                                   LLVMValueRef offsets) {
     const Code *code = &emitter->code;
     const Extent *stride = vector_stride(scope, instruction);
-    LLVMValueRef steps = v_multiply(code, v_lanes(code, scope->width),
-                                    v_splat(code, extent_value_of(emitter, stride), scope->width));
+    LLVMValueRef steps =
+        v_multiply(code, v_lanes(code, scope->width), v_splat(code, extent_value_of(emitter, stride), scope->width));
     if (offsets) steps = v_add(code, steps, v_splat(code, offsets, scope->width));
     return LLVMBuildGEP2(code->builder, v_memory_type(code, instruction->buffer->dtype), pointer, &steps, 1, "");
 }
@@ -109,8 +109,8 @@ static void record_fault(Emitter *emitter, Scope *scope, LLVMValueRef bad, LLVMV
     LLVMValueRef bits = width == 1 ? bad : LLVMBuildBitCast(code->builder, bad, bits_type, "");
     LLVMTypeRef i32 = LLVMInt32TypeInContext(code->context);
     LLVMValueRef any = LLVMBuildICmp(code->builder, LLVMIntNE, bits, LLVMConstNull(bits_type), "");
-    LLVMValueRef clean = LLVMBuildICmp(code->builder, LLVMIntEQ, LLVMBuildLoad2(code->builder, i32, emitter->status, ""),
-                                       LLVMConstNull(i32), "");
+    LLVMValueRef clean = LLVMBuildICmp(code->builder, LLVMIntEQ,
+                                       LLVMBuildLoad2(code->builder, i32, emitter->status, ""), LLVMConstNull(i32), "");
     LLVMBasicBlockRef record = b_new(code, "record_fault"), after = b_new(code, "checked");
     LLVMBuildCondBr(code->builder, LLVMBuildAnd(code->builder, any, clean, ""), record, after);
     b_go(code, record);
@@ -162,8 +162,8 @@ LLVMValueRef load_value(Emitter *emitter, Scope *scope, int number) {
         offsets = checked_offset(emitter, &scalar, instruction, instruction->operands[0]);
         if (!vector) pointer = LLVMBuildGEP2(code->builder, type, pointer, &offsets, 1, "");
     }
-    LLVMValueRef loaded = vector ? load_lanes(emitter, scope, instruction, pointer, offsets)
-                                 : load_scalar(code, dtype, type, pointer);
+    LLVMValueRef loaded =
+        vector ? load_lanes(emitter, scope, instruction, pointer, offsets) : load_scalar(code, dtype, type, pointer);
     return from_memory(code, dtype, loaded);
 }
 

@@ -28,13 +28,13 @@ typedef struct {
     int vector_bytes;
     int vector_registers;
     LLVMValueRef frame;
-    LLVMBasicBlockRef entry;          // dims, extents and buffers are computed here
+    LLVMBasicBlockRef entry;   // dims, extents and buffers are computed here
     LLVMValueRef dims;
-    LLVMValueRef *buffers;            // by id: base pointers
+    LLVMValueRef *buffers;   // by id: base pointers
     LLVMValueRef seed, draw_count, fault;
     ARRAY(ExtentValue) extents;
-    LLVMValueRef status;              // i32 in memory: 1 after an index was out of range
-    LLVMValueRef loop_index[MAX_AXES];// of the enclosing loop kernels
+    LLVMValueRef status;                 // i32 in memory: 1 after an index was out of range
+    LLVMValueRef loop_index[MAX_AXES];   // of the enclosing loop kernels
     bool records_faults;
 } Emitter;
 
@@ -43,14 +43,14 @@ typedef struct {
 typedef struct Scope {
     struct Scope *parent;
     const Kernel *kernel;
-    const uint32_t *depends;          // by instruction: the axes along which its value changes
-    uint32_t bound;                   // axes with an index, here or in a parent
+    const uint32_t *depends;   // by instruction: the axes along which its value changes
+    uint32_t bound;            // axes with an index, here or in a parent
     LLVMValueRef index[MAX_AXES];
-    int vector_axis;                  // -1: scalar
+    int vector_axis;   // -1: scalar
     int width;
-    LLVMValueRef mask;                // NULL: all lanes
-    LLVMValueRef *values;             // by instruction: computed in this scope
-    LLVMValueRef *pointers;           // by access: its address at this scope's indices
+    LLVMValueRef mask;        // NULL: all lanes
+    LLVMValueRef *values;     // by instruction: computed in this scope
+    LLVMValueRef *pointers;   // by access: its address at this scope's indices
 } Scope;
 
 // ---- extent.c
@@ -67,9 +67,11 @@ void scope_hoist(Emitter *emitter, Scope *scope);
 // The instruction's value, as a scalar or with scope->width lanes.
 LLVMValueRef scope_value(Emitter *emitter, Scope *scope, int instruction);
 void scope_set(Scope *scope, int instruction, LLVMValueRef value);
+// Loads what this kernel also stores to, before it does.
+void scope_load_updated(Emitter *emitter, Scope *scope);
 // Runs the stores of `phase` (-1: all) that change along one of the axes `with` (0: any) and along none of `without`.
 void scope_effects(Emitter *emitter, Scope *scope, int phase, uint32_t with, uint32_t without);
-int kernel_lanes(const Emitter *emitter, const Kernel *kernel);         // width of its vectors
+int kernel_lanes(const Emitter *emitter, const Kernel *kernel);   // width of its vectors
 LLVMValueRef tail_mask(Emitter *emitter, LLVMValueRef remaining, int width);
 LLVMValueRef affine_value(Emitter *emitter, const Scope *scope, const Affine *affine, uint32_t axes);
 
@@ -114,14 +116,14 @@ void emit_kernel(Emitter *emitter, const Kernel *kernel);
 // ---- tile.c, pack.c: the parts of a contraction
 typedef struct {
     const Kernel *kernel;
-    Scope *outer;                    // all but M, N and K are bound
-    int number, left, right;         // the contraction and its operands: instructions
-    int m, n, k;                     // axes
+    Scope *outer;              // all but M, N and K are bound
+    int number, left, right;   // the contraction and its operands: instructions
+    int m, n, k;               // axes
     Dtype dtype;
-    int rows, columns;               // of a register tile: rows, and vectors of columns
-    bool plain_left;                 // operand 0 is a load that only needs an address
-    LLVMValueRef panel;              // packed operand 1 of the columns at hand, or NULL
-    LLVMValueRef totals;             // room for a tile, when K has several chunks
+    int rows, columns;     // of a register tile: rows, and vectors of columns
+    bool plain_left;       // operand 0 is a load that only needs an address
+    LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
+    LLVMValueRef totals;   // room for a tile, when K has several chunks
 } Product;
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);

@@ -20,10 +20,14 @@ static LLVMValueRef load_field(Emitter *emitter, int field, LLVMTypeRef type, co
 
 _Static_assert(sizeof(gradc_frame) == 8 * (FIELD_fault + 1), "a field of the frame is not eight bytes");
 
-static const int space_fields[] = {[SPACE_PARAMETERS] = FIELD_parameters, [SPACE_GRADIENTS] = FIELD_gradients,
-                                   [SPACE_STATE] = FIELD_state,           [SPACE_OPTIMIZER] = FIELD_optimizer,
-                                   [SPACE_INPUT] = FIELD_inputs,          [SPACE_OUTPUT] = FIELD_outputs,
-                                   [SPACE_TAPE] = FIELD_tape,             [SPACE_SCRATCH] = FIELD_scratch,
+static const int space_fields[] = {[SPACE_PARAMETERS] = FIELD_parameters,
+                                   [SPACE_GRADIENTS] = FIELD_gradients,
+                                   [SPACE_STATE] = FIELD_state,
+                                   [SPACE_OPTIMIZER] = FIELD_optimizer,
+                                   [SPACE_INPUT] = FIELD_inputs,
+                                   [SPACE_OUTPUT] = FIELD_outputs,
+                                   [SPACE_TAPE] = FIELD_tape,
+                                   [SPACE_SCRATCH] = FIELD_scratch,
                                    [SPACE_HYPERPARAMETERS] = FIELD_hyperparameters};
 
 static LLVMValueRef base_pointer(Emitter *emitter, const Buffer *buffer) {
@@ -57,8 +61,8 @@ static void find_buffers(Emitter *emitter) {
 }
 
 static void add_attribute(const Code *code, const char *key, const char *value) {
-    LLVMAttributeRef attribute = LLVMCreateStringAttribute(code->context, key, (unsigned)strlen(key), value,
-                                                           (unsigned)strlen(value));
+    LLVMAttributeRef attribute =
+        LLVMCreateStringAttribute(code->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
     LLVMAddAttributeAtIndex(code->function, LLVMAttributeFunctionIndex, attribute);
 }
 
@@ -94,9 +98,9 @@ static void emit_entry(Emitter *emitter) {
 }
 
 typedef void EmitKernel(Emitter *emitter, const Kernel *kernel);
-static EmitKernel *const kinds[] = {[KERNEL_MAP] = emit_map,           [KERNEL_ROW] = emit_row,
-                                    [KERNEL_COLUMN] = emit_column,     [KERNEL_CONTRACT] = emit_contract,
-                                    [KERNEL_SCATTER] = emit_scatter,   [KERNEL_LOOP] = emit_loop};
+static EmitKernel *const kinds[] = {
+    [KERNEL_MAP] = emit_map,           [KERNEL_ROW] = emit_row,         [KERNEL_COLUMN] = emit_column,
+    [KERNEL_CONTRACT] = emit_contract, [KERNEL_SCATTER] = emit_scatter, [KERNEL_LOOP] = emit_loop};
 
 void emit_kernel(Emitter *emitter, const Kernel *kernel) {
     kinds[kernel->kind](emitter, kernel);

@@ -44,8 +44,8 @@ static void choose_vectors(Jit *jit, int vector_bytes) {
 static LLVMTargetMachineRef create_machine(const Jit *jit, char **message) {
     LLVMTargetRef target;
     if (LLVMGetTargetFromTriple(jit->triple, &target, message)) return NULL;
-    return LLVMCreateTargetMachine(target, jit->triple, jit->cpu, jit->features, LLVMCodeGenLevelDefault,
-                                   LLVMRelocPIC, LLVMCodeModelJITDefault);
+    return LLVMCreateTargetMachine(target, jit->triple, jit->cpu, jit->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                   LLVMCodeModelJITDefault);
 }
 
 // LLVM's error as text that the caller frees; the error is consumed.

@@ -11,8 +11,7 @@ int reductions_of(const Kernel *kernel, int phase, Reduction *reductions) {
         if (instruction->kind != INSTRUCTION_REDUCE || instruction->phase != phase) continue;
         assert(count < MAX_REDUCTIONS);
         int operand = instruction->operands[0];
-        reductions[count++] =
-            (Reduction){i, operand, instruction->op, kernel->instructions.items[operand].dtype};
+        reductions[count++] = (Reduction){i, operand, instruction->op, kernel->instructions.items[operand].dtype};
     }
     return count;
 }

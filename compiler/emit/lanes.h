@@ -8,7 +8,7 @@
 typedef struct {
     int instruction, operand;
     Op op;
-    Dtype dtype;            // of what is reduced
+    Dtype dtype;   // of what is reduced
 } Reduction;
 typedef struct {
     LLVMValueRef value, index;
@@ -25,7 +25,9 @@ Partial partial_select(Emitter *emitter, LLVMValueRef mask, Partial a, Partial b
 // The element at `index` (i64, one for each lane), as a partial.
 Partial partial_of(Emitter *emitter, const Reduction *reduction, LLVMValueRef value, LLVMValueRef index);
 LLVMValueRef partial_result(Emitter *emitter, const Reduction *reduction, Partial total);
-static inline bool is_argmax(const Reduction *reduction) { return reduction->op == OP_reduce_argmax; }
+static inline bool is_argmax(const Reduction *reduction) {
+    return reduction->op == OP_reduce_argmax;
+}
 
 // Partials as the carries of a loop, and back; both return the number of carries.
 int partials_to_carries(const Partial *partials, int count, LLVMValueRef *carries);

@@ -3,6 +3,7 @@
 
 static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *context) {
     (void)context;
+    for (int i = 0; i < count; i++) scope_load_updated(emitter, &scopes[i]);
     for (int i = 0; i < count; i++) scope_effects(emitter, &scopes[i], -1, 0, 0);
 }
 

@@ -47,10 +47,10 @@ static LLVMValueRef choose(const Operation *operation, LLVMValueRef condition, L
 
 // ---- arithmetic
 
-#define ARITHMETIC(name, real, integer)                                              \
-    static LLVMValueRef emit_##name(const Operation *operation) {                    \
-        if (is_float(operation)) return LLVMBuild##real(BUILDER, X, Y, "");          \
-        return LLVMBuild##integer(BUILDER, X, Y, "");                                \
+#define ARITHMETIC(name, real, integer)                                     \
+    static LLVMValueRef emit_##name(const Operation *operation) {           \
+        if (is_float(operation)) return LLVMBuild##real(BUILDER, X, Y, ""); \
+        return LLVMBuild##integer(BUILDER, X, Y, "");                       \
     }
 ARITHMETIC(add, FAdd, Add)
 ARITHMETIC(subtract, FSub, Sub)
@@ -121,10 +121,18 @@ static LLVMValueRef emit_sign(const Operation *operation) {
     return choose(operation, above, number(operation, 1), choose(operation, below, number(operation, -1), X));
 }
 
-static LLVMValueRef emit_floor(const Operation *operation) { return unary(operation, "llvm.floor"); }
-static LLVMValueRef emit_ceil(const Operation *operation) { return unary(operation, "llvm.ceil"); }
-static LLVMValueRef emit_round(const Operation *operation) { return unary(operation, "llvm.roundeven"); }
-static LLVMValueRef emit_sqrt(const Operation *operation) { return unary(operation, "llvm.sqrt"); }
+static LLVMValueRef emit_floor(const Operation *operation) {
+    return unary(operation, "llvm.floor");
+}
+static LLVMValueRef emit_ceil(const Operation *operation) {
+    return unary(operation, "llvm.ceil");
+}
+static LLVMValueRef emit_round(const Operation *operation) {
+    return unary(operation, "llvm.roundeven");
+}
+static LLVMValueRef emit_sqrt(const Operation *operation) {
+    return unary(operation, "llvm.sqrt");
+}
 
 // (x > y or x is NaN) ? x : y
 static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, LLVMIntPredicate integer) {
@@ -136,15 +144,19 @@ static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, 
     return choose(operation, first, X, Y);
 }
 
-static LLVMValueRef emit_maximum(const Operation *operation) { return extreme(operation, LLVMRealOGT, LLVMIntSGT); }
-static LLVMValueRef emit_minimum(const Operation *operation) { return extreme(operation, LLVMRealOLT, LLVMIntSLT); }
+static LLVMValueRef emit_maximum(const Operation *operation) {
+    return extreme(operation, LLVMRealOGT, LLVMIntSGT);
+}
+static LLVMValueRef emit_minimum(const Operation *operation) {
+    return extreme(operation, LLVMRealOLT, LLVMIntSLT);
+}
 
 // ---- functions (compiler/math)
 
-#define MATH_FUNCTION(name)                                                                                   \
-    static LLVMValueRef emit_math_##name(const Operation *operation) {                                        \
-        MathEmitter math = {operation->code->context, operation->code->module, operation->code->builder};     \
-        return math_emit(&math, MATH_##name, operation->operands);                                            \
+#define MATH_FUNCTION(name)                                                                               \
+    static LLVMValueRef emit_math_##name(const Operation *operation) {                                    \
+        MathEmitter math = {operation->code->context, operation->code->module, operation->code->builder}; \
+        return math_emit(&math, MATH_##name, operation->operands);                                        \
     }
 MATH_FUNCTION(pow)
 MATH_FUNCTION(exp)
@@ -171,10 +183,18 @@ static LLVMValueRef emit_less(const Operation *operation) {
 static LLVMValueRef emit_less_equal(const Operation *operation) {
     return compare(operation, LLVMRealOLE, operation->operand_dtype == DTYPE_BOOL ? LLVMIntULE : LLVMIntSLE, X, Y);
 }
-static LLVMValueRef emit_logical_and(const Operation *operation) { return LLVMBuildAnd(BUILDER, X, Y, ""); }
-static LLVMValueRef emit_logical_or(const Operation *operation) { return LLVMBuildOr(BUILDER, X, Y, ""); }
-static LLVMValueRef emit_logical_not(const Operation *operation) { return LLVMBuildNot(BUILDER, X, ""); }
-static LLVMValueRef emit_select(const Operation *operation) { return choose(operation, X, Y, Z); }
+static LLVMValueRef emit_logical_and(const Operation *operation) {
+    return LLVMBuildAnd(BUILDER, X, Y, "");
+}
+static LLVMValueRef emit_logical_or(const Operation *operation) {
+    return LLVMBuildOr(BUILDER, X, Y, "");
+}
+static LLVMValueRef emit_logical_not(const Operation *operation) {
+    return LLVMBuildNot(BUILDER, X, "");
+}
+static LLVMValueRef emit_select(const Operation *operation) {
+    return choose(operation, X, Y, Z);
+}
 
 static LLVMValueRef cast_to_bool(const Operation *operation) {
     return compare(operation, LLVMRealUNE, LLVMIntNE, X, LLVMConstNull(LLVMTypeOf(X)));
@@ -218,7 +238,8 @@ LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a
 LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width) {
     Scalar start = {.real = 0.0};
     bool low = op == OP_reduce_max;
-    if (op == OP_reduce_sum) return v_number(&emitter->code, dtype, dtype_is_float(dtype) ? start : (Scalar){.integer = 0}, width);
+    if (op == OP_reduce_sum)
+        return v_number(&emitter->code, dtype, dtype_is_float(dtype) ? start : (Scalar){.integer = 0}, width);
     if (dtype_is_float(dtype)) start.real = low ? -__builtin_inf() : __builtin_inf();
     else if (dtype == DTYPE_I32) start.integer = low ? INT32_MIN : INT32_MAX;
     else if (dtype == DTYPE_BOOL) start.integer = !low;

@@ -124,8 +124,7 @@ void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int cou
     Pack pack = {emitter, product, columns, count, kernel_lanes(emitter, product->kernel)};
     const Instruction *right = &product->kernel->instructions.items[product->right];
     bool turned = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && right->dtype != DTYPE_BOOL &&
-                  extent_is(right->affine.strides[product->k], 1) &&
-                  !extent_is(right->affine.strides[product->n], 0) &&
+                  extent_is(right->affine.strides[product->k], 1) && !extent_is(right->affine.strides[product->n], 0) &&
                   !extent_is(right->affine.strides[product->n], 1);
     if (turned && !may_be_empty(&pack)) pack_transposed(&pack);
     else pack_values(&pack);

@@ -12,14 +12,14 @@ enum { MAX_VECTORS = 32 };   // of one step: 32 lanes in vectors of one
 typedef struct {
     Emitter *emitter;
     Scope *outer;
-    int row;        // the axis
+    int row;   // the axis
     int phase;
     int width, step;   // lanes of a vector; elements of a step, all lanes' worth
     int reduction_count;
     Reduction reductions[MAX_REDUCTIONS];
     Partial *partials[MAX_REDUCTIONS];   // by vector
     int vectors[MAX_REDUCTIONS];
-    Scope *kept;                         // of a short row: the scopes that all passes share
+    Scope *kept;   // of a short row: the scopes that all passes share
 } Pass;
 
 static void start_partials(Pass *pass) {
@@ -162,8 +162,7 @@ static void reduce_chunk(Pass *pass, LLVMValueRef start, LLVMValueRef length, in
         else if (whole) whole_step(pass, start);
         static_rest(pass, v_add(code, start, v_i64(code, whole)), known - whole);
     }
-    for (int r = 0; r < pass->reduction_count; r++)
-        results[r] = fold_lanes(pass, r, known < 0 ? ROW_CHUNK : known);
+    for (int r = 0; r < pass->reduction_count; r++) results[r] = fold_lanes(pass, r, known < 0 ? ROW_CHUNK : known);
 }
 
 static void combine_totals(Pass *pass, Partial *totals, const Partial *chunk) {
@@ -180,8 +179,7 @@ static void reduce_chunks(Pass *pass, const Extent *extent, Partial *totals) {
     LLVMValueRef rest = LLVMBuildSRem(code->builder, length, size, "");
     LLVMValueRef whole = v_subtract(code, length, rest), carries[MAX_CARRIES];
     Partial chunk[MAX_REDUCTIONS];
-    for (int r = 0; r < pass->reduction_count; r++)
-        totals[r] = partial_start(pass->emitter, &pass->reductions[r], 1);
+    for (int r = 0; r < pass->reduction_count; r++) totals[r] = partial_start(pass->emitter, &pass->reductions[r], 1);
     int count = partials_to_carries(totals, pass->reduction_count, carries);
     Loop loop = loop_begin(code, "chunks", v_i64(code, 0), whole, size, carries, count);
     partials_from_carries(totals, pass->reduction_count, loop.carries);

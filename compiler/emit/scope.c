@@ -183,6 +183,19 @@ void scope_hoist(Emitter *emitter, Scope *scope) {
     }
 }
 
+void scope_load_updated(Emitter *emitter, Scope *scope) {
+    const Kernel *kernel = scope->kernel;
+    for (int i = 0; i < kernel->instructions.count; i++) {
+        const Instruction *load = &kernel->instructions.items[i];
+        bool updated = false;
+        for (int k = 0; k < kernel->instructions.count && load->kind == INSTRUCTION_LOAD; k++) {
+            const Instruction *store = &kernel->instructions.items[k];
+            updated = updated || (is_effect(store) && store->buffer == load->buffer);
+        }
+        if (updated) scope_value(emitter, scope, i);
+    }
+}
+
 void scope_effects(Emitter *emitter, Scope *scope, int phase, uint32_t with, uint32_t without) {
     for (int i = 0; i < scope->kernel->instructions.count; i++) {
         const Instruction *instruction = &scope->kernel->instructions.items[i];

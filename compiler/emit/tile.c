@@ -208,8 +208,7 @@ static void static_rows(Emitter *emitter, const Product *product, Scope *columns
         emit_tile(emitter, product, columns, count, loop.index, (int)rows, NULL);
         loop_end(code, &loop, NULL);
     }
-    if (extent > whole)
-        emit_tile(emitter, product, columns, count, v_i64(code, whole), (int)(extent - whole), NULL);
+    if (extent > whole) emit_tile(emitter, product, columns, count, v_i64(code, whole), (int)(extent - whole), NULL);
 }
 
 static void open_row_blocks(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef extent) {

@@ -38,8 +38,8 @@ LLVMValueRef v_lanes(const Code *code, int width) {
     return width == 1 ? lanes[0] : LLVMConstVector(lanes, (unsigned)width);
 }
 
-LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types, int type_count, LLVMValueRef *arguments,
-                         int argument_count) {
+LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types, int type_count,
+                         LLVMValueRef *arguments, int argument_count) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     assert(id);
     LLVMValueRef function = LLVMGetIntrinsicDeclaration(code->module, id, types, (size_t)type_count);

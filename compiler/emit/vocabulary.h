@@ -14,8 +14,12 @@ typedef struct {
     LLVMValueRef function;
 } Code;
 
-static inline LLVMTypeRef v_i64_type(const Code *code) { return LLVMInt64TypeInContext(code->context); }
-static inline LLVMTypeRef v_pointer_type(const Code *code) { return LLVMPointerTypeInContext(code->context, 0); }
+static inline LLVMTypeRef v_i64_type(const Code *code) {
+    return LLVMInt64TypeInContext(code->context);
+}
+static inline LLVMTypeRef v_pointer_type(const Code *code) {
+    return LLVMPointerTypeInContext(code->context, 0);
+}
 
 static inline LLVMValueRef v_i64(const Code *code, int64_t value) {
     return LLVMConstInt(v_i64_type(code), (unsigned long long)value, 1);
@@ -77,14 +81,16 @@ LLVMValueRef v_splat(const Code *code, LLVMValueRef scalar, int width);
 // <0, 1, 2, ...> of i64
 LLVMValueRef v_lanes(const Code *code, int width);
 // The intrinsic `name`, overloaded on `types`.
-LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types, int type_count, LLVMValueRef *arguments,
-                         int argument_count);
+LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types, int type_count,
+                         LLVMValueRef *arguments, int argument_count);
 LLVMValueRef v_fma(const Code *code, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 static inline LLVMBasicBlockRef b_new(const Code *code, const char *name) {
     return LLVMAppendBasicBlockInContext(code->context, code->function, name);
 }
-static inline LLVMBasicBlockRef b_here(const Code *code) { return LLVMGetInsertBlock(code->builder); }
+static inline LLVMBasicBlockRef b_here(const Code *code) {
+    return LLVMGetInsertBlock(code->builder);
+}
 static inline void b_go(const Code *code, LLVMBasicBlockRef block) {
     LLVMPositionBuilderAtEnd(code->builder, block);
 }

@@ -165,30 +165,10 @@ static void place_map(Lowering *lowering, const Root *root) {
 
 // ---- reductions
 
-static int first_reduced(const Node *node) {
-    return attribute_integer(node, 0);
-}
-
-static bool is_suffix(const Node *reduce) {
-    return first_reduced(reduce) == reduce->inputs[0]->rank - reduce->attribute_count;
-}
-
 static bool is_reduced(const Node *reduce, int axis) {
     for (int i = 0; i < reduce->attribute_count; i++)
         if (attribute_integer(reduce, i) == axis) return true;
     return false;
-}
-
-// A reduction over several trailing axes reads its input with these as one.
-static Node *reduce_input(Lowering *lowering, const Node *reduce) {
-    Node *x = reduce->inputs[0];
-    if (!is_suffix(reduce) || reduce->attribute_count < 2) return x;
-    const Extent *shape[MAX_RANK];
-    for (int i = 0; i < reduce->rank; i++) shape[i] = x->shape[i];
-    shape[reduce->rank] = extent_constant(lowering->extents, 1);
-    for (int i = reduce->rank; i < x->rank; i++)
-        shape[reduce->rank] = extent_multiply(lowering->extents, shape[reduce->rank], x->shape[i]);
-    return reshape(lowering->graph, x, shape, reduce->rank + 1);
 }
 
 static bool reads_input(Lowering *lowering, Draft *draft, Node *x) {
@@ -253,7 +233,7 @@ static Draft *column_draft(Lowering *lowering, const Root *root, const Node *x) 
 
 static void place_reduce(Lowering *lowering, const Root *root) {
     Node *node = root->node;
-    bool suffix = is_suffix(node);
+    bool suffix = reduces_rows(node);
     Node *x = reduce_input(lowering, node);
     Draft *draft = suffix ? row_draft(lowering, root, x) : column_draft(lowering, root, x);
     Affine index[MAX_RANK];

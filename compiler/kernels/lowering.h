@@ -89,6 +89,9 @@ NodeState *node_state(Lowering *lowering, const Node *node);
 void find_roots(Lowering *lowering, NodeArray nodes);
 // Operand 0 or 1 of a contraction with its summed labels merged to one axis, and its labels then.
 Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels);
+bool reduces_rows(const Node *reduce);   // over trailing axes
+// What a reduction reads: its input, with several trailing axes as one.
+Node *reduce_input(Lowering *lowering, const Node *reduce);
 // Whether the contraction's operands change places: the vector axis, the result's last, must belong to the right one.
 bool contract_swaps(const Node *contract);
 bool is_fusible(const Node *node);     // map, view or leaf op that is computed where it is read

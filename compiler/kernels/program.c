@@ -60,32 +60,43 @@ static const Placement *leaf_at(const Placement *place, const Placement *leaves,
     return NULL;
 }
 
-// Gives each result its root: the node's own, if that has no home yet, else a copy. In-place ones come last, and with
-// `copies` they are computed elsewhere first.
+// A further root of a node that has one takes over that one's buffer, unless it must be a copy.
+static bool give_home(Lowering *lowering, const Root *root) {
+    for (int i = 0; i < lowering->roots.count && !root->accumulate && !root->in_place; i++) {
+        Root *other = &lowering->roots.items[i];
+        if (other->node != root->node || !other->whole || other->buffer || root->node->op == OP_loop) continue;
+        other->buffer = root->buffer;
+        other->origin = root->origin;
+        other->wanted = true;
+        return true;
+    }
+    return false;
+}
+
+// Gives each result its root: the node's own, if that has no home yet, else a copy. In-place ones come last.
 static void bind_results(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
-                         int result_count, bool in_place, bool copies) {
+                         int result_count, bool in_place) {
     for (int i = 0; i < result_count; i++) {
         const Placement *leaf = leaf_at(&results[i], leaves, leaf_count);
         if ((leaf != NULL) != in_place) continue;
         Root root = {.node = results[i].node, .accumulate = results[i].accumulate, .in_place = in_place};
         root.buffer = buffer_of(lowering, &results[i], &root.origin);
         if (leaf) root.buffer = node_state(lowering, leaf->node)->buffer;
-        NodeState *state = node_state(lowering, root.node);
-        if (in_place && copies && is_fusible(root.node) && !state->root && !state->buffer) {
-            Root home = {.node = root.node, .whole = true, .origin = affine_constant(lowering, NULL)};
-            state->root = true;
-            array_push(lowering->arena, &lowering->roots, home);
-        }
-        bool own = false;
-        for (int k = 0; k < lowering->roots.count && !root.accumulate && !in_place; k++) {
-            Root *other = &lowering->roots.items[k];
-            if (other->node != root.node || !other->whole || other->buffer || root.node->op == OP_loop) continue;
-            other->buffer = root.buffer;
-            other->origin = root.origin;
-            other->wanted = true;
-            own = true;
-        }
-        if (!own) array_push(lowering->arena, &lowering->roots, root);
+        if (!give_home(lowering, &root)) array_push(lowering->arena, &lowering->roots, root);
+    }
+}
+
+// What goes over leaves is computed elsewhere before the first of them changes: where a reader would come too late.
+static void copy_updates(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
+                         int result_count) {
+    for (int i = 0; i < result_count; i++) {
+        Node *node = results[i].node;
+        NodeState *state = node_state(lowering, node);
+        bool computed = state->root || (state->buffer && node->op != OP_variable);
+        if (!leaf_at(&results[i], leaves, leaf_count) || computed) continue;
+        Root home = {.node = node, .whole = true, .origin = affine_constant(lowering, NULL)};
+        state->root = true;
+        array_push(lowering->arena, &lowering->roots, home);
     }
 }
 
@@ -149,8 +160,9 @@ bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const 
             node_state(&lowering, order.items[i])->recomputed = recomputed[order.items[i]->id];
         bind_leaves(&lowering, leaves, leaf_count);
         find_roots(&lowering, order);
-        bind_results(&lowering, leaves, leaf_count, results, result_count, false, copies);
-        bind_results(&lowering, leaves, leaf_count, results, result_count, true, copies);
+        bind_results(&lowering, leaves, leaf_count, results, result_count, false);
+        if (copies) copy_updates(&lowering, leaves, leaf_count, results, result_count);
+        bind_results(&lowering, leaves, leaf_count, results, result_count, true);
         lower_roots(&lowering);
         bool hazard = !copies && has_hazard(&lowering), again = hazard;
         copies = copies || hazard;

@@ -6,6 +6,7 @@
 // to be computed by several kernels is given one too, in another round (program.c).
 #include "kernels/lowering.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const char *const emitters[] = {
@@ -152,14 +153,54 @@ static void roots_of_contract(Lowering *lowering, const Node *node) {
     }
 }
 
+// x in another shape of as many elements, computed in that shape from what lies in memory: the reshape moves to the
+// inputs. NULL: it cannot, or would compute something expensive once more.
+static Node *reshaped(Lowering *lowering, Node *x, const Extent *const *shape, int rank) {
+    Graph *graph = lowering->graph;
+    const NodeState *state = node_state(lowering, x);
+    if (state->buffer || state->root) return reshape(graph, x, shape, rank);
+    if (x->op == OP_reshape) return reshaped(lowering, x->inputs[0], shape, rank);
+    Node *scalar = strip_broadcast(x);
+    if (scalar->rank == 0) return broadcast(graph, scalar, shape, rank, NULL);
+    if (op_class(x->op) != CLASS_MAP || (is_expensive(x) && state->users > 1)) return NULL;
+    Node *inputs[MAX_ARITY];
+    for (int i = 0; i < x->input_count; i++) {
+        inputs[i] = reshaped(lowering, x->inputs[i], shape, rank);
+        if (!inputs[i]) return NULL;
+    }
+    if (x->op == OP_cast) return cast(graph, inputs[0], x->dtype);
+    if (x->input_count == 1) return map1(graph, x->op, inputs[0]);
+    if (x->input_count == 2) return map2(graph, x->op, inputs[0], inputs[1]);
+    return map3(graph, x->op, inputs[0], inputs[1], inputs[2]);
+}
+
+bool reduces_rows(const Node *reduce) {
+    return attribute_integer(reduce, 0) == reduce->inputs[0]->rank - reduce->attribute_count;
+}
+
+static Node *flat_input(Lowering *lowering, const Node *reduce) {
+    Node *x = reduce->inputs[0];
+    const Extent *shape[MAX_RANK];
+    for (int i = 0; i < reduce->rank; i++) shape[i] = x->shape[i];
+    shape[reduce->rank] = extent_constant(lowering->extents, 1);
+    for (int i = reduce->rank; i < x->rank; i++)
+        shape[reduce->rank] = extent_multiply(lowering->extents, shape[reduce->rank], x->shape[i]);
+    Node *flat = reshaped(lowering, x, shape, reduce->rank + 1);
+    if (flat) return flat;
+    Node *plain = reshape(lowering->graph, x, shape, reduce->rank + 1);
+    return plain->op != OP_reshape || reshape_merges(lowering, plain) ? plain : NULL;
+}
+
+Node *reduce_input(Lowering *lowering, const Node *reduce) {
+    if (!reduces_rows(reduce) || reduce->attribute_count < 2) return reduce->inputs[0];
+    Node *flat = flat_input(lowering, reduce);
+    assert(flat && "find_roots gives other inputs a buffer");
+    return flat;
+}
+
 static void roots_of_reduce(Lowering *lowering, Node *node) {
-    Node *x = node->inputs[0];
-    int reduced = node->attribute_count;
-    bool suffix = attribute_integer(node, 0) == x->rank - reduced;
-    if (!suffix || reduced < 2 || !is_fusible(x)) return;
-    int large = 0;
-    for (int i = x->rank - reduced; i < x->rank; i++) large += !extent_is(x->shape[i], 1);
-    if (large > 1) add_root(lowering, x);
+    if (!reduces_rows(node) || node->attribute_count < 2 || !is_fusible(node->inputs[0])) return;
+    if (!flat_input(lowering, node)) add_root(lowering, node->inputs[0]);
 }
 
 static void find_roots_of(Lowering *lowering, Node *node) {

@@ -161,8 +161,8 @@ static void choose_pack(Lowering *lowering, Kernel *kernel) {
         const Instruction *contract = &kernel->instructions.items[i];
         if (contract->kind != INSTRUCTION_CONTRACT) continue;
         const Instruction *right = &kernel->instructions.items[contract->operands[1]];
-        bool plain = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 &&
-                     extent_is(right->affine.strides[n_axis], 1);
+        bool plain =
+            right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && extent_is(right->affine.strides[n_axis], 1);
         const Extent *one = extent_constant(lowering->extents, 1);
         bool pays = plain ? is_large(m->extent, one, PACK_ROWS) && is_large(k->extent, n->extent, PACK_ELEMENTS)
                           : is_large(m->extent, one, UNPACKED_ROWS + 1);
