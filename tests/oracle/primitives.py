@@ -7,6 +7,8 @@
 #   first_x      d sum(value * c) / dx, for each input marked `grad`
 #   direction_x  a fixed tensor v of x's shape
 #   second_x     d (sum over the inputs of sum(first * v)) / dx     (left out where `order` is 1)
+import io
+
 import torch
 import torch.nn.functional as F
 
@@ -158,6 +160,112 @@ def edge_cases():
     yield "amax_at_a_tie", "amax(x)", lambda x: torch.amax(x), [points([1.0, 2.0, 2.0])], 1
 
 
+def activation_cases():
+    for name, expression, function in [
+        ("relu6", "relu6(x)", F.relu6),
+        ("leaky_relu", "leaky_relu(x)", F.leaky_relu),
+        ("leaky_relu_slope", "leaky_relu(x, negative_slope = 0.25)", lambda x: F.leaky_relu(x, 0.25)),
+        ("elu", "elu(x)", F.elu),
+        ("elu_alpha", "elu(x, alpha = 0.5)", lambda x: F.elu(x, 0.5)),
+        ("celu_alpha", "celu(x, alpha = 2)", lambda x: F.celu(x, 2.0)),
+        ("selu", "selu(x)", F.selu),
+        ("mish", "mish(x)", F.mish),
+        ("gelu_tanh", 'gelu(x, approximate = "tanh")', lambda x: F.gelu(x, approximate="tanh")),
+        ("softplus_beta", "softplus(x, beta = 2, threshold = 5)", lambda x: F.softplus(x, 2.0, 5.0)),
+        ("log_sigmoid", "log_sigmoid(x)", F.logsigmoid),
+        ("softsign", "softsign(x)", F.softsign),
+        ("hardtanh", "hardtanh(x)", F.hardtanh),
+        ("hardsigmoid", "hardsigmoid(x)", F.hardsigmoid),
+        ("hardswish", "hardswish(x)", F.hardswish),
+        ("clamp", "clamp(x, min = -2, max = 3)", lambda x: torch.clamp(x, -2.0, 3.0)),
+    ]:
+        # 1 and -1 are kinks of hardtanh. PyTorch has no second derivatives of hardsigmoid and hardswish.
+        values = [v for v in AROUND_ZERO if name != "hardtanh" or abs(v) != 1]
+        yield name, expression, function, [points(values)], 1 if name in ("hardsigmoid", "hardswish") else 2
+    yield "square_function", "square(x)", torch.square, [points(AROUND_ZERO)], 2
+    yield "reciprocal_function", "reciprocal(x)", torch.reciprocal, [points(AROUND_ZERO)], 2
+    yield "tan", "tan(x)", torch.tan, [points([-1.2, -0.5, 0.0, 0.3, 1.1, 2.5])], 2
+    yield "lerp", "lerp(x, y, 0.25)", lambda x, y: torch.lerp(x, y, 0.25), [random(3, 4), random(3, 4)], 2
+
+
+def spread_cases():
+    x = random(3, 4)
+    for name, expression, function in [
+        ("var_all", "var(x)", lambda x: torch.var(x)),
+        ("var_rows", "var(x, axis = 1)", lambda x: torch.var(x, 1)),
+        ("var_biased", "var(x, axis = 0, correction = 0)", lambda x: torch.var(x, 0, correction=0)),
+        ("std_all", "std(x)", lambda x: torch.std(x)),
+        ("std_rows", "std(x, axis = -1, keepdims = true)", lambda x: torch.std(x, -1, keepdim=True)),
+        ("norm_all", "norm(x)", lambda x: torch.linalg.vector_norm(x)),
+        ("norm_rows", "norm(x, axis = 1)", lambda x: torch.linalg.vector_norm(x, dim=1)),
+        ("norm_1", "norm(x, axis = 0, p = 1)", lambda x: torch.linalg.vector_norm(x, 1, dim=0)),
+        ("norm_3", "norm(x, axis = 1, p = 3)", lambda x: torch.linalg.vector_norm(x, 3, dim=1)),
+        ("norm_inf", "norm(x, axis = 1, p = inf)", lambda x: torch.linalg.vector_norm(x, float("inf"), dim=1)),
+        ("amin_columns", "amin(x, axis = 0)", lambda x: torch.amin(x, 0)),
+        ("mean_both", "mean(x, axis = [0, 1], keepdims = true)", lambda x: torch.mean(x, (0, 1), keepdim=True)),
+        ("logsumexp_kept", "logsumexp(x, axis = 1, keepdims = true)", lambda x: torch.logsumexp(x, 1, keepdim=True)),
+    ]:
+        yield name, expression, function, [x], 2
+    variance = "var(x, axis = -1, correction = 0, keepdims = true)"
+    yield ("layer_norm", f"(x - mean(x, axis = -1, keepdims = true)) / sqrt({variance} + 1e-5)",
+           lambda x: F.layer_norm(x, (4,)), [x], 2)
+
+
+def further_loss_cases():
+    x, y = random(3, 4), random(3, 4)
+    yield binary("l1_loss", "l1_loss(x, y)", F.l1_loss, x, y)
+    yield binary("huber_loss", "huber_loss(x, y)", F.huber_loss, x, y)
+    yield binary("huber_loss_delta", "huber_loss(x, y, reduction = sum, delta = 0.5)",
+                 lambda x, y: F.huber_loss(x, y, reduction="sum", delta=0.5), x, y)
+    yield binary("smooth_l1_loss", "smooth_l1_loss(x, y, beta = 2)", lambda x, y: F.smooth_l1_loss(x, y, beta=2.0), x, y)
+    yield binary("mse_loss_none", "mse_loss(x, y, reduction = none)",
+                 lambda x, y: F.mse_loss(x, y, reduction="none"), x, y)
+    logits, digits = random(5, 4, low=-4.0, high=4.0), classes(0, 3, 1, 1, 2)
+    target = F.softmax(random(5, 4), -1)
+    yield binary("cross_entropy_none", "cross_entropy(x, y, reduction = none)",
+                 lambda x, y: F.cross_entropy(x, y.long(), reduction="none"), logits, digits)
+    yield binary("cross_entropy_smooth", "cross_entropy(x, y, label_smoothing = 0.1)",
+                 lambda x, y: F.cross_entropy(x, y.long(), label_smoothing=0.1), logits, digits)
+    yield binary("cross_entropy_probabilities", "cross_entropy(x, y)", F.cross_entropy, logits, target)
+    yield binary("cross_entropy_probabilities_smooth", "cross_entropy(x, y, label_smoothing = 0.2, reduction = sum)",
+                 lambda x, y: F.cross_entropy(x, y, label_smoothing=0.2, reduction="sum"), logits, target)
+    share = random(5, 4, low=0.0, high=1.0)
+    yield binary("bce_with_logits", "binary_cross_entropy_with_logits(x, y)",
+                 F.binary_cross_entropy_with_logits, logits, share)
+    yield binary("bce_with_logits_far", "binary_cross_entropy_with_logits(x, y, reduction = none)",
+                 lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
+                 points([-800.0, -1.0, 0.0, 1.0, 800.0]), points([0.0, 1.0, 0.25, 0.0, 1.0]))
+    yield binary("bce", "binary_cross_entropy(x, y)", lambda x, y: F.binary_cross_entropy(x, y),
+                 random(5, 4, low=0.05, high=0.95), share)
+    yield binary("kl_div", "kl_div(x, y)", lambda x, y: F.kl_div(x, y), F.log_softmax(logits, -1), target)
+    yield binary("kl_div_batchmean", "kl_div(x, y, reduction = batchmean)",
+                 lambda x, y: F.kl_div(x, y, reduction="batchmean"), F.log_softmax(logits, -1), target)
+
+
+def kink_cases():
+    for name, expression, function, values in [
+        ("step_has_no_gradient", "step(x) + 0 * x", lambda x: torch.heaviside(x.detach(), torch.tensor(0.0)) + 0 * x,
+         [-1.0, 0.0, 1.0]),
+        ("relu6_kinks", "relu6(x)", F.relu6, [0.0, 6.0]),
+        ("leaky_relu_at_0", "leaky_relu(x)", F.leaky_relu, [0.0]),
+        ("elu_at_0", "elu(x, alpha = 0.5)", lambda x: F.elu(x, 0.5), [0.0]),
+        ("celu_at_0", "celu(x)", F.celu, [0.0]),
+        ("selu_at_0", "selu(x)", F.selu, [0.0]),
+        ("gelu_at_0", "gelu(x)", F.gelu, [0.0]),
+        ("silu_at_0", "silu(x)", F.silu, [0.0]),
+        ("mish_at_0", "mish(x)", F.mish, [0.0]),
+        ("log_sigmoid_far", "log_sigmoid(x)", F.logsigmoid, [-800.0, 0.0, 800.0]),
+        ("hardtanh_kinks", "hardtanh(x)", F.hardtanh, [-1.0, 1.0]),
+        ("hardsigmoid_kinks", "hardsigmoid(x)", F.hardsigmoid, [-3.0, 3.0]),
+        ("hardswish_kinks", "hardswish(x)", F.hardswish, [-3.0, 3.0]),
+        ("clamp_kinks", "clamp(x, min = -1, max = 2)", lambda x: torch.clamp(x, -1.0, 2.0), [-1.0, 2.0]),
+        ("clamp_below", "clamp(x, min = 0)", lambda x: torch.clamp(x, min=0.0), [-1.0, 0.0, 1.0]),
+        ("norm_of_zeros", "norm(x)", lambda x: torch.linalg.vector_norm(x), [0.0, 0.0, 0.0]),
+        ("std_of_equals", "std(x)", lambda x: torch.std(x), [2.0, 2.0, 2.0]),
+    ]:
+        yield name, expression, function, [points(values)], 1
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -194,8 +302,14 @@ def write_case(out, case):
 
 
 if __name__ == "__main__":
-    cases = [*scalar_cases(), *binary_cases(), *reduction_cases(), *loss_cases(), *edge_cases()]
-    with open("tests/oracle/primitives.txt", "w", newline="\n") as out:
-        out.write(f"cases {len(cases)}\n")
-        for case in cases:
+    # In two parts, so that what is added to the second leaves the random numbers of the first as they are.
+    parts = [(scalar_cases, binary_cases, reduction_cases, loss_cases, edge_cases),
+             (activation_cases, spread_cases, further_loss_cases, kink_cases)]
+    out = io.StringIO()
+    count = 0
+    for part in parts:
+        for case in [case for cases in part for case in cases()]:
             write_case(out, case)
+            count += 1
+    with open("tests/oracle/primitives.txt", "w", newline="\n") as file:
+        file.write(f"cases {count}\n{out.getvalue()}")

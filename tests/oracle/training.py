@@ -15,7 +15,33 @@ RUNS = {
     "sgd(lr = 0.1)": lambda p: torch.optim.SGD(p, lr=0.1),
     "sgd(lr = 0.1, momentum = 0.9)": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
     "adam(lr = 1e-2)": lambda p: torch.optim.Adam(p, lr=1e-2),
+    "sgd(lr = 0.05, momentum = 0.9, nesterov = true)": lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True),
+    "sgd(0.1, momentum = 0.8, dampening = 0.3, weight_decay = 0.01)": lambda p: torch.optim.SGD(
+        p, lr=0.1, momentum=0.8, dampening=0.3, weight_decay=0.01),
+    "sgd(lr = 0.2, dampening = 0.5)": lambda p: torch.optim.SGD(p, lr=0.2, dampening=0.5),
+    "adam(beta1 = 0.8, weight_decay = 0.1)": lambda p: torch.optim.Adam(p, betas=(0.8, 0.999), weight_decay=0.1),
+    "adamw(lr = 1e-2)": lambda p: torch.optim.AdamW(p, lr=1e-2),
+    "adamax()": lambda p: torch.optim.Adamax(p),
+    "rmsprop()": lambda p: torch.optim.RMSprop(p),
+    "rmsprop(lr = 1e-3, momentum = 0.5, centered = true)": lambda p: torch.optim.RMSprop(
+        p, lr=1e-3, momentum=0.5, centered=True),
+    "adagrad(lr_decay = 0.01)": lambda p: torch.optim.Adagrad(p, lr_decay=0.01),
+    "adadelta()": lambda p: torch.optim.Adadelta(p),
+    "sgd(lr = 0.1 * 0.98^iteration)": lambda p: scheduled(torch.optim.SGD(p, lr=0.1), 0.98),
 }
+
+
+class scheduled:
+    """An optimizer whose learning rate is multiplied after each step."""
+
+    def __init__(self, optimizer, factor):
+        self.optimizer, self.schedule = optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, factor)
+        self.zero_grad = optimizer.zero_grad
+
+    def step(self):
+        self.optimizer.step()
+        self.schedule.step()
+
 
 generator = torch.Generator().manual_seed(20240608)
 
