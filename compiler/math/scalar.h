@@ -26,12 +26,18 @@ typedef enum {
 MATH_LIST(MATH_DECLARE)
 #undef MATH_DECLARE
 
-// Philox4x32-10 (Salmon et al., 2011): key `seed`, counter (element, site, draw); four words out. `site` takes 64 bits
-// of the counter with `draw`'s low 32 bits: see scalar.c for the layout.
-void gradc_philox(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw, uint32_t words[4]);
+// Philox4x32-10 (Salmon et al., 2011).
+void gradc_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t words[4]);
+#define PHILOX_MULTIPLIER_0 UINT32_C(0xd2511f53)
+#define PHILOX_MULTIPLIER_1 UINT32_C(0xcd9e8d57)
+#define PHILOX_WEYL_0 UINT32_C(0x9e3779b9)
+#define PHILOX_WEYL_1 UINT32_C(0xbb67ae85)
+#define RANDOM_TURN 6.283185307179586   // 2 pi
 
-// The random numbers of the language (semantics.md, S11): uniform in [0, 1), normal by Box and Muller with the functions
-// above.
+// The random numbers of the language (semantics.md, S11), each from the four words of its own Philox call: key `seed`;
+// counter, from its low word, element (low half), site (both halves), draw (low half), where the high halves of element
+// and draw, if they are ever used, flip bits of the site's low and high half. uniform is in [0, 1): 24 or 53 bits.
+// normal is made from two uniform numbers by Box and Muller, with the functions above.
 float gradc_uniform_f32(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
 double gradc_uniform_f64(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
 float gradc_normal_f32(uint64_t seed, uint64_t element, uint64_t site, uint64_t draw);
