@@ -85,6 +85,47 @@ Node *log_of_picked(Simplifier *simplifier, Node *node) {
     return map3(graph, OP_where, has_class(simplifier, &pick), picked, constant_like(graph, picked, -INFINITY));
 }
 
+// ---- p - y
+
+// x, or what 0 was added to
+static Node *strip_zero(Node *x) {
+    return x->op == OP_add && is_constant(x->inputs[1], 0) ? x->inputs[0] : x;
+}
+
+// `scaled` as softmax * factor, or softmax alone (factor NULL).
+static bool split_softmax(Simplifier *simplifier, Node *scaled, Node **softmax, Node **factor, unsigned *axes) {
+    *factor = NULL;
+    *softmax = scaled;
+    if (match_softmax(simplifier, scaled, axes)) return true;
+    for (int i = 0; scaled->op == OP_multiply && i < 2; i++) {
+        *softmax = scaled->inputs[i];
+        *factor = scaled->inputs[1 - i];
+        if (match_softmax(simplifier, *softmax, axes)) return true;
+    }
+    return false;
+}
+
+// p * c + where(iota == number, -c, 0) -> (p - f32(iota == number)) * c, where c is the same for all of a row.
+Node *softmax_less_class(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    for (int i = 0; i < (node->op == OP_add ? 2 : 1); i++) {
+        Node *softmax, *factor, *numbers, *choice = node->inputs[1 - i];
+        unsigned axes;
+        if (choice->op != OP_where || !is_constant(choice->inputs[2], 0)) continue;
+        if (!split_softmax(simplifier, node->inputs[i], &softmax, &factor, &axes)) continue;
+        if (class_axis(choice->inputs[0], axes, &numbers) < 0) continue;
+        Node *scale = factor ? factor : constant_like(graph, node, 1);
+        Node *rows = row_value(simplifier, scale, axes), *picked = row_value(simplifier, choice->inputs[1], axes);
+        if (!rows || !picked) continue;
+        Node *opposite = node->op == OP_add ? map1(graph, OP_negate, strip_zero(picked)) : picked;
+        if (simplify_node(simplifier, opposite) != strip_zero(rows)) continue;
+        Node *one_hot = cast(graph, choice->inputs[0], node->dtype);
+        Node *difference = map2(graph, OP_subtract, softmax, one_hot);
+        return factor ? map2(graph, OP_multiply, difference, factor) : difference;
+    }
+    return NULL;
+}
+
 // The logarithm of elements of a softmax, taken before the views that choose them; NULL: they are not a softmax's.
 static Node *log_below(Simplifier *simplifier, Node *x) {
     unsigned axes;

@@ -90,11 +90,21 @@ static Node *subtract_negated(Simplifier *simplifier, Node *node) {
     return map2(simplifier->graph, OP_add, node->inputs[0], right->inputs[0]);
 }
 
-// The number x repeated to its shape with the other sign, or NULL.
+// x, which is made of numbers, with the other sign; NULL: it is not.
 static Node *negative_number(Simplifier *simplifier, Node *x) {
-    const Node *constant = constant_below(x);
-    if (!constant || !dtype_is_float(constant->dtype)) return NULL;
-    return constant_like(simplifier->graph, x, -constant->scalar.real);
+    Graph *graph = simplifier->graph;
+    Node *constant = constant_below(x), *scalar = x;
+    if (constant && dtype_is_float(x->dtype)) return constant_like(graph, x, -constant->scalar.real);
+    while (scalar->op == OP_broadcast || scalar->op == OP_reshape) scalar = scalar->inputs[0];
+    if (scalar->rank || (scalar->op != OP_divide && scalar->op != OP_multiply) || !dtype_is_float(x->dtype))
+        return NULL;
+    for (int i = 0; i < 2; i++) {
+        Node *inputs[2] = {scalar->inputs[0], scalar->inputs[1]};
+        if (inputs[i]->op != OP_constant) continue;
+        inputs[i] = constant_real(graph, x->dtype, -inputs[i]->scalar.real);
+        return broadcast(graph, map2(graph, scalar->op, inputs[0], inputs[1]), x->shape, x->rank, NULL);
+    }
+    return NULL;
 }
 
 // The sign of a product or quotient: two cancel, one goes into a number, else outwards.

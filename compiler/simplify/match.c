@@ -26,6 +26,10 @@ bool never_negative_zero(const Node *node) {
     case OP_where: return never_negative_zero(node->inputs[1]) && never_negative_zero(node->inputs[2]);
     case OP_add: return never_negative_zero(node->inputs[0]) || never_negative_zero(node->inputs[1]);
     case OP_cast: return !dtype_is_float(node->inputs[0]->dtype);
+    case OP_divide: {   // such as 1 / N: too large to round to 0, and an infinite N is none
+        const Node *numerator = node->inputs[0];
+        return numerator->op == OP_constant && fabs(numerator->scalar.real) >= 1 && node->inputs[1]->op == OP_extent;
+    }
     case OP_absolute:
     case OP_exp:
     case OP_sigmoid:

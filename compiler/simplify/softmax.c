@@ -177,20 +177,69 @@ Node *softmax_constant_shift(Simplifier *simplifier, Node *node) {
     return make_softmax(simplifier, shifted.base, axes);
 }
 
-// e * (c / s) -> (e / s) * c, c the same for the row or not: what the derivative of softmax and of log-sum-exp has.
+// Where x is a multiple of 1 / total: x * total. `x` has the shape of the exponentials, or is one value for each row.
+// NULL: not as far as can be seen.
+static Node *times_total(Simplifier *simplifier, Node *x, const Node *total, unsigned axes, int depth) {
+    Graph *graph = simplifier->graph;
+    Node *parts[2] = {NULL, NULL};
+    if (depth == 0) return NULL;
+    switch (x->op) {
+    case OP_divide: {
+        Node *divisor = x->inputs[1];
+        bool rows = divisor != total && below_repeats(divisor) == total && same_shape(x, total->inputs[0]);
+        return divisor == total || (rows && row_value(simplifier, divisor, axes) == total) ? x->inputs[0] : NULL;
+    }
+    case OP_negate:
+    case OP_add:
+    case OP_subtract:
+        for (int i = 0; i < x->input_count; i++)
+            if (!(parts[i] = times_total(simplifier, x->inputs[i], total, axes, depth - 1))) return NULL;
+        return map_any(graph, x->op, x->dtype, parts, x->input_count);
+    case OP_multiply:
+        for (int i = 0; i < 2; i++)
+            if ((parts[i] = times_total(simplifier, x->inputs[i], total, axes, depth - 1)))
+                return map2(graph, OP_multiply, i ? x->inputs[0] : parts[0], i ? parts[1] : x->inputs[1]);
+        return NULL;
+    case OP_reduce_sum:
+        if (!same_shape(x->inputs[0], total->inputs[0]) || reduced_axes(x) != axes) return NULL;
+        parts[0] = times_total(simplifier, x->inputs[0], total, axes, depth - 1);
+        return parts[0] ? reduce_over(graph, OP_reduce_sum, parts[0], axes) : NULL;
+    case OP_broadcast:
+        if (!same_shape(x, total->inputs[0]) || !(parts[0] = row_value(simplifier, x, axes))) return NULL;
+        parts[0] = parts[0] == x ? NULL : times_total(simplifier, parts[0], total, axes, depth - 1);
+        return parts[0] ? to_rows(simplifier, parts[0], axes, x) : NULL;
+    default: return NULL;
+    }
+}
+
+// A row sum of `exponential` by which something in x is divided.
+static Node *find_total(Node *x, const Node *exponential, int depth) {
+    Exponentials row;
+    if (x->op == OP_divide) {
+        Node *total = below_repeats(x->inputs[1]);
+        return match_total(total, &row) && row.exponential == exponential ? total : NULL;
+    }
+    bool enters = x->op == OP_negate || x->op == OP_add || x->op == OP_subtract || x->op == OP_multiply ||
+                  x->op == OP_reduce_sum || x->op == OP_broadcast;
+    for (int i = 0; enters && depth > 0 && i < x->input_count; i++) {
+        Node *total = find_total(x->inputs[i], exponential, depth - 1);
+        if (total) return total;
+    }
+    return NULL;
+}
+
+// e * (c / s) -> (e / s) * c: what the derivatives of softmax and of log-sum-exp have. c / s may be a sum of such terms.
 Node *softmax_of_quotient(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 8 };
     for (int i = 0; i < 2; i++) {
-        Exponentials row;
-        Node *exponential = node->inputs[i], *quotient = node->inputs[1 - i], *small = below_repeats(quotient);
-        if (exponential->op != OP_exp || small->op != OP_divide) continue;
-        bool whole = quotient == small;
-        if (!match_total(below_repeats(small->inputs[1]), &row) || row.exponential != exponential) continue;
-        Node *divisor = whole ? quotient->inputs[1] : NULL, *factor = whole ? quotient->inputs[0] : NULL;
-        if (!whole && row_value(simplifier, quotient, row.axes) != small) continue;
-        if (!whole) divisor = to_rows(simplifier, small->inputs[1], row.axes, node);
-        if (!whole) factor = to_rows(simplifier, small->inputs[0], row.axes, node);
-        if (!match_divisor(simplifier, simplify_node(simplifier, divisor), node, &row)) continue;
-        return binary(simplifier, OP_multiply, binary(simplifier, OP_divide, exponential, divisor), factor);
+        Node *exponential = node->inputs[i], *quotient = node->inputs[1 - i];
+        Node *total = exponential->op == OP_exp ? find_total(quotient, exponential, DEPTH) : NULL;
+        if (!total) continue;
+        unsigned axes = reduced_axes(total);
+        Node *factor = times_total(simplifier, quotient, total, axes, DEPTH);
+        if (!factor) continue;
+        Node *softmax = binary(simplifier, OP_divide, exponential, to_rows(simplifier, total, axes, node));
+        return binary(simplifier, OP_multiply, softmax, factor);
     }
     return NULL;
 }

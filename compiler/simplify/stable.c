@@ -20,6 +20,8 @@ const RewriteRow stabilising_rewrites[] = {
     {"picked_log_softmax", OP_subtract, picked_log_softmax, "the difference is small, and both sides may be large"},
     {"log_of_picked", OP_log, log_of_picked, "softmax underflows to 0 at -104; its logarithm does not"},
     {"log_of_gathered", OP_log, log_of_gathered, "softmax underflows to 0 at -104; its logarithm does not"},
+    {"softmax_plus_class", OP_add, softmax_less_class, "p - y: where p is near 1 the difference is exact"},
+    {"softmax_less_class", OP_subtract, softmax_less_class, "p - y: where p is near 1 the difference is exact"},
     {"log_of_one_plus", OP_log, log_of_one_plus, "1 + x loses x's digits"},
     {"log_of_one_minus", OP_log, log_of_one_minus, "1 - x loses x's digits"},
     {"exp_minus_one", OP_subtract, exp_minus_one, "exp(x) is nearly 1 where x is small"},
