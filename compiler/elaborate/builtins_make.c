@@ -64,9 +64,13 @@ Value builtin_arange(const BuiltinCall *call) {
 
 // The entry's input that the class numbers come from, seen through what keeps numbers; NULL: they are computed.
 static Node *class_input(const Elaborator *e, Node *node) {
-    while (node->op == OP_cast || node->op == OP_reshape || node->op == OP_broadcast || node->op == OP_slice ||
-           node->op == OP_transpose || node->op == OP_stop_gradient)
-        node = node->inputs[0];
+    for (Node *below = NULL; below != node;) {
+        below = node;
+        while (node->op == OP_cast || node->op == OP_reshape || node->op == OP_broadcast || node->op == OP_slice ||
+               node->op == OP_transpose || node->op == OP_stop_gradient)
+            node = node->inputs[0];
+        node = loop_source(e, node);
+    }
     bool is_input = e->context && node->op == OP_variable && node->variable->kind == VARIABLE_INPUT;
     return is_input && dtype_is_integer(node->dtype) ? node : NULL;
 }
@@ -79,6 +83,7 @@ static void require_range(Elaborator *e, Node *node, const Extent *count, Span s
         if (entry->ranges.items[i].input == input && entry->ranges.items[i].count == count) return;
     IndexRange range = {input, count, user_span(e, span)};
     array_push(e->arena, &entry->ranges, range);
+    if (!input->variable->bound) input->variable->bound = count;
 }
 
 // bool[..., count]: whether the number at that place is the class.
@@ -134,7 +139,7 @@ static Value drawn(const BuiltinCall *call, Op op) {
     Shape shape;
     Elaborator *e = call->e;
     if (!shape_argument(call, 0, &shape)) return no_value();
-    return value_tensor(draw_random(e, op, e->frame->floating, &shape));
+    return value_tensor(draw_random(e, op, e->frame->floating, &shape, call->span));
 }
 
 Value builtin_uniform(const BuiltinCall *call) {

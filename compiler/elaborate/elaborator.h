@@ -99,10 +99,17 @@ struct Frame {
     bool has_floating;                  // it was fixed by an argument
     bool returned;
     Value result;
-    struct LoopFrame *loop;             // innermost loop being elaborated
+    Span result_span;
+    struct Loop *loop;                  // the innermost loop of this body that is being elaborated
 };
 
-typedef enum { MEMBER_PARAMETER, MEMBER_STATE, MEMBER_INSTANCE, MEMBER_INSTANCES } MemberKind;
+typedef enum {
+    MEMBER_PARAMETER,
+    MEMBER_STATE,
+    MEMBER_INSTANCE,
+    MEMBER_INSTANCES,
+    MEMBER_ERROR        // its declaration was wrong, which is reported
+} MemberKind;
 typedef struct {
     MemberKind kind;
     const char *name;
@@ -113,7 +120,8 @@ typedef struct {
     int instance_count;
 } Member;
 
-// A net with its own parameters (S4): one for each `use`, and one for the bare name of a net.
+// A net with its own parameters (S4): one for each `use`, and one for the bare name of a net. Losses and metrics, which
+// may have parameters, states and instances too, are instances of themselves.
 struct Instance {
     const Item *net;
     const char *path;                   // "mlp.hidden"
@@ -122,7 +130,8 @@ struct Instance {
     Span span;
     Binding *statics;
     ARRAY(Member) members;              // in order of declaration
-    int draws;                          // random numbers drawn by the entry being elaborated
+    int draws;                          // random numbers drawn by the entry being elaborated:
+    const struct EntryContext *drawn_for;
 };
 
 // Everything of one name at the level of a file. Calls look for the instance, then the net, then the functions.
@@ -135,7 +144,9 @@ typedef struct Global {
     enum { CONSTANT_NEW, CONSTANT_BUSY, CONSTANT_DONE } constant_state;
     bool use_busy, has_use_value;
     Value use_value;
-    Instance *shared;                   // the file's one instance of a net without static parameters
+    Instance *shared;                   // the file's one instance of a net without static parameters, or of a loss
+    bool shared_busy;                   // it is being made
+    bool is_template;                   // some `use` is made from this net
     Callable *functions;
     Span span;                          // of its first declaration
     struct Global *next;
@@ -148,19 +159,19 @@ typedef struct {
     Node *value;
 } StateValue;
 
-// What the entry being elaborated gathers.
-typedef struct {
+// What the entry being elaborated gathers, in one mode.
+typedef struct EntryContext {
     Entry *entry;
     bool training;
     bool mode_matters;                  // `training` was read, or a state was
     ARRAY(StateValue) states;           // current values, when they differ from the variables
     ARRAY(Named) reports;
-    int draws;                          // random sites outside of instances
 } EntryContext;
 
 struct Elaborator {
     Arena *arena;
-    Diagnostics *diagnostics;
+    Diagnostics *diagnostics;           // where messages go now: those of a loop that is tried out are put aside
+    Diagnostics *messages;              // where they go else, and always those about instances and constants
     Graph *graph;
     Program *program;
     const File *file;
@@ -170,10 +181,13 @@ struct Elaborator {
     EntryContext *context;              // NULL: not inside an entry
     Node *iteration;                    // in optimizers; else NULL
     const char *initialising;           // path of the parameter whose first value is being made; else NULL
+    int initial_draws;                  // random numbers that this value drew
+    int file_draws;                     // and those outside of instances
     struct Override *overrides;         // instances called with other parameters
-    struct Probe *probe;                // a loop that is tried out
+    struct Loop *bodies;                // the innermost loop with a body, in whatever frame
     ARRAY(Instance *) roots;            // instances of the file's level
     int depth;                          // of expressions, so that hostile input can't exhaust the stack
+    int64_t work;                       // expressions evaluated, so that it can't take forever
 };
 
 // ---- report.c
@@ -201,6 +215,7 @@ Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
 Value look_up(Elaborator *e, Name name);                              // or an error with "did you mean"
 const char *similar_name(Elaborator *e, const char *name);            // NULL: nothing near
+const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
 // ---- types.c
 
@@ -258,6 +273,8 @@ bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const
 // ---- expressions.c, indexing.c, arithmetic.c
 
 Value evaluate(Elaborator *e, const Expression *expression);
+// Counts work against what a program may take altogether. False: it is too much, reported.
+bool spend(Elaborator *e, int work, Span span);
 Value evaluate_index(Elaborator *e, const Expression *expression);
 Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span);
 Value binary(Elaborator *e, Operator operator, Value left, Value right, Span span);
@@ -268,7 +285,7 @@ Value tensor_of_list(Elaborator *e, Value list, Span span);
 Node *select_nodes(Elaborator *e, Node *condition, Node *a, Node *b);
 Node *concatenate(Elaborator *e, Node *const *parts, int count, int axis);
 
-// ---- call.c
+// ---- arguments.c, call.c
 
 typedef struct {
     const char *name;                   // NULL: by position
@@ -288,7 +305,18 @@ CallArguments evaluate_arguments(Elaborator *e, const Arguments *arguments);
 Frame *frame_push(Elaborator *e, const Item *item, bool library, Span call);
 void frame_pop(Elaborator *e);
 // Runs the body in the current frame and gives what it returns, checked against the declared results.
-Value run_body(Elaborator *e, const Item *item, Span call);
+Value run_body(Elaborator *e, const Item *item);
+// Gives the arguments to the parameters of the frame's item. False: reported.
+bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *arguments, Span span);
+int parameter_index(const Item *item, const char *name);              // -1: none
+const char *argument_alias(const char *name);                         // PyTorch's word for an argument, in ours
+const char *signature_text(Elaborator *e, const Item *item);          // "f(x: f32[N], axis: int = ...)"
+bool is_static_class(TypeClass class);
+// A compile-time value, checked against its class. `what` opens the message.
+Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what);
+// The value as one of the declared type, in the current frame; may bind its dims. `what` opens the message.
+Value typed_value(Elaborator *e, const Type *type, Value value, Span span, const char *what);
+Scope *root_scope(Elaborator *e);
 
 // ---- builtins.c
 
@@ -312,18 +340,22 @@ const Builtin *builtin_table(int *count);
 Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span);
 Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span);   // NULL: reported
 
-// ---- nets.c
+// ---- nets.c, members.c
 
-Instance *shared_instance(Elaborator *e, Global *global, Span span);  // NULL: reported
+// The instance of a net without static parameters, or of a loss or metric; made when first asked for. NULL: reported.
+Instance *shared_instance(Elaborator *e, Global *global, Span span);
 Value use_value(Elaborator *e, Global *global);
 Value member_value(Elaborator *e, Instance *instance, const Member *member);
 Value instance_member(Elaborator *e, Instance *instance, Name name);
-void bind_members(Elaborator *e, Instance *instance);
-void store_states(Elaborator *e, Instance *instance);
-Node *flat_parameters(Elaborator *e, Instance *instance);
+void bind_members(Elaborator *e, Instance *instance);                 // in the current frame's root scope
+void store_states(Elaborator *e, Instance *instance);                 // what the frame's names of states are now
+Node *flat_parameters(Elaborator *e, Instance *instance);             // NULL: it has none, reported
 int collect_parameters(Instance *instance, Parameter **parameters);   // `parameters` NULL: counts
+// f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
+Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path);
 void number_parameters(Elaborator *e);                                // order, offsets, indices in the program
-int64_t random_site(Elaborator *e);
+// A new random tensor (S11). Inside a loop's body it is drawn outside, for all iterations. NULL: reported.
+Node *draw_random(Elaborator *e, Op op, Dtype dtype, const Shape *shape, Span span);
 
 typedef struct Override {
     Instance *root;
@@ -331,21 +363,50 @@ typedef struct Override {
     struct Override *next;
 } Override;
 
-// ---- statements.c, loops.c
+// ---- statements.c, loops.c, body.c
 
 void run_block(Elaborator *e, const Block *block);
 void run_statement(Elaborator *e, const Statement *statement);
+// Binds a name, and names the node of a tensor so.
+void assign_named(Elaborator *e, const char *name, Value value);
+
+typedef struct {
+    Name name;
+    ARRAY(Value) values;                // unrolled: one for each iteration; in a body: one
+    Span span;
+} Yield;
+
+typedef struct {
+    Node *source;                       // what the loop goes over, or a carry's first value
+    Node *variable;                     // what stands for it in the body
+} LoopInput;
+
+// A loop that is being elaborated: unrolled, or as a body whose variables are arguments of its function.
+typedef struct Loop {
+    struct Loop *outer_body;            // the next one with a body, in whatever frame
+    bool has_body;
+    const Extent *trips;                // with a body
+    ARRAY(LoopInput) sequences;         // with a body; random numbers drawn in it are added
+    ARRAY(Yield) yields;
+} Loop;
+
 void run_for(Elaborator *e, const Statement *statement);
+// The loop as a node: its results are the last carries, then the yields stacked. `results`: new carries, then yields.
+// NULL: reported.
+Node *make_loop(Elaborator *e, const Loop *loop, const LoopInput *carries, int carry_count, const Named *results,
+                int result_count, Span span);
+// What a variable of a body goes over, else the node itself.
+Node *loop_source(const Elaborator *e, Node *node);
 
 // ---- gradients.c
 
 bool depends_on(Elaborator *e, Node *node, Node *target);
 
-// ---- entries.c, data.c, train.c
+// ---- entries.c, warnings.c, data.c, train.c
 
 void make_entries(Elaborator *e);
+void warn_about_entries(Elaborator *e);
 Entry *entry_of_name(Elaborator *e, const char *name);
-bool net_is_entry(const Item *item);
 DataBlock *make_data(Elaborator *e, const Item *item);
 void make_train(Elaborator *e, const Item *item);
 const Extent *fresh_dim(Elaborator *e, const char *name);

@@ -66,8 +66,20 @@ static Value evaluate_node(Elaborator *e, const Expression *expression) {
     return (Value){.kind = VALUE_ERROR};
 }
 
+bool spend(Elaborator *e, int work, Span span) {
+    static const int64_t most = 4000000;
+    if (e->work <= most && e->work + work > most) {
+        report(e, D_program_too_large, span, "the program is too large: calls and loops unroll to more than %lld expressions",
+               (long long)most);
+        help(e, "a loop over a tensor, or over a range that is not used as a size or a place, is not unrolled");
+    }
+    e->work += work;
+    return e->work <= most;
+}
+
 Value evaluate(Elaborator *e, const Expression *expression) {
     enum { DEEPEST = 2000 };
+    if (!spend(e, 1, expression->span)) return (Value){.kind = VALUE_ERROR};
     if (e->depth >= DEEPEST) return failure(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
     e->depth++;
     Span outer = e->graph->span;

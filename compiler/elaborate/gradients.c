@@ -56,9 +56,25 @@ static bool add_target(Elaborator *e, Value value, Span span, Targets *targets) 
     return true;
 }
 
+// Whether a variable of a loop's body is the way from a target to y.
+static bool comes_through_loop(Elaborator *e, Node *y, const Targets *targets) {
+    for (const Loop *loop = e->bodies; loop; loop = loop->outer_body)
+        for (int i = 0; i < loop->sequences.count; i++)
+            for (int k = 0; k < targets->count; k++)
+                if (depends_on(e, loop->sequences.items[i].source, targets->items[k]) &&
+                    depends_on(e, y, loop->sequences.items[i].variable))
+                    return true;
+    return false;
+}
+
 static bool check_used(Elaborator *e, Node *y, Value target, const Targets *targets, Span span) {
     for (int i = 0; i < targets->count; i++)
         if (depends_on(e, y, targets->items[i])) return true;
+    if (comes_through_loop(e, y, targets)) {
+        refuse(e, span, "a gradient inside a loop by what it goes over or carries is");
+        help(e, "track what the iteration begins with inside the loop: t = track(x), and take the gradient by t");
+        return false;
+    }
     report(e, D_unused_in_graph, span, "%s appears to not have been used in the graph of the differentiated value",
            target.kind == VALUE_TENSOR && target.node->name ? arena_print(e->arena, "'%s'", target.node->name)
                                                             : describe(e, target));
@@ -92,7 +108,6 @@ static Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Valu
 static Value gradient_call(const BuiltinCall *call, Node *y, Node *cotangent, bool allow_unused) {
     Elaborator *e = call->e;
     Value target = call->values[1];
-    if (e->bodies) return refuse(e, call->span, "a gradient inside a loop with a body is");
     if (target.kind != VALUE_TUPLE && target.kind != VALUE_LIST)
         return gradient_by(call, y, cotangent, target, allow_unused);
     Value result = {.kind = VALUE_TUPLE};

@@ -152,6 +152,8 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
     if (global->constant_state == CONSTANT_BUSY)
         return failure(e, D_recursion, name.span, "the constant '%s' is defined by itself", name.text);
     if (global->constant_state == CONSTANT_NEW) {
+        Diagnostics *diagnostics = e->diagnostics;
+        e->diagnostics = e->messages;
         global->constant_state = CONSTANT_BUSY;
         frame_push(e, NULL, global->library, name.span);
         Value value = evaluate(e, global->constant->value);
@@ -161,6 +163,7 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
             value = failure(e, D_not_static, global->constant->value->span, "a const must be known when compiled");
         global->constant_value = value;
         global->constant_state = CONSTANT_DONE;
+        e->diagnostics = diagnostics;
     }
     return global->constant_value;
 }
@@ -251,6 +254,12 @@ const char *similar_name(Elaborator *e, const char *name) {
     const Builtin *builtins = builtin_table(&count);
     for (int i = 0; i < count; i++) consider(&search, builtins[i].name);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider(&search, words[i]);
+    return search.best;
+}
+
+const char *nearest_name(const char *wanted, const char *const *names, int count) {
+    Search search = {wanted, NULL, 1 << 20};
+    for (int i = 0; i < count; i++) consider(&search, names[i]);
     return search.best;
 }
 

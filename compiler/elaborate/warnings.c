@@ -1,0 +1,118 @@
+// Warnings about a program that is right but will surprise: inputs that nothing reads, and parameters that cannot learn
+// because a step function cuts every way by which a gradient could reach them.
+#include "elaborate/elaborator.h"
+
+// ---- inputs
+
+static void warn_unused_inputs(Elaborator *e, const Entry *entry) {
+    const Function *functions[] = {&entry->function, &entry->training};
+    bool *read = arena_array(e->arena, bool, e->graph->node_count);
+    for (int k = 0; k < 2; k++) {
+        Node **roots = arena_array(e->arena, Node *, functions[k]->result_count);
+        for (int i = 0; i < functions[k]->result_count; i++) roots[i] = functions[k]->results[i].node;
+        NodeArray nodes = reachable(e->graph, roots, functions[k]->result_count);
+        for (int i = 0; i < nodes.count; i++) read[nodes.items[i]->id] = true;
+    }
+    for (int i = 0; i < entry->function.argument_count; i++) {
+        const Node *input = entry->function.arguments[i];
+        if (read[input->id]) continue;
+        Span span = input->span.source ? input->span : entry->span;
+        diagnose(e->diagnostics, D_unused_input, span, "no result of '%s' depends on its input '%s'", entry->name,
+                 input->variable->name);
+    }
+}
+
+// ---- ways of gradients
+
+// Ops whose derivative is zero almost everywhere.
+static const bool is_flat[OP_COUNT] = {
+#define RULE(text) false
+#define ADJOINT(function) false
+#define EXPAND false
+#define ZERO true
+#define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = derivative,
+#define TENSOR_OP(name, class, arity, derivative, batching, evaluate, spelling) [OP_##name] = derivative,
+#include "graph/ops.def"
+#undef RULE
+#undef ADJOINT
+#undef EXPAND
+#undef ZERO
+};
+
+// Whether a gradient can go from the node to its input.
+static bool passes(const Node *node, int input) {
+    if (node->op == OP_where && input == 0) return false;
+    return !is_flat[node->op] && (dtype_is_float(node->dtype) || node->dtype == DTYPE_TUPLE) &&
+           node->op != OP_stop_gradient;
+}
+
+// Marks what the root depends on: at all, or by ways that a gradient can go. Nothing goes past stop_gradient, which is
+// meant to cut.
+static bool *mark_ways(Elaborator *e, Node *root, bool gradients) {
+    NodeArray nodes = reachable(e->graph, &root, 1);
+    bool *marked = arena_array(e->arena, bool, e->graph->node_count);
+    marked[root->id] = true;
+    for (int i = nodes.count - 1; i >= 0; i--) {
+        const Node *node = nodes.items[i];
+        if (!marked[node->id] || node->op == OP_stop_gradient) continue;
+        for (int k = 0; k < node->input_count; k++)
+            if (!gradients || passes(node, k)) marked[node->inputs[k]->id] = true;
+    }
+    return marked;
+}
+
+typedef struct {
+    bool learns, cut;   // in some loss
+} Fate;
+
+static void find_fates(Elaborator *e, Fate *fates) {
+    const Program *program = e->program;
+    for (int i = 0; i < program->entries.count; i++) {
+        const Entry *entry = program->entries.items[i];
+        if (entry->kind != ENTRY_LOSS) continue;
+        Node *root = entry->training.results[0].node;
+        const bool *reached = mark_ways(e, root, false), *learning = mark_ways(e, root, true);
+        for (int k = 0; k < program->parameters.count; k++) {
+            int id = program->parameters.items[k]->variable->id;
+            fates[k].learns = fates[k].learns || learning[id];
+            fates[k].cut = fates[k].cut || (reached[id] && !learning[id]);
+        }
+    }
+}
+
+// Names the parameters below a cut that cannot learn, each once.
+static void warn_at(Elaborator *e, const Node *cut, Node *below, Fate *fates) {
+    const Program *program = e->program;
+    const bool *reached = mark_ways(e, below, false);
+    Text names = {.arena = e->arena};
+    for (int k = 0; k < program->parameters.count; k++) {
+        const Parameter *parameter = program->parameters.items[k];
+        if (fates[k].learns || !fates[k].cut || parameter->frozen || !reached[parameter->variable->id]) continue;
+        fates[k].cut = false;
+        text_add(&names, "%s'%s'", names.length ? ", " : "", parameter->path);
+    }
+    if (!names.length) return;
+    diagnose(e->diagnostics, D_cannot_learn, cut->span, "%s cannot learn: the gradient is zero through this step", names.bytes);
+    diagnose_help(e->diagnostics, "a step function has no slope; use a smooth one, such as sigmoid, or freeze what is not to learn");
+}
+
+static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
+    Node *root = entry->training.results[0].node;
+    const bool *learning = mark_ways(e, root, true);
+    NodeArray nodes = reachable(e->graph, &root, 1);
+    for (int i = nodes.count - 1; i >= 0; i--) {
+        const Node *node = nodes.items[i];
+        for (int k = 0; k < node->input_count && learning[node->id]; k++)
+            if (!passes(node, k) && node->op != OP_stop_gradient) warn_at(e, node, node->inputs[k], fates);
+    }
+}
+
+void warn_about_entries(Elaborator *e) {
+    const Program *program = e->program;
+    Fate *fates = arena_array(e->arena, Fate, program->parameters.count);
+    find_fates(e, fates);
+    for (int i = 0; i < program->entries.count; i++) {
+        warn_unused_inputs(e, program->entries.items[i]);
+        if (program->entries.items[i]->kind == ENTRY_LOSS) warn_about_cuts(e, program->entries.items[i], fates);
+    }
+}
