@@ -1,0 +1,221 @@
+// The library and the primitives against PyTorch: values, first and second derivatives in f64 (tests/oracle), from the
+// evaluator before and after the rewrites, and from machine code, which must have the evaluator's bits.
+#include "compilation.h"
+#include "differentiate/differentiate.h"
+#include "evaluate/evaluate.h"
+#include "runtime/gradc.h"
+#include "tests/unit/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const double tolerance = 1e-10;
+static int failures;
+
+enum { MAX_INPUTS = 3, MAX_TENSORS = 5 * MAX_INPUTS, TEXT = 1 << 20, LINE = 512 };
+
+typedef struct {
+    char name[ORACLE_WORD], expression[LINE];
+    int order, input_count, variable_count;
+    OracleTensor arguments[MAX_TENSORS];   // inputs, cotangent, directions: as the entry takes them
+    int argument_count;
+    OracleTensor results[MAX_TENSORS];   // value, first, second
+    int result_count;
+} Case;
+
+// ---- reading
+
+static void read_case(FILE *file, Case *test) {
+    oracle_line(file, "case", test->name, ORACLE_WORD);
+    oracle_line(file, "expression", test->expression, LINE);
+    test->order = (int)oracle_number(file, "order");
+    test->input_count = (int)oracle_number(file, "inputs");
+    for (int i = 0; i < test->input_count; i++) {
+        test->arguments[test->argument_count++] = oracle_tensor(file);
+        test->variable_count += strcmp(test->arguments[i].role, "grad") == 0;
+    }
+    test->results[test->result_count++] = oracle_tensor(file);
+    test->arguments[test->argument_count++] = oracle_tensor(file);   // cotangent
+    for (int i = 0; i < test->variable_count; i++) test->results[test->result_count++] = oracle_tensor(file);
+    for (int i = 0; i < test->variable_count && test->order == 2; i++) {
+        test->arguments[test->argument_count++] = oracle_tensor(file);
+        test->results[test->result_count++] = oracle_tensor(file);
+    }
+}
+
+// ---- one function of the language for each case
+
+typedef struct {
+    char *bytes;
+    int length;
+} ProgramText;
+
+__attribute__((format(printf, 2, 3))) static void add(ProgramText *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    text->length += vsnprintf(text->bytes + text->length, (size_t)(TEXT - text->length), format, arguments);
+    va_end(arguments);
+}
+
+static bool is_variable(const Case *test, int input) {
+    return strcmp(test->arguments[input].role, "grad") == 0;
+}
+
+// `prefix`x, `prefix`y: one for each input that is differentiated.
+static void add_names(ProgramText *text, const Case *test, const char *prefix) {
+    int count = 0;
+    for (int i = 0; i < test->input_count; i++)
+        if (is_variable(test, i)) add(text, "%s%s%s", count++ ? ", " : "", prefix, test->arguments[i].name);
+}
+
+static void add_gradient(ProgramText *text, const Case *test, const char *result, const char *of) {
+    add(text, "    ");
+    add_names(text, test, result);
+    add(text, " = grad(%s, (", of);
+    add_names(text, test, "");
+    add(text, "), allow_unused = true)\n");
+}
+
+static void add_function(ProgramText *text, const Case *test) {
+    char sum[LINE] = "";
+    add(text, "fn case_%s(", test->name);
+    for (int i = 0; i < test->argument_count; i++) {
+        bool variable = i < test->input_count && is_variable(test, i);
+        add(text, "%s%s: %s%s", i ? ", " : "", test->arguments[i].name, oracle_type(&test->arguments[i]),
+            variable ? " requires_grad" : "");
+    }
+    add(text, ") {\n    value = %s\n", test->expression);
+    add_gradient(text, test, "first_", "sum(value * cotangent)");
+    for (int i = 0, length = 0; i < test->input_count; i++) {
+        const char *name = test->arguments[i].name;
+        if (is_variable(test, i))
+            length += snprintf(sum + length, (size_t)(LINE - length), "%ssum(first_%s * direction_%s)",
+                               length ? " + " : "", name, name);
+    }
+    if (test->order == 2) add_gradient(text, test, "second_", sum);
+    add(text, "    return value");
+    for (int i = 1; i < test->result_count; i++) add(text, ", %s", test->results[i].name);
+    add(text, "\n}\n");
+}
+
+// ---- checking
+
+static void check(const Case *test, const char *how, int result, const double *numbers) {
+    const OracleTensor *expected = &test->results[result];
+    double distance = oracle_distance(numbers, expected);
+    if (distance <= tolerance) return;
+    failures++;
+    printf("%s: %s, %s is %.3g away from PyTorch's\n   expected", test->name, how, expected->name, distance);
+    for (int64_t i = 0; i < expected->count && i < 16; i++) printf(" %.17g", expected->numbers[i]);
+    printf("\n   found   ");
+    for (int64_t i = 0; i < expected->count && i < 16; i++) printf(" %.17g", numbers[i]);
+    printf("\n");
+}
+
+// The results as the evaluator finds them. False: it failed, which is said.
+static bool evaluate_case(Compilation *compilation, const Case *test, const Function *function, const char *how,
+                          Tensor *results) {
+    Tensor arguments[MAX_TENSORS];
+    for (int i = 0; i < test->argument_count; i++) {
+        const OracleTensor *from = &test->arguments[i];
+        arguments[i] = (Tensor){.dtype = from->is_integer ? DTYPE_I32 : DTYPE_F64, .rank = from->rank};
+        arguments[i].data = from->is_integer ? (void *)from->integers : (void *)from->numbers;
+        memcpy(arguments[i].shape, from->shape, sizeof from->shape);
+    }
+    Environment environment = {0};
+    const char *fault = evaluate_function(compilation->arena, function, arguments, &environment, results);
+    if (fault) {
+        printf("%s: %s: %s\n", test->name, how, fault);
+        failures++;
+        return false;
+    }
+    for (int i = 0; i < test->result_count; i++) check(test, how, i, results[i].data);
+    return true;
+}
+
+static bool run_machine_code(gradc_program *program, const Case *test, const char *entry, const Tensor *expected) {
+    gradc_call *call = NULL;
+    gradc_status status = gradc_call_create(program, entry, &call);
+    for (int i = 0; i < test->argument_count && !status; i++) {
+        const OracleTensor *from = &test->arguments[i];
+        gradc_tensor tensor = {from->is_integer ? GRADC_I32 : GRADC_F64, from->rank, {0}, NULL};
+        memcpy(tensor.shape, from->shape, sizeof(int64_t) * (size_t)from->rank);
+        tensor.data = from->is_integer ? (void *)from->integers : (void *)from->numbers;
+        status = gradc_call_bind(call, i, &tensor);
+    }
+    if (!status) status = gradc_call_value(call);
+    for (int i = 0; i < test->result_count && !status; i++) {
+        gradc_tensor output;
+        status = gradc_call_output(call, i, &output);
+        if (status) break;
+        check(test, "machine code", i, output.data);
+        if (!expected || !memcmp(output.data, expected[i].data, sizeof(double) * (size_t)test->results[i].count))
+            continue;
+        printf("%s: %s has other bits as machine code than from the evaluator\n", test->name, test->results[i].name);
+        failures++;
+    }
+    if (call) gradc_call_free(call);
+    if (!status) return true;
+    printf("%s: machine code: %s\n%s", test->name, gradc_message(program), gradc_diagnostics(program, false));
+    failures++;
+    return false;
+}
+
+static const Entry *entry_of(const Compilation *compilation, const char *name) {
+    for (int i = 0; i < compilation->program->entries.count; i++)
+        if (strcmp(compilation->program->entries.items[i]->name, name) == 0)
+            return compilation->program->entries.items[i];
+    printf("the program has no entry %s\n", name);
+    exit(1);
+}
+
+static void run_case(Compilation *compilation, gradc_program *program, const Case *test) {
+    char name[2 * ORACLE_WORD];
+    snprintf(name, sizeof name, "case_%s", test->name);
+    const Entry *entry = entry_of(compilation, name);
+    Function plain = entry->function, rewritten = entry->function;
+    Tensor results[MAX_TENSORS];
+    if (!differentiate(compilation->program->graph, compilation->diagnostics, &plain) ||
+        !run_passes(compilation, &rewritten, STAGE_OPT)) {
+        printf("%s: the passes failed\n%s", test->name, diagnostics_text(compilation->diagnostics, false));
+        failures++;
+        return;
+    }
+    evaluate_case(compilation, test, &plain, "evaluated", results);
+    bool evaluated = evaluate_case(compilation, test, &rewritten, "rewritten and evaluated", results);
+    run_machine_code(program, test, name, evaluated ? results : NULL);
+}
+
+int main(int argc, char **argv) {
+    FILE *file = oracle_open("tests/oracle/primitives.txt");
+    int count = (int)oracle_number(file, "cases");
+    Case *cases = calloc((size_t)count, sizeof *cases);
+    ProgramText text = {calloc(1, TEXT), 0};
+    for (int i = 0; i < count; i++) {
+        read_case(file, &cases[i]);
+        if (argc < 2 || !strcmp(argv[1], cases[i].name)) add_function(&text, &cases[i]);
+    }
+    fclose(file);
+    CompileOptions options = {.floating = DTYPE_F64, .verify = true};
+    Compilation *compilation = compilation_create("library.grad", text.bytes, (size_t)text.length, &options);
+    if (!compilation || !compilation->program) {
+        printf("%s", compilation ? diagnostics_text(compilation->diagnostics, false) : "no memory");
+        return 1;
+    }
+    gradc_program *program;
+    gradc_options public = {.floating = GRADC_F64, .verify = true};
+    if (gradc_compile_text("library.grad", text.bytes, (size_t)text.length, &public, &program)) {
+        printf("%s\n", gradc_message(program));
+        return 1;
+    }
+    int run = 0;
+    for (int i = 0; i < count; i++) {
+        if (argc >= 2 && strcmp(argv[1], cases[i].name) != 0) continue;
+        run_case(compilation, program, &cases[i]);
+        run++;
+    }
+    gradc_program_free(program);
+    compilation_destroy(compilation);
+    printf("%d cases, %d failures\n", run, failures);
+    return failures != 0 || run == 0;
+}
