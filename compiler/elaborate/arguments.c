@@ -213,6 +213,13 @@ static bool match_arguments(Elaborator *e, const Item *item, Slots *slots, const
     return true;
 }
 
+static bool has_pack(const Elaborator *e, const Dimension *dimension) {
+    const char *name = dimension->name.text ? dimension->name.text : "*";
+    for (const Pack *pack = e->frame->packs; pack; pack = pack->next)
+        if (strcmp(pack->name, name) == 0) return true;
+    return dimension->name.text && find_binding(e, name);
+}
+
 // A number where a tensor is declared: repeated over the shape that the other arguments gave.
 static bool spread_numbers(Elaborator *e, const Item *item, Slots *slots, const TypeName *types) {
     for (int i = 0; i < item->parameter_count; i++) {
@@ -222,7 +229,7 @@ static bool spread_numbers(Elaborator *e, const Item *item, Slots *slots, const 
         Shape shape = {0}, scalar = {0};
         bool known = true;
         for (int k = 0; k < type->dimension_count; k++)
-            known = known && (!type->dimensions[k].is_pack || e->frame->packs);
+            known = known && (!type->dimensions[k].is_pack || has_pack(e, &type->dimensions[k]));
         if (known && !type_shape(e, type, &shape)) return false;
         if (!known && !match_shape(e, type, &scalar, true, slots->spans[i], argument_words(e, item, i))) return false;
         slots->values[i] = value_tensor(broadcast_to(e, slots->values[i].node, &shape));
