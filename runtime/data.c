@@ -17,9 +17,11 @@ static gradc_status field_cells(DataSet *data, const Node *argument, Tensor *cel
     int64_t scale, offset, columns = data->cells.columns;
     if (extent_affine(argument->shape[0], &dim, &scale, &offset) && scale == 1 && offset == 0)
         dims[dim] = data->cells.rows;
-    if (!extent_is_constant(argument->shape[1], &columns) && extent_affine(argument->shape[1], &dim, &scale, &offset) &&
-        scale == 1 && offset == 0)
-        dims[dim] = columns;
+    // Fields that count columns from the end take as many as the file has, and need `offset` of them.
+    if (!extent_is_constant(argument->shape[1], &columns) && extent_affine(argument->shape[1], &dim, &scale, &offset)) {
+        dims[dim] = columns > offset ? columns - offset : 0;
+        columns = columns > offset ? columns : offset;
+    }
     if (columns > data->cells.columns)
         return fail(data->program, GRADC_DATA, "%s has %lld %s, but data %s reads column %lld (counted from 0)",
                     data->path, (long long)data->cells.columns, data->cells.columns == 1 ? "column" : "columns",

@@ -55,15 +55,8 @@ static gradc_status create_train_states(gradc_program *program) {
         train->hyperparameters = calloc((size_t)train->hyperparameter_count + 1, sizeof(double));
         size_t bytes = (size_t)optimizer->state_count * parameter_size(program);
         if (!train->hyperparameters || !memory_reserve(&train->values, bytes)) return fail_memory(program);
-        for (int k = 0; k < optimizer->hyperparameters.count; k++) {
-            const Hyperparameter *hyperparameter = &optimizer->hyperparameters.items[k];
-            if (k && !hyperparameter->is_constant)
-                return fail(program, GRADC_PROGRAM,
-                            "train %s: the optimizer's %s is not a constant: schedules are not "
-                            "supported",
-                            program->program->trains.items[i]->loss, hyperparameter->name);
-            train->hyperparameters[k] = k ? hyperparameter->constant : 0;
-        }
+        for (int k = 0; k < optimizer->hyperparameters.count; k++)
+            train->hyperparameters[k] = optimizer->hyperparameters.items[k].constant;
     }
     return GRADC_OK;
 }
