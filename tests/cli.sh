@@ -35,13 +35,13 @@ nothing() {
 cat >points.grad <<'END'
 # Which of three regions a point lies in.
 dim N
-net regions(x: f32[N, 2]) -> f32[N, 3] {
+net regions(x: float[N, 2]) -> float[N, 3] {
     use hidden = dense<2, 16, relu>
     use output = dense<16, 3>
     return output(hidden(x))
 }
-loss nll(x: f32[N, 2], y: i32[N]) { return cross_entropy(regions(x), y) }
-metric accuracy(x: f32[N, 2], y: i32[N]) { return mean(f32(argmax(regions(x), axis = -1) == y)) }
+loss nll(x: float[N, 2], y: i32[N]) { return cross_entropy(regions(x), y) }
+metric accuracy(x: float[N, 2], y: i32[N]) { return mean(f32(argmax(regions(x), axis = -1) == y)) }
 data points { file "points.csv"; x = columns[0:2]; y = i32(columns[2]); split 0.8 }
 train nll { data points; optimizer adam(lr = 0.02); batch 16; epochs 12 }
 END
@@ -76,23 +76,35 @@ expect 1 'wrong.grad:1:' "$gradc" check wrong.grad
 expect 1 'wrong.grad:1:' "$gradc" train wrong.grad
 printf 'loss l(x: f32) { return' >half.grad
 expect 1 'half.grad:1:' "$gradc" check half.grad
+expect 1 'half.grad:1:' "$gradc" train --save=w half.grad
+nothing w
 : >empty.grad
 expect 0 'no errors' "$gradc" check empty.grad
 expect 1 'no train block' "$gradc" train empty.grad
 expect 0 'points.grad: no errors' "$gradc" check points.grad
 expect 0 'param regions.hidden.W: f32[2, 16]' "$gradc" check points.grad
 expect 0 'metric accuracy(x: f32[N, 2], y: i32[N]) -> f32' "$gradc" check points.grad
-expect 0 'machine code' "$gradc" check --timings points.grad
 for stage in ast graph grad opt kernels plan llvm asm; do
-    expect 0 '' "$gradc" dump --stage=$stage points.grad
-    [ -s out ] || fail "dump --stage=$stage prints nothing"
+    for kind in value forward backward update step; do
+        expect 0 '' "$gradc" dump --stage=$stage --kind=$kind points.grad
+        [ -s out ] || fail "dump --stage=$stage --kind=$kind prints nothing"
+        [ ! -s err ] || fail "dump --stage=$stage --kind=$kind complains"
+    done
 done
-for kind in value forward backward update step; do
-    expect 0 '' "$gradc" dump --stage=kernels --kind=$kind points.grad
-    [ -s out ] || fail "dump --kind=$kind prints nothing"
+for command in check grad 'dump --stage=asm' 'train --epochs=1'; do
+    # shellcheck disable=SC2086   # a command and its options
+    expect 0 'machine code' "$gradc" $command --timings points.grad
+    grep -q '^whole run .* ms$' err || fail "$command --timings: no time of the whole run"
 done
+expect 0 'no errors' "$gradc" check --verify --float=f64 points.grad
+expect 1 'no `train accuracy`' "$gradc" dump --kind=step --entry=accuracy points.grad
+expect 1 'accuracy does not require grad' "$gradc" grad --entry=accuracy points.grad
 expect 1 "'nothing'" "$gradc" dump --entry=nothing points.grad
 expect 1 'scalar outputs' "$gradc" dump --kind=backward --entry=regions points.grad
+
+# ---- the derivative is a program of the language
+"$gradc" grad points.grad >derivative.grad || fail 'grad fails'
+expect 0 'no errors' "$gradc" check derivative.grad
 
 # ---- training
 expect 0 'epoch 12/12' "$gradc" train points.grad --save=w --predictions=p.csv
