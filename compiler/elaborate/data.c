@@ -80,10 +80,9 @@ static Dtype wanted_dtype(Elaborator *e, const char *name) {
 }
 
 static bool check_rows(Elaborator *e, const Setting *setting, Node *node, const Node *cells) {
-    Shape shape = shape_of(node);
     if (node->rank && node->shape[0] == cells->shape[0]) return true;
-    report(e, D_wrong_setting, setting->span, "'%s' has shape %s, but a field has one row for each row of the file",
-           setting->name.text, describe_shape(e, &shape));
+    report(e, D_wrong_setting, setting->span, "'%s' is %s, but a field has one row for each row of the file",
+           setting->name.text, node->rank ? describe(e, value_tensor(node)) : "one number");
     help(e, "columns[0:3] has the shape [rows, 3], columns[3] the shape [rows]");
     return false;
 }
@@ -111,8 +110,14 @@ static Node *field_node(Elaborator *e, const Setting *setting, const Node *cells
     return dtype_is_float(node->dtype) ? cast(e->graph, node, wanted_dtype(e, setting->name.text)) : node;
 }
 
+static bool is_setting_name(const char *name) {
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (strcmp(name, settings[i]) == 0) return true;
+    return false;
+}
+
 static bool is_field(const Setting *setting) {
-    return setting->is_assignment;
+    return setting->is_assignment && !is_setting_name(setting->name.text);
 }
 
 // Elaborates all fields over cells of that shape. False: reported.
@@ -226,27 +231,22 @@ static bool split_setting(Elaborator *e, const Setting *setting, DataBlock *bloc
     return false;
 }
 
-// A field may have any name once, but those of the settings and of the cells themselves.
-static bool check_field_name(Elaborator *e, const Item *item, int index) {
-    const Setting *setting = &item->settings[index];
+// A field may have any name but those of the settings and of the cells themselves.
+static bool check_field_name(Elaborator *e, const Setting *setting) {
     const char *name = setting->name.text;
-    if (strcmp(name, "columns") == 0) {
+    bool is_cells = strcmp(name, "columns") == 0;
+    if (is_cells)
         report(e, D_wrong_setting, setting->span, "'columns' is what the file holds, so no field can be called that");
-        return false;
-    }
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(name, settings[i]) != 0) continue;
+    else if (is_setting_name(name))
         report(e, D_wrong_setting, setting->span, "'%s' is a setting, which is written without '='", name);
-        return false;
-    }
-    return true;
+    return !is_cells && !is_setting_name(name);
 }
 
 static bool apply_setting(Elaborator *e, const Item *item, int index, DataBlock *block) {
     const Setting *setting = &item->settings[index];
     const char *name = setting->name.text;
     if (!setting_is_first(e, item, index)) return false;
-    if (is_field(setting)) return check_field_name(e, item, index);
+    if (setting->is_assignment) return check_field_name(e, setting);
     if (setting->pattern_count) return wrong_patterns(e, setting);
     if (strcmp(name, "file") == 0) return file_setting(e, setting, block);
     if (strcmp(name, "split") == 0) return split_setting(e, setting, block);

@@ -201,7 +201,7 @@ static int64_t random_site(Elaborator *e) {
     for (const Frame *frame = e->frame; frame && !instance; frame = frame->caller) instance = frame->instance;
     const char *path = e->initialising ? e->initialising : instance ? instance->path : "";
     int *draws = e->initialising ? &e->initial_draws : instance ? &instance->draws : &e->file_draws;
-    if (draws == &instance->draws && instance->drawn_for != e->context) instance->draws = 0;
+    if (instance && draws == &instance->draws && instance->drawn_for != e->context) instance->draws = 0;
     if (instance) instance->drawn_for = e->context;
     int ordinal = (*draws)++;
     uint64_t hash = 14695981039346656037u;

@@ -230,18 +230,30 @@ static Entry *find_loss(Elaborator *e, const Item *item) {
     return NULL;
 }
 
+// A block goes by the name of its loss, so a loss has one.
+static bool is_first(Elaborator *e, const Item *item) {
+    for (int i = 0; e->file->items[i] != item; i++) {
+        const Item *other = e->file->items[i];
+        if (other->kind != ITEM_TRAIN || strcmp(other->name.text, item->name.text) != 0) continue;
+        report(e, D_declared_twice, item->name.span, "there are two blocks 'train %s'", item->name.text);
+        diagnose_note(e->diagnostics, other->name.span, "the first is here");
+        return false;
+    }
+    return true;
+}
+
 void make_train(Elaborator *e, const Item *item) {
     enum { BATCH = 32 };
     TrainBlock *block = arena_new(e->arena, TrainBlock);
     *block = (TrainBlock){.loss = item->name.text, .batch = BATCH, .epochs = 1, .repeat = 1, .span = item->name.span};
     Train train = {.block = block};
     block->entry = find_loss(e, item);
-    bool fine = block->entry != NULL;
+    bool fine = is_first(e, item) && block->entry;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, &train) && fine;
     fine = apply_optimizer(e, item, &train) && fine;
-    fine = fine && find_trained(e, &train);
-    fine = fine && apply_data(e, &train);
+    fine = block->entry && find_trained(e, &train) && fine;
+    fine = block->entry && apply_data(e, &train) && fine;
     frame_pop(e);
     if (!fine) return;
     make_joint(e, block);
