@@ -95,8 +95,54 @@ Node *algebra_where(Graph *graph, Node *condition, Node *x, Node *y) {
     return map3(graph, OP_where, condition, x, y);
 }
 
+// What of the axes the broadcast `node` repeats, as a bit mask.
+static unsigned repeated_axes(const Node *node) {
+    unsigned repeated = (1u << node->rank) - 1;
+    for (int i = 0; i < node->inputs[0]->rank; i++) {
+        int axis = attribute_integer(node, i);
+        if (node->inputs[0]->shape[i] == node->shape[axis]) repeated &= ~(1u << axis);
+    }
+    return repeated;
+}
+
+// The broadcast `x` without the axes `dropped`, which it repeats.
+static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
+    Node *small = x->inputs[0];
+    const Extent *shape[MAX_RANK], *small_shape[MAX_RANK];
+    int rank = 0, place[MAX_RANK], axes[MAX_RANK], small_rank = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (dropped >> i & 1) continue;
+        place[i] = rank;
+        shape[rank++] = x->shape[i];
+    }
+    for (int i = 0; i < small->rank; i++) {
+        int axis = attribute_integer(x, i);
+        if (dropped >> axis & 1) continue;
+        axes[small_rank] = place[axis];
+        small_shape[small_rank++] = small->shape[i];
+    }
+    return broadcast(graph, reshape(graph, small, small_shape, small_rank), shape, rank, axes);
+}
+
+// A sum over repeated axes is a product with their number.
 Node *algebra_sum(Graph *graph, Node *x, const int *axes, int axis_count) {
-    return reduce(graph, OP_reduce_sum, x, axes, axis_count);
+    unsigned dropped = 0, repeated = x->op == OP_broadcast ? repeated_axes(x) : 0;
+    const Extent *times = extent_constant(graph->extents, 1);
+    int rest[MAX_RANK], rest_count = 0;
+    for (int i = 0; i < axis_count; i++) {
+        if (repeated >> axes[i] & 1) {
+            dropped |= 1u << axes[i];
+            times = extent_multiply(graph->extents, times, x->shape[axes[i]]);
+        } else {
+            int below = 0;
+            for (int k = 0; k < axes[i]; k++) below += dropped >> k & 1;
+            rest[rest_count++] = axes[i] - below;
+        }
+    }
+    if (!dropped) return reduce(graph, OP_reduce_sum, x, axes, axis_count);
+    Node *sum = algebra_sum(graph, without_axes(graph, x, dropped), rest, rest_count);
+    Node *factor = extent_value(graph, x->dtype, times);
+    return algebra_multiply(graph, broadcast(graph, factor, (const Extent *const *)sum->shape, sum->rank, NULL), sum);
 }
 
 // ---- selects in cotangents
@@ -111,7 +157,8 @@ Node *mask_apply(Graph *graph, Node *mask, Node *value) {
     return algebra_where(graph, mask, value, constant_like(graph, value, 0));
 }
 
-Masked mask_split(Graph *graph, Node *cotangent) {
+// Looks through at most `depth` sums, so that its time does not grow with the graph.
+static Masked split_to(Graph *graph, Node *cotangent, int depth) {
     Masked masked = {NULL, cotangent};
     for (;;) {
         Node *value = masked.value, *mask;
@@ -125,11 +172,18 @@ Masked mask_split(Graph *graph, Node *cotangent) {
         } else break;
         masked.mask = masked.mask ? map2(graph, OP_logical_and, masked.mask, mask) : mask;
     }
-    if (masked.mask || cotangent->op != OP_add) return masked;
+    if (masked.mask || cotangent->op != OP_add || !depth) return masked;
     // The sum of two selects is zero where neither holds.
-    Masked left = mask_split(graph, cotangent->inputs[0]), right = mask_split(graph, cotangent->inputs[1]);
-    if (left.mask && right.mask) masked.mask = map2(graph, OP_logical_or, left.mask, right.mask);
+    Masked left = split_to(graph, cotangent->inputs[0], depth - 1);
+    if (!left.mask) return masked;
+    Masked right = split_to(graph, cotangent->inputs[1], depth - 1);
+    if (right.mask) masked.mask = map2(graph, OP_logical_or, left.mask, right.mask);
     return masked;
+}
+
+Masked mask_split(Graph *graph, Node *cotangent) {
+    enum { SUMS = 4 };
+    return split_to(graph, cotangent, SUMS);
 }
 
 // where(c, a, 0) + where(c, 0, b), the operands in either order, is where(c, a, b).

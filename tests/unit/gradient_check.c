@@ -1,0 +1,179 @@
+// Gradients against finite differences.
+#include "gradient_check.h"
+
+#include "evaluate/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_VARIABLES = 64 };
+
+typedef struct {
+    Arena *arena;
+    Graph *graph;
+    uint64_t random;
+    int count, target_count;
+    Node *variables[MAX_VARIABLES];
+    Node *targets[MAX_CASE_INPUTS];
+    Tensor values[MAX_VARIABLES];
+} Check;
+
+static double next_random(Check *check) {
+    check->random = check->random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(check->random >> 11) * 0x1p-53;
+}
+
+static int64_t tensor_elements(const Tensor *tensor) {
+    int64_t count = 1;
+    for (int i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
+    return count;
+}
+
+static Node *add_variable(Check *check, const CaseInput *input, const char *name) {
+    int index = check->count++;
+    const Extent *shape[CASE_RANK];
+    Tensor *tensor = &check->values[index];
+    *tensor = (Tensor){.dtype = input->role == INPUT_INDEX ? DTYPE_I32 : DTYPE_F64, .rank = input->rank};
+    for (int i = 0; i < input->rank; i++) {
+        shape[i] = extent_constant(check->graph->extents, input->shape[i]);
+        tensor->shape[i] = input->shape[i];
+    }
+    bool open = input->low == 0 && input->high == 0;
+    double low = open ? -1.5 : input->low, high = open ? 1.5 : input->high;
+    int64_t count = tensor_elements(tensor);
+    tensor->data = arena_allocate(check->arena, 8 * (size_t)(count + 1));
+    for (int64_t i = 0; i < count; i++) {
+        double value = input->values ? input->values[i] : low + (high - low) * next_random(check);
+        if (input->role == INPUT_INDEX) ((int32_t *)tensor->data)[i] = (int32_t)floor(value);
+        else ((double *)tensor->data)[i] = value;
+    }
+    Variable variable = {.kind = VARIABLE_INPUT, .index = index, .name = name, .requires_grad = true};
+    return check->variables[index] = variable_make(check->graph, &variable, tensor->dtype, shape, input->rank);
+}
+
+// The sum of node * weights, which are a new input.
+static Node *weighted_sum(Check *check, Node *node) {
+    CaseInput weights = {.rank = node->rank, .low = 0.5, .high = 1.5, .role = INPUT_FIXED};
+    int axes[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) {
+        weights.shape[i] = extent_evaluate(node->shape[i], NULL, NULL);
+        axes[i] = i;
+    }
+    Node *product = map2(check->graph, OP_multiply, node, add_variable(check, &weights, "w"));
+    return reduce(check->graph, OP_reduce_sum, product, axes, node->rank);
+}
+
+static Node *build_scalar(Check *check, const GradientCase *test) {
+    static const char *const names[MAX_CASE_INPUTS] = {"x", "y", "z", "u"};
+    Graph *graph = check->graph;
+    for (int i = 0; i < test->input_count; i++) {
+        Node *variable = add_variable(check, &test->inputs[i], names[i]);
+        if (test->inputs[i].role == INPUT_TARGET) check->targets[check->target_count++] = variable;
+    }
+    Node *value = test->build(graph, check->variables);
+    if (test->orders == 1) return weighted_sum(check, value);
+    Node *square = map2(graph, OP_multiply, value, value);
+    Node *half = map2(graph, OP_multiply, constant_like(graph, value, 0.5), square);
+    return weighted_sum(check, map2(graph, OP_add, value, half));
+}
+
+static const char *run(Check *check, const Function *function, Tensor *results) {
+    Environment environment = {0};
+    return evaluate_function(check->arena, function, check->values, &environment, results);
+}
+
+// The derivative of the function's first result by one element of an argument.
+static const char *difference(Check *check, const Function *function, double *element, double *derivative) {
+    enum { STEPS = 4 };
+    static const double steps[STEPS] = {-2, -1, 1, 2}, weights[STEPS] = {1, -8, 8, -1};
+    Function value = *function;
+    value.result_count = 1;
+    double start = *element, size = 1e-3;
+    *derivative = 0;
+    for (int i = 0; i < STEPS; i++) {
+        Tensor result;
+        *element = start + steps[i] * size;
+        const char *wrong = run(check, &value, &result);
+        if (wrong) return wrong;
+        *derivative += weights[i] * *(const double *)result.data / (12 * size);
+    }
+    *element = start;
+    return NULL;
+}
+
+static const char *compare(Check *check, const Function *function) {
+    Tensor results[1 + MAX_CASE_INPUTS];
+    const char *wrong = run(check, function, results);
+    for (int t = 0; !wrong && t < check->target_count; t++) {
+        int index = check->targets[t]->variable->index;
+        const Tensor *argument = &check->values[index], *gradient = &results[1 + t];
+        for (int64_t i = 0; !wrong && i < tensor_elements(argument); i++) {
+            double expected, found = ((const double *)gradient->data)[i];
+            wrong = difference(check, function, (double *)argument->data + i, &expected);
+            if (wrong || fabs(found - expected) <= 1e-7 * fmax(1, fabs(expected))) continue;
+            wrong = arena_print(check->arena, "by %s[%lld]: %.12g instead of %.12g", check->targets[t]->name,
+                                (long long)i, found, expected);
+        }
+    }
+    return wrong;
+}
+
+static Function function_of(Check *check, Node *scalar, Node *request) {
+    Function function = {.name = "check", .argument_count = check->count, .arguments = check->variables};
+    function.result_count = 1 + check->target_count;
+    function.results = arena_array(check->arena, Named, function.result_count);
+    function.results[0] = (Named){"value", scalar};
+    for (int i = 0; i < check->target_count; i++)
+        function.results[1 + i] = (Named){"gradient", result_of(check->graph, request, i)};
+    return function;
+}
+
+static bool differentiate_check(const Check *check, const RuleChange *change, Diagnostics *diagnostics,
+                                Function *function) {
+    RuleTable *rules = rules_create(check->arena);
+    if (change) change->change(rules, change->context);
+    return differentiate_with(check->graph, diagnostics, function, rules);
+}
+
+const char *gradient_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change) {
+    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
+    Diagnostics *diagnostics = diagnostics_create(arena, 0);
+    Node *scalar = build_scalar(&check, test), *request;
+    for (int level = 1;; level++) {
+        request = gradient(check.graph, scalar, NULL, check.targets, check.target_count, true);
+        if (level == order) break;
+        Node *next = NULL;
+        for (int i = 0; i < check.target_count; i++) {
+            Node *sum = weighted_sum(&check, result_of(check.graph, request, i));
+            next = next ? map2(check.graph, OP_add, next, sum) : sum;
+        }
+        scalar = next;
+    }
+    Function function = function_of(&check, scalar, request);
+    if (!differentiate_check(&check, change, diagnostics, &function)) return diagnostics_text(diagnostics, false);
+    const char *wrong = verify_function(check.graph, &function);
+    return wrong ? wrong : compare(&check, &function);
+}
+
+static bool function_uses(Graph *graph, const Function *function, Op op) {
+    for (int r = 0; r < function->result_count; r++) {
+        NodeArray nodes = reachable(graph, &function->results[r].node, 1);
+        for (int i = 0; i < nodes.count; i++) {
+            const Node *node = nodes.items[i];
+            if (node->op == op || (node->body && function_uses(graph, node->body, op))) return true;
+        }
+    }
+    return false;
+}
+
+bool case_uses(const GradientCase *test, Op op) {
+    Arena *arena = arena_create();
+    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
+    Node *variables[MAX_CASE_INPUTS];
+    for (int i = 0; i < test->input_count; i++) variables[i] = add_variable(&check, &test->inputs[i], "x");
+    Named result = {"value", test->build(check.graph, variables)};
+    Function function = {.result_count = 1, .results = &result};
+    bool uses = function_uses(check.graph, &function, op);
+    arena_destroy(arena);
+    return uses;
+}

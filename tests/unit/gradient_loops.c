@@ -1,0 +1,124 @@
+// Loops that derivatives are checked on.
+#include "gradient_check.h"
+
+static Node *argument(Graph *graph, const char *name, int rank, const int64_t *shape) {
+    const Extent *extents[MAX_RANK];
+    for (int i = 0; i < rank; i++) extents[i] = extent_constant(graph->extents, shape[i]);
+    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = name};
+    return variable_make(graph, &variable, DTYPE_F64, extents, rank);
+}
+
+static Function *body_of(Graph *graph, int argument_count, Node **arguments, int result_count, const Named *results) {
+    Function *body = arena_new(graph->arena, Function);
+    body->name = "body";
+    body->argument_count = argument_count;
+    body->arguments = arena_copy(graph->arena, arguments, sizeof(Node *) * (size_t)argument_count);
+    body->result_count = result_count;
+    body->results = arena_copy(graph->arena, results, sizeof(Named) * (size_t)result_count);
+    return body;
+}
+
+static const Extent *trips(Graph *graph, int64_t count) {
+    return extent_constant(graph->extents, count);
+}
+
+static Node *matrix_by_vector(Graph *graph, Node *matrix, Node *vector) {
+    return contract(graph, matrix, vector, (int[]){0, 1}, (int[]){1}, (int[]){0}, 1);
+}
+
+// for x in xs { h = tanh(U h + x * w) }
+static Node *build_scan(Graph *graph, Node **inputs) {
+    static const int64_t two[] = {2, 2};
+    Node *x = argument(graph, "x", 1, two), *h = argument(graph, "h", 1, two), *u = argument(graph, "u", 2, two);
+    Node *w = argument(graph, "w", 1, two);
+    Node *sum = map2(graph, OP_add, matrix_by_vector(graph, u, h), map2(graph, OP_multiply, x, w));
+    Named results[] = {{"h", map1(graph, OP_tanh, sum)}};
+    Function *body = body_of(graph, 4, (Node *[]){x, h, u, w}, 1, results);
+    Node *captures[] = {inputs[2], inputs[3]};
+    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, captures, 2, body);
+    return result_of(graph, scan, 0);
+}
+
+// The same, of which every h is yielded and the last is not read.
+static Node *build_scan_of_yields(Graph *graph, Node **inputs) {
+    static const int64_t two[] = {2, 2};
+    Node *x = argument(graph, "x", 1, two), *h = argument(graph, "h", 1, two), *u = argument(graph, "u", 2, two);
+    Node *next = map1(graph, OP_sin, map2(graph, OP_add, matrix_by_vector(graph, u, h), x));
+    Named results[] = {{"h", next}, {"hs", map2(graph, OP_multiply, next, h)}};
+    Function *body = body_of(graph, 3, (Node *[]){x, h, u}, 2, results);
+    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, &inputs[2], 1, body);
+    return result_of(graph, scan, 1);
+}
+
+// Two carries that exchange places, and one that no result depends on.
+static Node *build_exchanged_carries(Graph *graph, Node **inputs) {
+    Node *a = argument(graph, "a", 0, NULL), *b = argument(graph, "b", 0, NULL), *c = argument(graph, "c", 0, NULL);
+    Node *p = argument(graph, "p", 0, NULL);
+    Named results[] = {{"a", map2(graph, OP_multiply, b, p)},
+                       {"b", map1(graph, OP_sin, a)},
+                       {"c", map2(graph, OP_multiply, map2(graph, OP_multiply, c, a), p)}};
+    Function *body = body_of(graph, 4, (Node *[]){a, b, c, p}, 3, results);
+    Node *carries[] = {inputs[0], inputs[1], inputs[0]};
+    Node *scan = loop(graph, trips(graph, 3), NULL, 0, carries, 3, &inputs[2], 1, body);
+    return result_of(graph, scan, 0);
+}
+
+// for x in xs { yield y = exp(U x) * v }
+static Node *build_independent(Graph *graph, Node **inputs) {
+    static const int64_t two[] = {2, 2};
+    Node *x = argument(graph, "x", 1, two), *u = argument(graph, "u", 2, two), *v = argument(graph, "v", 1, two);
+    Named results[] = {{"y", map2(graph, OP_multiply, map1(graph, OP_sin, matrix_by_vector(graph, u, x)), v)}};
+    Function *body = body_of(graph, 3, (Node *[]){x, u, v}, 1, results);
+    Node *map = loop(graph, trips(graph, 3), &inputs[0], 1, NULL, 0, &inputs[1], 2, body);
+    return result_of(graph, map, 0);
+}
+
+// for x in xs { for y in ys { h = sin(h * x + y) }; yield h }, the inner loop's carry being the outer's.
+static Node *build_nested(Graph *graph, Node **inputs) {
+    static const int64_t two[] = {2};
+    Node *h = argument(graph, "h", 0, NULL), *y = argument(graph, "y", 0, NULL), *x = argument(graph, "x", 0, NULL);
+    Node *product = map2(graph, OP_multiply, h, x);
+    Named inner_results[] = {{"h", map1(graph, OP_sin, map2(graph, OP_add, product, y))}, {"hx", product}};
+    Function *inner = body_of(graph, 3, (Node *[]){y, h, x}, 2, inner_results);
+    Node *outer_x = argument(graph, "x", 0, NULL), *outer_h = argument(graph, "h", 0, NULL);
+    Node *ys = argument(graph, "ys", 1, two);
+    Node *steps = loop(graph, trips(graph, 2), &ys, 1, &outer_h, 1, &outer_x, 1, inner);
+    Node *last = result_of(graph, steps, 0), *stacked = result_of(graph, steps, 1);
+    Named outer_results[] = {{"h", last}, {"s", map1(graph, OP_tanh, stacked)}};
+    Function *outer = body_of(graph, 3, (Node *[]){outer_x, outer_h, ys}, 2, outer_results);
+    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, &inputs[2], 1, outer);
+    Node *all = result_of(graph, scan, 1), *sum = result_of(graph, scan, 0);
+    return map2(graph, OP_add, all, broadcast(graph, sum, (const Extent *const *)all->shape, all->rank, NULL));
+}
+
+// No iteration: the last carry is the first.
+static Node *build_no_trips(Graph *graph, Node **inputs) {
+    Node *h = argument(graph, "h", 0, NULL), *p = argument(graph, "p", 0, NULL);
+    Named results[] = {{"h", map2(graph, OP_multiply, h, p)}};
+    Function *body = body_of(graph, 2, (Node *[]){h, p}, 1, results);
+    return result_of(graph, loop(graph, trips(graph, 0), NULL, 0, &inputs[0], 1, &inputs[1], 1, body), 0);
+}
+
+// A gradient inside the body, by a track of the element: h = h + d/dx (sin(x h)).
+static Node *build_gradient_in_body(Graph *graph, Node **inputs) {
+    Node *x = argument(graph, "x", 0, NULL), *h = argument(graph, "h", 0, NULL);
+    Node *tracked = track(graph, x), *value = map1(graph, OP_sin, map2(graph, OP_multiply, tracked, h));
+    Node *slope = result_of(graph, gradient(graph, value, NULL, &tracked, 1, false), 0);
+    Named results[] = {{"h", map2(graph, OP_add, h, slope)}};
+    Function *body = body_of(graph, 2, (Node *[]){x, h}, 1, results);
+    return result_of(graph, loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, NULL, 0, body), 0);
+}
+
+#define SCALAR {0, {0}, 0, 0, NULL, INPUT_TARGET}
+#define TENSOR(rank, ...) {rank, {__VA_ARGS__}, 0, 0, NULL, INPUT_TARGET}
+
+const GradientCase loop_cases[] = {
+    {"scan", build_scan, 2, 4, {TENSOR(2, 3, 2), TENSOR(1, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
+    {"scan of yields", build_scan_of_yields, 2, 3, {TENSOR(2, 3, 2), TENSOR(1, 2), TENSOR(2, 2, 2)}},
+    {"exchanged carries", build_exchanged_carries, 3, 3, {SCALAR, SCALAR, SCALAR}},
+    {"independent iterations", build_independent, 3, 3, {TENSOR(2, 3, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
+    {"loop in a loop", build_nested, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 2)}},
+    {"no iterations", build_no_trips, 2, 2, {SCALAR, SCALAR}},
+    {"gradient in a body", build_gradient_in_body, 2, 2, {TENSOR(1, 3), SCALAR}},
+};
+const int loop_case_count = sizeof loop_cases / sizeof *loop_cases;
