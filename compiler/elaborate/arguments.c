@@ -9,7 +9,7 @@
 // ---- arguments to parameters
 
 typedef struct {
-    Value *values;       // by parameter
+    Value *values;   // by parameter
     Span *spans;
     bool *given;
 } Slots;
@@ -46,7 +46,8 @@ static bool place_argument(Elaborator *e, const Item *item, const CallArgument *
         at = parameter_index(item, argument->name);
         if (at < 0) at = parameter_index(item, argument_alias(argument->name));
         if (at < 0) {
-            report(e, D_wrong_arguments, argument->span, "'%s' has no argument '%s'", item->name.text, argument->name);
+            report(e, D_wrong_arguments, argument->name_span, "'%s' has no argument '%s'", item->name.text,
+                   argument->name);
             help(e, "it is %s", signature_text(e, item));
             return false;
         }
@@ -105,8 +106,10 @@ static bool is_integer_list(Elaborator *e, Value value) {
 
 // A compile-time argument, checked against its class.
 Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what) {
-    static const char *const words[] = {[TYPE_INT] = "an integer", [TYPE_BOOLEAN] = "true or false",
-                                        [TYPE_STRING] = "a string", [TYPE_FUNCTION] = "a function",
+    static const char *const words[] = {[TYPE_INT] = "an integer",
+                                        [TYPE_BOOLEAN] = "true or false",
+                                        [TYPE_STRING] = "a string",
+                                        [TYPE_FUNCTION] = "a function",
                                         [TYPE_SHAPE] = "a shape such as [N, 3]"};
     bool is_list = is_integer_list(e, value), fits = false;
     if (value.kind == VALUE_ERROR) return value;
@@ -119,7 +122,8 @@ Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, co
         fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE;
     }
     if (fits) return value;
-    return failure(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class], describe(e, value));
+    return failure(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class],
+                   describe(e, value));
 }
 
 static bool is_loose(Value value) {
@@ -332,7 +336,6 @@ bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *argume
            spread_numbers(e, item, &slots, types) && infer_statics(e, item, span) &&
            bind_tensors(e, item, &slots, types);
 }
-
 
 // ---- results and typed names
 

@@ -52,9 +52,9 @@ Value map_values(Elaborator *e, Op op, const Value *arguments, int count, Span s
     if (!broadcast_shapes(e, span, op_spelling(op), nodes, count, &shape)) return (Value){.kind = VALUE_ERROR};
     for (int i = 0; i < count; i++) nodes[i] = broadcast_to(e, nodes[i], &shape);
     Graph *graph = e->graph;
-    Node *result = count == 1 ? map1(graph, op, nodes[0])
-                 : count == 2 ? map2(graph, op, nodes[0], nodes[1])
-                              : map3(graph, op, nodes[0], nodes[1], nodes[2]);
+    Node *result = count == 1   ? map1(graph, op, nodes[0])
+                   : count == 2 ? map2(graph, op, nodes[0], nodes[1])
+                                : map3(graph, op, nodes[0], nodes[1], nodes[2]);
     Value value = value_tensor(result);
     value.weak = weak && result->dtype != DTYPE_BOOL;
     return value;
@@ -85,7 +85,7 @@ static Value compare_reals(Operator operator, double a, double b) {
 }
 
 static bool is_comparison(Operator operator) {
-    return operator >= OPERATOR_LESS && operator <= OPERATOR_NOT_EQUAL;
+    return operator>= OPERATOR_LESS && operator<= OPERATOR_NOT_EQUAL;
 }
 
 static const Extent *power_of(ExtentTable *table, const Extent *base, int64_t exponent) {
@@ -95,23 +95,23 @@ static const Extent *power_of(ExtentTable *table, const Extent *base, int64_t ex
 }
 
 // Two integers; kind VALUE_NONE when the result is no integer polynomial.
-static Value fold_integers(Elaborator *e, Operator operator, const Extent *a, const Extent *b, Span span) {
+static Value fold_integers(Elaborator *e, Operator operator, const Extent * a, const Extent *b, Span span) {
     enum { LARGEST_POWER = 62 };
     ExtentTable *table = e->graph->extents;
     int64_t exponent;
     const Extent *result = NULL;
-    if (operator == OPERATOR_ADD) result = extent_add(table, a, b);
-    if (operator == OPERATOR_SUBTRACT) result = extent_subtract(table, a, b);
-    if (operator == OPERATOR_MULTIPLY) result = extent_multiply(table, a, b);
-    if (operator == OPERATOR_FLOOR_DIVIDE || operator == OPERATOR_REMAINDER) {
-        bool divides = operator == OPERATOR_FLOOR_DIVIDE;
+    if (operator== OPERATOR_ADD) result = extent_add(table, a, b);
+    if (operator== OPERATOR_SUBTRACT) result = extent_subtract(table, a, b);
+    if (operator== OPERATOR_MULTIPLY) result = extent_multiply(table, a, b);
+    if (operator== OPERATOR_FLOOR_DIVIDE || operator== OPERATOR_REMAINDER) {
+        bool divides = operator== OPERATOR_FLOOR_DIVIDE;
         result = divides ? extent_floor_divide(table, a, b) : extent_modulo(table, a, b);
         if (!result) return failure(e, D_division_by_zero, span, "%s is divided by zero", describe_number(e, a));
     }
-    if (operator == OPERATOR_POWER && extent_is_constant(b, &exponent) && exponent >= 0 && exponent <= LARGEST_POWER)
+    if (operator== OPERATOR_POWER && extent_is_constant(b, &exponent) && exponent >= 0 && exponent <= LARGEST_POWER)
         result = power_of(table, a, exponent);
-    if ((operator == OPERATOR_EQUAL || operator == OPERATOR_NOT_EQUAL) && a == b)
-        return value_bool(operator == OPERATOR_EQUAL);
+    if ((operator== OPERATOR_EQUAL || operator== OPERATOR_NOT_EQUAL) && a == b)
+        return value_bool(operator== OPERATOR_EQUAL);
     return result ? value_extent(result) : (Value){.kind = VALUE_NONE};
 }
 
@@ -149,11 +149,11 @@ static bool is_static_only(Value value) {
 
 static Value fold_static(Operator operator, Value left, Value right) {
     bool both_bools = left.kind == VALUE_BOOL && right.kind == VALUE_BOOL;
-    if (both_bools && operator == OPERATOR_AND) return value_bool(left.boolean && right.boolean);
-    if (both_bools && operator == OPERATOR_OR) return value_bool(left.boolean || right.boolean);
-    bool equality = operator == OPERATOR_EQUAL || operator == OPERATOR_NOT_EQUAL;
+    if (both_bools && operator== OPERATOR_AND) return value_bool(left.boolean && right.boolean);
+    if (both_bools && operator== OPERATOR_OR) return value_bool(left.boolean || right.boolean);
+    bool equality = operator== OPERATOR_EQUAL || operator== OPERATOR_NOT_EQUAL;
     if (equality && (both_bools || is_static_only(left) || is_static_only(right)))
-        return value_bool(same_static(left, right) == (operator == OPERATOR_EQUAL));
+        return value_bool(same_static(left, right) == (operator== OPERATOR_EQUAL));
     return (Value){.kind = VALUE_NONE};
 }
 
@@ -209,8 +209,8 @@ Value binary(Elaborator *e, Operator operator, Value left, Value right, Span spa
     if (folded.kind != VALUE_NONE) return folded;
     if (left.kind == VALUE_NUMBER && right.kind == VALUE_NUMBER) folded = fold_numbers(e, operator, left, right, span);
     if (folded.kind != VALUE_NONE) return folded;
-    if (operator == OPERATOR_MATMUL) return matmul(e, left, right, span);
-    if (operator == OPERATOR_POWER) return power(e, left, right, span);
+    if (operator== OPERATOR_MATMUL) return matmul(e, left, right, span);
+    if (operator== OPERATOR_POWER) return power(e, left, right, span);
     Value arguments[] = {left, right};
     if (operators[operator].swapped) {
         arguments[0] = right;
@@ -221,7 +221,7 @@ Value binary(Elaborator *e, Operator operator, Value left, Value right, Span spa
 
 Value unary(Elaborator *e, Operator operator, Value value, Span span) {
     if (value.kind == VALUE_ERROR) return value;
-    if (operator == OPERATOR_NOT) {
+    if (operator== OPERATOR_NOT) {
         if (value.kind == VALUE_BOOL) return value_bool(!value.boolean);
         return map_values(e, OP_logical_not, &value, 1, span);
     }
@@ -252,7 +252,7 @@ static Node *drop_repeated(Elaborator *e, Node *node, const bool *drop) {
 typedef struct {
     int labels[MAX_RANK];
     bool drop[MAX_RANK];
-    int batch;      // leading axes besides the matrix's
+    int batch;   // leading axes besides the matrix's
     Node *node;
 } Operand;
 
@@ -303,12 +303,12 @@ Value matmul(Elaborator *e, Value left, Value right, Span span) {
     Dtype dtype;
     bool weak;
     if (!promote(e, span, values, 2, &dtype, &weak)) return (Value){.kind = VALUE_ERROR};
-    if (dtype == DTYPE_BOOL)
-        return failure(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
+    if (dtype == DTYPE_BOOL) return failure(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
     Node *x = as_dtype(e, values[0], dtype, span), *y = as_dtype(e, values[1], dtype, span);
     if (!x || !y) return (Value){.kind = VALUE_ERROR};
     if (!x->rank || !y->rank) {
-        failure(e, D_shapes_cannot_be_multiplied, span, "shapes cannot be multiplied: '@' takes vectors and matrices, not a number");
+        failure(e, D_shapes_cannot_be_multiplied, span,
+                "shapes cannot be multiplied: '@' takes vectors and matrices, not a number");
         help(e, "use * to multiply with a number");
         return (Value){.kind = VALUE_ERROR};
     }

@@ -9,10 +9,11 @@
 
 typedef struct {
     Elaborator *e;
-    NodeArray nodes;      // all that the results reach
-    bool *inside;         // by id
+    NodeArray nodes;   // all that the results reach
+    bool *inside;      // by id
+    bool *closed;      // by id: needs nothing of anywhere
     NodeArray captured;
-    NodeMap map;          // old nodes to those of the closed body
+    NodeMap map;   // old nodes to those of the closed body
 } Closing;
 
 // A gradient in the body by something outside of it: asked for by `node`, a gradient or a loop with gradients.
@@ -81,7 +82,8 @@ static bool check_request(Closing *closing, Request request, const Loop *loop, c
         leaves = leaves || leaves_body(closing, request, &carries[i], results[i].node);
     if (!leaves) return true;
     refuse(closing->e, request.node->span, "a gradient inside a loop by what earlier iterations depend on, too, is");
-    help(closing->e, "track what the iteration begins with inside the loop: t = track(carried), and take the gradient by t");
+    help(closing->e,
+         "track what the iteration begins with inside the loop: t = track(carried), and take the gradient by t");
     return false;
 }
 
@@ -118,10 +120,16 @@ static void mark_inside(Closing *closing, const Loop *loop, const LoopInput *car
     }
 }
 
-// Constants and counters stay where they are read.
-static bool is_closed(const Node *node) {
-    while (node->op == OP_broadcast || node->op == OP_reshape || node->op == OP_cast) node = node->inputs[0];
-    return node->op == OP_constant || node->op == OP_extent || node->op == OP_iota;
+// Constants and counters, and what is computed of them alone, stay where they are read.
+static void mark_closed(Closing *closing) {
+    for (int i = 0; i < closing->nodes.count; i++) {
+        const Node *node = closing->nodes.items[i];
+        OpClass class = op_class(node->op);
+        bool closed = node->op == OP_constant || node->op == OP_extent || node->op == OP_iota || class == CLASS_MAP ||
+                      class == CLASS_VIEW;
+        for (int k = 0; k < node->input_count; k++) closed = closed && closing->closed[node->inputs[k]->id];
+        closing->closed[node->id] = closed;
+    }
 }
 
 static Node *capture(Closing *closing, Node *node) {
@@ -138,7 +146,7 @@ static Node *capture(Closing *closing, Node *node) {
 // What stands for the node in the body. A tuple is not captured, but what is read of it.
 static Node *inner_node(Closing *closing, Node *node) {
     if (closing->inside[node->id]) return node_map_get(&closing->map, node);
-    return is_closed(node) ? node : capture(closing, node);
+    return closing->closed[node->id] ? node : capture(closing, node);
 }
 
 static void rebuild_body(Closing *closing) {
@@ -186,7 +194,9 @@ Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int
     Closing closing = {.e = e, .map = {.arena = e->arena}, .nodes = reachable(graph, roots, result_count)};
     int known = graph->node_count;
     closing.inside = arena_array(e->arena, bool, known);
+    closing.closed = arena_array(e->arena, bool, known);
     mark_inside(&closing, course, carries, carry_count);
+    mark_closed(&closing);
     if (!keep_requests(&closing, course, carries, carry_count, results)) return NULL;
     rebuild_body(&closing);
     Function *body = body_function(&closing, course, carries, carry_count, results, result_count);

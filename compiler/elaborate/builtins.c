@@ -91,7 +91,8 @@ static bool give_arguments(Elaborator *e, const Builtin *builtin, const CallArgu
         else if (call->given[at])
             message = arena_print(e->arena, "the argument '%.*s' of '%s' is given twice", parameters[at].length,
                                   parameters[at].text, builtin->name);
-        if (message) return wrong_arguments(e, builtin, parameters, count, message, argument->span);
+        Span place = at < 0 ? argument->name_span : argument->span;
+        if (message) return wrong_arguments(e, builtin, parameters, count, message, place);
         call->values[at] = argument->value;
         call->spans[at] = argument->span;
         call->given[at] = true;
@@ -130,7 +131,8 @@ bool flag_argument(const BuiltinCall *call, int index, bool *flag) {
     Value value = call->values[index];
     *flag = value.kind == VALUE_BOOL && value.boolean;
     if (value.kind == VALUE_BOOL || !call->given[index]) return true;
-    report(call->e, D_not_static, call->spans[index], "true or false is expected here, not %s", describe(call->e, value));
+    report(call->e, D_not_static, call->spans[index], "true or false is expected here, not %s",
+           describe(call->e, value));
     return false;
 }
 

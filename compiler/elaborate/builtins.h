@@ -11,7 +11,7 @@ BuiltinFunction builtin_map;
 // What an argument of a builtin is. Each reports what does not fit and gives NULL or false.
 Node *tensor_argument(const BuiltinCall *call, int index);
 bool shape_argument(const BuiltinCall *call, int index, Shape *shape);
-bool flag_argument(const BuiltinCall *call, int index, bool *flag);                      // left out: false
+bool flag_argument(const BuiltinCall *call, int index, bool *flag);   // left out: false
 bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, int *axis);
 Value no_value(void);
 

@@ -44,8 +44,8 @@ static Value check_results(Elaborator *e, const Item *item, Value value) {
     if (!item->has_results || value.kind == VALUE_ERROR) return value;
     if (item->result_count == 1) return check_result(e, &item->results[0].type, value);
     if (value.kind != VALUE_TUPLE || value.list.count != item->result_count)
-        return failure(e, D_wrong_result, e->frame->result_span, "'%s' returns %s, but %d results are declared", item->name.text,
-                    describe(e, value), item->result_count);
+        return failure(e, D_wrong_result, e->frame->result_span, "'%s' returns %s, but %d results are declared",
+                       item->name.text, describe(e, value), item->result_count);
     Value *items = arena_array(e->arena, Value, item->result_count);
     for (int i = 0; i < item->result_count; i++) {
         items[i] = check_result(e, &item->results[i].type, value.list.items[i]);
@@ -74,7 +74,8 @@ CallArguments evaluate_arguments(Elaborator *e, const Arguments *arguments) {
     CallArguments result = {arena_array(e->arena, CallArgument, arguments->count), arguments->count};
     for (int i = 0; i < arguments->count; i++) {
         const Argument *argument = &arguments->items[i];
-        result.items[i] = (CallArgument){argument->name.text, evaluate(e, argument->value), argument->value->span};
+        result.items[i] = (CallArgument){argument->name.text, evaluate(e, argument->value), argument->value->span,
+                                         argument->name.span};
     }
     return result;
 }
@@ -119,8 +120,7 @@ static const Item *choose_overload(Elaborator *e, const Callable *callable, cons
     }
     if (best_fit) return best;
     report(e, D_no_overload, span, "no function '%s' takes these arguments", callable->name);
-    for (int i = 0; i < callable->items.count; i++)
-        help(e, "there is %s", signature_text(e, callable->items.items[i]));
+    for (int i = 0; i < callable->items.count; i++) help(e, "there is %s", signature_text(e, callable->items.items[i]));
     return NULL;
 }
 
@@ -183,7 +183,8 @@ Value call_value(Elaborator *e, Value callee, const char *name, const CallArgume
     if (callee.kind == VALUE_FUNCTION) return call_callable(e, callee.callable, arguments, span);
     if (callee.kind == VALUE_INSTANCE) return call_instance(e, callee.instance, arguments, span);
     if (callee.kind == VALUE_NET) {
-        failure(e, D_not_callable, span, "'%s' is a net with static parameters, which has no instance of its own", name);
+        failure(e, D_not_callable, span, "'%s' is a net with static parameters, which has no instance of its own",
+                name);
         help(e, "make one with: use name = %s<...>", name);
         return (Value){.kind = VALUE_ERROR};
     }
@@ -201,9 +202,10 @@ static bool static_choice(Elaborator *e, const Expression *expression, Value cal
     Value condition = evaluate(e, arguments->items[0].value);
     if (condition.kind == VALUE_BOOL) *result = evaluate(e, arguments->items[condition.boolean ? 1 : 2].value);
     else {
-        CallArgument items[3] = {{NULL, condition, arguments->items[0].value->span}};
+        CallArgument items[3] = {{.value = condition, .span = arguments->items[0].value->span}};
         for (int i = 1; i < 3; i++)
-            items[i] = (CallArgument){NULL, evaluate(e, arguments->items[i].value), arguments->items[i].value->span};
+            items[i] = (CallArgument){.value = evaluate(e, arguments->items[i].value),
+                                      .span = arguments->items[i].value->span};
         CallArguments all = {items, 3};
         e->graph->span = user_span(e, expression->span);
         *result = call_callable(e, callee.callable, &all, expression->span);

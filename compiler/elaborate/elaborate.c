@@ -47,7 +47,8 @@ static void check_complete(Elaborator *e) {
         const Item *item = e->file->items[i];
         bool is_entry = (item->kind == ITEM_LOSS || item->kind == ITEM_METRIC) && item->static_count == 0;
         if (!is_entry || entry_of_name(e, item->name.text)) continue;
-        diagnose(e->diagnostics, D_internal, item->name.span, "internal error: '%s' was not elaborated", item->name.text);
+        diagnose(e->diagnostics, D_internal, item->name.span, "internal error: '%s' was not elaborated",
+                 item->name.text);
         diagnose_help(e->diagnostics, "this is a fault of gradc, not of your program; please report it");
     }
 }

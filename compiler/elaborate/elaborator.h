@@ -23,33 +23,33 @@ typedef struct {
 typedef struct {
     const char *name;
     bool library;
-    const Builtin *builtin;             // or NULL, then:
-    ARRAY(const Item *) items;          // fn, loss, metric
+    const Builtin *builtin;      // or NULL, then:
+    ARRAY(const Item *) items;   // fn, loss, metric
 } Callable;
 
 typedef enum {
-    VALUE_ERROR,        // reported already
-    VALUE_TENSOR,       // node
-    VALUE_NUMBER,       // a weak constant: an integer polynomial of the dims, or a real number
-    VALUE_BOOL,         // known when compiled
+    VALUE_ERROR,    // reported already
+    VALUE_TENSOR,   // node
+    VALUE_NUMBER,   // a weak constant: an integer polynomial of the dims, or a real number
+    VALUE_BOOL,     // known when compiled
     VALUE_STRING,
     VALUE_NONE,
-    VALUE_LIST,         // [a, b]: a shape where one is expected, else a tensor
-    VALUE_TUPLE,        // (a, b)
+    VALUE_LIST,    // [a, b]: a shape where one is expected, else a tensor
+    VALUE_TUPLE,   // (a, b)
     VALUE_FUNCTION,
-    VALUE_NET,          // a net with static parameters: only `use` makes something of it
+    VALUE_NET,   // a net with static parameters: only `use` makes something of it
     VALUE_INSTANCE,
-    VALUE_INSTANCES,    // use block[4]
-    VALUE_PARAMETERS    // parameters(instance): one flat vector
+    VALUE_INSTANCES,   // use block[4]
+    VALUE_PARAMETERS   // parameters(instance): one flat vector
 } ValueKind;
 
 struct Value {
     ValueKind kind;
-    bool weak;                          // TENSOR: takes the dtype of what it meets; held as f64 or i64 until then
+    bool weak;   // TENSOR: takes the dtype of what it meets; held as f64 or i64 until then
     union {
         Node *node;
         struct {
-            const Extent *integer;      // NULL: real
+            const Extent *integer;   // NULL: real
             double real;
         } number;
         bool boolean;
@@ -57,10 +57,10 @@ struct Value {
         struct {
             Value *items;
             int count;
-        } list;                         // LIST, TUPLE
+        } list;   // LIST, TUPLE
         const Callable *callable;
         const Item *net;
-        Instance *instance;             // INSTANCE, PARAMETERS
+        Instance *instance;   // INSTANCE, PARAMETERS
         struct {
             Instance **items;
             int count;
@@ -75,7 +75,7 @@ typedef struct Binding {
 } Binding;
 
 typedef struct Scope {
-    struct Scope *parent;               // NULL: the frame's outermost
+    struct Scope *parent;   // NULL: the frame's outermost
     Binding *bindings;
 } Scope;
 
@@ -89,18 +89,19 @@ typedef struct Pack {
 // One call that is being inlined.
 struct Frame {
     Frame *caller;
-    const Item *item;                   // NULL: the file's own level
-    Span call;                          // where it is called, in the caller's text
-    bool library;                       // the item is the library's
+    const Item *item;   // NULL: the file's own level
+    Span call;          // where it is called, in the caller's text
+    bool library;       // the item is the library's
+    bool is_use;        // an instance is being made, not called
     Scope *scope;
     Pack *packs;
-    Instance *instance;                 // of a net
-    Dtype floating;                     // what `float` means
-    bool has_floating;                  // it was fixed by an argument
+    Instance *instance;   // of a net
+    Dtype floating;       // what `float` means
+    bool has_floating;    // it was fixed by an argument
     bool returned;
     Value result;
     Span result_span;
-    struct Loop *loop;                  // the innermost loop of this body that is being elaborated
+    struct Loop *loop;   // the innermost loop of this body that is being elaborated
 };
 
 typedef enum {
@@ -108,7 +109,7 @@ typedef enum {
     MEMBER_STATE,
     MEMBER_INSTANCE,
     MEMBER_INSTANCES,
-    MEMBER_ERROR        // its declaration was wrong, which is reported
+    MEMBER_ERROR   // its declaration was wrong, which is reported
 } MemberKind;
 typedef struct {
     MemberKind kind;
@@ -124,13 +125,13 @@ typedef struct {
 // may have parameters, states and instances too, are instances of themselves.
 struct Instance {
     const Item *net;
-    const char *path;                   // "mlp.hidden"
+    const char *path;   // "mlp.hidden"
     Instance *parent;
     bool library, frozen;
     Span span;
     Binding *statics;
-    ARRAY(Member) members;              // in order of declaration
-    int draws;                          // random numbers drawn by the entry being elaborated:
+    ARRAY(Member) members;   // in order of declaration
+    int draws;               // random numbers drawn by the entry being elaborated:
     const struct EntryContext *drawn_for;
 };
 
@@ -138,17 +139,17 @@ struct Instance {
 typedef struct Global {
     const char *name;
     bool library;
-    int dim;                            // number of the open dim, or -1
+    int dim;                                                // number of the open dim, or -1
     const Item *constant, *use, *net, *optimizer, *block;   // block: data or train
     Value constant_value;
     enum { CONSTANT_NEW, CONSTANT_BUSY, CONSTANT_DONE } constant_state;
     bool use_busy, has_use_value;
     Value use_value;
-    Instance *shared;                   // the file's one instance of a net without static parameters, or of a loss
-    bool shared_busy;                   // it is being made
-    bool is_template;                   // some `use` is made from this net
+    Instance *shared;   // the file's one instance of a net without static parameters, or of a loss
+    bool shared_busy;   // it is being made
+    bool is_template;   // some `use` is made from this net
     Callable *functions;
-    Span span;                          // of its first declaration
+    Span span;   // of its first declaration
     struct Global *next;
 } Global;
 
@@ -163,31 +164,31 @@ typedef struct {
 typedef struct EntryContext {
     Entry *entry;
     bool training;
-    bool mode_matters;                  // `training` was read, or a state was
-    ARRAY(StateValue) states;           // current values, when they differ from the variables
+    bool mode_matters;          // `training` was read, or a state was
+    ARRAY(StateValue) states;   // current values, when they differ from the variables
     ARRAY(Named) reports;
 } EntryContext;
 
 struct Elaborator {
     Arena *arena;
-    Diagnostics *diagnostics;           // where messages go now: those of a loop that is tried out are put aside
-    Diagnostics *messages;              // where they go else, and always those about instances and constants
+    Diagnostics *diagnostics;   // where messages go now: those of a loop that is tried out are put aside
+    Diagnostics *messages;      // where they go else, and always those about instances and constants
     Graph *graph;
     Program *program;
     const File *file;
     Global *user[GLOBAL_BUCKETS];
     Global *library[GLOBAL_BUCKETS];
     Frame *frame;
-    EntryContext *context;              // NULL: not inside an entry
-    Node *iteration;                    // in optimizers; else NULL
-    const char *initialising;           // path of the parameter whose first value is being made; else NULL
-    int initial_draws;                  // random numbers that this value drew
-    int file_draws;                     // and those outside of instances
-    struct Override *overrides;         // instances called with other parameters
-    struct Loop *bodies;                // the innermost loop with a body, in whatever frame
-    ARRAY(Instance *) roots;            // instances of the file's level
-    int depth;                          // of expressions, so that hostile input can't exhaust the stack
-    int64_t work;                       // expressions evaluated, so that it can't take forever
+    EntryContext *context;        // NULL: not inside an entry
+    Node *iteration;              // in optimizers; else NULL
+    const char *initialising;     // path of the parameter whose first value is being made; else NULL
+    int initial_draws;            // random numbers that this value drew
+    int file_draws;               // and those outside of instances
+    struct Override *overrides;   // instances called with other parameters
+    struct Loop *bodies;          // the innermost loop with a body, in whatever frame
+    ARRAY(Instance *) roots;      // instances of the file's level
+    int depth;                    // of expressions, so that hostile input can't exhaust the stack
+    int64_t work;                 // expressions evaluated, so that it can't take forever
 };
 
 // ---- report.c
@@ -197,10 +198,10 @@ void report(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) 
 // The same, and gives VALUE_ERROR.
 Value failure(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void help(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
-Value refuse(Elaborator *e, Span span, const char *what);    // not supported yet
-Span user_span(const Elaborator *e, Span span);              // the span itself, or of the user's call that led there
-const char *describe(Elaborator *e, Value value);            // "f32[N, 64]", "the number 3", "a function"
-const char *describe_shape(Elaborator *e, const Shape *shape);     // "[N, 64]"
+Value refuse(Elaborator *e, Span span, const char *what);   // not supported yet
+Span user_span(const Elaborator *e, Span span);             // the span itself, or of the user's call that led there
+const char *describe(Elaborator *e, Value value);           // "f32[N, 64]", "the number 3", "a function"
+const char *describe_shape(Elaborator *e, const Shape *shape);   // "[N, 64]"
 const char *describe_number(Elaborator *e, const Extent *extent);
 
 // ---- scope.c
@@ -208,27 +209,33 @@ const char *describe_number(Elaborator *e, const Extent *extent);
 Scope *scope_push(Elaborator *e);
 void scope_pop(Elaborator *e);
 void bind_name(Elaborator *e, Scope *scope, const char *name, Value value);
-Binding *find_binding(const Elaborator *e, const char *name);         // in the current frame; NULL: none
-void assign(Elaborator *e, const char *name, Value value);            // again where it is bound, else innermost
-Global *find_global(const Elaborator *e, const char *name);           // as the current frame sees it; NULL: none
+Binding *find_binding(const Elaborator *e, const char *name);   // in the current frame; NULL: none
+void assign(Elaborator *e, const char *name, Value value);      // again where it is bound, else innermost
+Global *find_global(const Elaborator *e, const char *name);     // as the current frame sees it; NULL: none
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
-Value look_up(Elaborator *e, Name name);                              // or an error with "did you mean"
-const char *similar_name(Elaborator *e, const char *name);            // NULL: nothing near
+Value look_up(Elaborator *e, Name name);                                             // or an error with "did you mean"
+const char *similar_name(Elaborator *e, const char *name);                           // NULL: nothing near
 const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
 // ---- types.c
 
 typedef enum {
-    TYPE_DTYPE, TYPE_FLOAT, TYPE_INTEGER,                              // tensors
-    TYPE_INT, TYPE_BOOLEAN, TYPE_STRING, TYPE_FUNCTION, TYPE_SHAPE,    // known when compiled
+    TYPE_DTYPE,
+    TYPE_FLOAT,
+    TYPE_INTEGER,   // tensors
+    TYPE_INT,
+    TYPE_BOOLEAN,
+    TYPE_STRING,
+    TYPE_FUNCTION,
+    TYPE_SHAPE,   // known when compiled
     TYPE_UNKNOWN
 } TypeClass;
 typedef struct {
     TypeClass class;
-    Dtype dtype;                        // TYPE_DTYPE
+    Dtype dtype;   // TYPE_DTYPE
 } TypeName;
-TypeName type_name(Elaborator *e, Name name, bool has_dimensions);    // TYPE_UNKNOWN: reported
+TypeName type_name(Elaborator *e, Name name, bool has_dimensions);   // TYPE_UNKNOWN: reported
 bool is_dtype_name(const char *name, Dtype floating, Dtype *dtype);
 
 Value value_tensor(Node *node);
@@ -237,16 +244,16 @@ Value value_extent(const Extent *extent);
 Value value_real(double value);
 Value value_bool(bool value);
 Value value_list(Elaborator *e, const Value *items, int count);
-bool is_integer_number(Value value, int64_t *number);                 // a NUMBER that is a constant integer
-const Extent *as_extent(Elaborator *e, Value value);                  // NULL: not a compile-time integer
-Value settle(Elaborator *e, Value value, Span span);                  // lists and parameters become tensors
+bool is_integer_number(Value value, int64_t *number);   // a NUMBER that is a constant integer
+const Extent *as_extent(Elaborator *e, Value value);    // NULL: not a compile-time integer
+Value settle(Elaborator *e, Value value, Span span);    // lists and parameters become tensors
 // The value as a tensor of its own dtype: weak ones take i32 or the frame's float. NULL: reported.
 Node *as_tensor(Elaborator *e, Value value, Span span);
 // The value as a tensor of `dtype`, to which it must be convertible without a cast. NULL: reported.
 Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span);
 // The dtype that the values have together. `weak`: none of them was strong. False: reported.
 bool promote(Elaborator *e, Span span, const Value *values, int count, Dtype *dtype, bool *weak);
-bool is_tensor_like(Value value);                                     // TENSOR, NUMBER, BOOL, LIST, PARAMETERS
+bool is_tensor_like(Value value);   // TENSOR, NUMBER, BOOL, LIST, PARAMETERS
 Node *cast_weak(Elaborator *e, Node *node, Dtype dtype);
 
 // ---- shapes.c
@@ -260,7 +267,7 @@ bool broadcast_shapes(Elaborator *e, Span span, const char *what, Node *const *n
 Node *broadcast_to(Elaborator *e, Node *node, const Shape *shape);
 bool as_shape(Elaborator *e, Value value, Span span, Shape *shape);   // false: reported
 bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis);
-const Extent *size_value(Elaborator *e, const Size *size);            // NULL: reported
+const Extent *size_value(Elaborator *e, const Size *size);   // NULL: reported
 Value static_value(Elaborator *e, const Static *argument);
 // The shape that a type's dimensions mean in the current frame. False: reported.
 bool type_shape(Elaborator *e, const Type *type, Shape *shape);
@@ -288,9 +295,10 @@ Node *concatenate(Elaborator *e, Node *const *parts, int count, int axis);
 // ---- arguments.c, call.c
 
 typedef struct {
-    const char *name;                   // NULL: by position
+    const char *name;   // NULL: by position
     Value value;
-    Span span;
+    Span span;        // of the value
+    Span name_span;   // of `name =`
 } CallArgument;
 typedef struct {
     CallArgument *items;
@@ -308,9 +316,9 @@ void frame_pop(Elaborator *e);
 Value run_body(Elaborator *e, const Item *item);
 // Gives the arguments to the parameters of the frame's item. False: reported.
 bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *arguments, Span span);
-int parameter_index(const Item *item, const char *name);              // -1: none
-const char *argument_alias(const char *name);                         // PyTorch's word for an argument, in ours
-const char *signature_text(Elaborator *e, const Item *item);          // "f(x: f32[N], axis: int = ...)"
+int parameter_index(const Item *item, const char *name);       // -1: none
+const char *argument_alias(const char *name);                  // PyTorch's word for an argument, in ours
+const char *signature_text(Elaborator *e, const Item *item);   // "f(x: f32[N], axis: int = ...)"
 bool is_static_class(TypeClass class);
 // A compile-time value, checked against its class. `what` opens the message.
 Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what);
@@ -324,16 +332,16 @@ typedef struct {
     Elaborator *e;
     const Builtin *builtin;
     Span span;
-    Value *values;                      // one for each parameter of the signature; VALUE_NONE where left out
+    Value *values;   // one for each parameter of the signature; VALUE_NONE where left out
     Span *spans;
     bool *given;
 } BuiltinCall;
 typedef Value BuiltinFunction(const BuiltinCall *call);
 struct Builtin {
     const char *name;
-    const char *signature;              // "x axis=none keepdims=false"
+    const char *signature;   // "x axis=none keepdims=false"
     BuiltinFunction *function;
-    Op op;                              // of the plain elementwise ones, and of reductions
+    Op op;   // of the plain elementwise ones, and of reductions
 };
 const Builtin *find_builtin(const char *name);
 const Builtin *builtin_table(int *count);
@@ -353,7 +361,7 @@ Node *flat_parameters(Elaborator *e, Instance *instance);             // NULL: i
 int collect_parameters(Instance *instance, Parameter **parameters);   // `parameters` NULL: counts
 // f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
 Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path);
-void number_parameters(Elaborator *e);                                // order, offsets, indices in the program
+void number_parameters(Elaborator *e);   // order, offsets, indices in the program
 // A new random tensor (S11). Inside a loop's body it is drawn outside, for all iterations. NULL: reported.
 Node *draw_random(Elaborator *e, Op op, Dtype dtype, const Shape *shape, Span span);
 
@@ -372,21 +380,21 @@ void assign_named(Elaborator *e, const char *name, Value value);
 
 typedef struct {
     Name name;
-    ARRAY(Value) values;                // unrolled: one for each iteration; in a body: one
+    ARRAY(Value) values;   // unrolled: one for each iteration; in a body: one
     Span span;
 } Yield;
 
 typedef struct {
-    Node *source;                       // what the loop goes over, or a carry's first value
-    Node *variable;                     // what stands for it in the body
+    Node *source;     // what the loop goes over, or a carry's first value
+    Node *variable;   // what stands for it in the body
 } LoopInput;
 
 // A loop that is being elaborated: unrolled, or as a body whose variables are arguments of its function.
 typedef struct Loop {
-    struct Loop *outer_body;            // the next one with a body, in whatever frame
+    struct Loop *outer_body;   // the next one with a body, in whatever frame
     bool has_body;
-    const Extent *trips;                // with a body
-    ARRAY(LoopInput) sequences;         // with a body; random numbers drawn in it are added
+    const Extent *trips;          // with a body
+    ARRAY(LoopInput) sequences;   // with a body; random numbers drawn in it are added
     ARRAY(Yield) yields;
 } Loop;
 

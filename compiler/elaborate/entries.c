@@ -54,9 +54,10 @@ static void mark_templates(Elaborator *e) {
 
 // A net that others are made from is one only if its bare name is used, too: else it would have parameters for nothing.
 static bool is_entry(const Elaborator *e, const Item *item) {
-    if (item->kind == ITEM_LOSS || item->kind == ITEM_METRIC) return item->static_count == 0;
-    if (item->kind != ITEM_NET && item->kind != ITEM_FN) return false;
+    bool is_loss = item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
+    if (!is_loss && item->kind != ITEM_NET && item->kind != ITEM_FN) return false;
     const Global *global = find_global(e, item->name.text);
+    if (is_loss) return item->static_count == 0 && global->functions && global->functions->items.items[0] == item;
     if (!is_concrete(e, item)) return false;
     if (item->kind == ITEM_NET) return global->net == item && (global->shared || !global->is_template);
     return global->functions && global->functions->items.count == 1 && !global->net;
@@ -68,29 +69,32 @@ static bool check_input_type(Elaborator *e, const Item *item, const Declaration 
     const char *word = item->kind == ITEM_LOSS ? "a loss" : item->kind == ITEM_METRIC ? "a metric" : "an entry";
     for (int i = 0; i < parameter->type.dimension_count; i++) {
         if (!parameter->type.dimensions[i].is_pack) continue;
-        report(e, D_unbound_dim, parameter->type.span, "%s is called from outside, so its inputs have a fixed number of axes",
-               word);
+        report(e, D_unbound_dim, parameter->type.span,
+               "%s is called from outside, so its inputs have a fixed number of axes", word);
         help(e, "name the axes, as in float[N, 3]");
         return false;
     }
     if (type.class == TYPE_DTYPE || type.class == TYPE_FLOAT) return true;
     if (type.class != TYPE_UNKNOWN)
-        report(e, D_wrong_place, parameter->span, "%s is called from outside, so its inputs are tensors of one dtype", word);
+        report(e, D_wrong_place, parameter->span, "%s is called from outside, so its inputs are tensors of one dtype",
+               word);
     return false;
 }
 
 // A variable for the parameter. NULL: reported.
 static Node *make_input(Elaborator *e, const Item *item, const Declaration *parameter, int index) {
     Shape shape;
-    TypeName type = type_name(e, parameter->type.name, true);
+    TypeName type = type_name(e, parameter->type.name, parameter->type.has_dimensions);
     if (!check_input_type(e, item, parameter, type) || !type_shape(e, &parameter->type, &shape)) return NULL;
     Dtype dtype = type.class == TYPE_FLOAT ? e->program->floating : type.dtype;
     bool tracked = parameter->attribute == ATTRIBUTE_REQUIRES_GRAD;
     if (tracked && !dtype_is_float(dtype)) {
-        report(e, D_dtype_mismatch, parameter->span, "only floating values can require grad, not %s", dtype_name(dtype));
+        report(e, D_dtype_mismatch, parameter->span, "only floating values can require grad, not %s",
+               dtype_name(dtype));
         return NULL;
     }
-    Variable variable = {.kind = VARIABLE_INPUT, .index = index, .name = parameter->name.text, .requires_grad = tracked};
+    Variable variable = {
+        .kind = VARIABLE_INPUT, .index = index, .name = parameter->name.text, .requires_grad = tracked};
     return variable_make(e->graph, &variable, dtype, shape.extents, shape.rank);
 }
 
@@ -107,7 +111,8 @@ static bool make_inputs(Elaborator *e, const Item *item, CallArguments *argument
         fine = fine && node;
         if (!node) continue;
         function->arguments[arguments->count] = node;
-        arguments->items[arguments->count++] = (CallArgument){parameter->name.text, value_tensor(node), parameter->span};
+        arguments->items[arguments->count++] =
+            (CallArgument){parameter->name.text, value_tensor(node), parameter->span, parameter->span};
     }
     function->argument_count = arguments->count;
     return fine;
@@ -126,10 +131,11 @@ static Node *one_number(Elaborator *e, const Item *item, Value value) {
     Span span = result_span(item);
     if (value.kind == VALUE_ERROR) return NULL;
     Node *node = is_tensor_like(value) ? as_tensor(e, value, span) : NULL;
-    bool fits = node && !node->rank && (item->kind == ITEM_LOSS ? dtype_is_float(node->dtype) : node->dtype != DTYPE_BOOL);
+    bool fits =
+        node && !node->rank && (item->kind == ITEM_LOSS ? dtype_is_float(node->dtype) : node->dtype != DTYPE_BOOL);
     if (fits) return item->kind == ITEM_METRIC ? cast(e->graph, node, e->program->floating) : node;
-    report(e, D_wrong_result, span, "a %s returns one %snumber, not %s", word, item->kind == ITEM_LOSS ? "floating " : "",
-           describe(e, node ? value_tensor(node) : value));
+    report(e, D_wrong_result, span, "a %s returns one %snumber, not %s", word,
+           item->kind == ITEM_LOSS ? "floating " : "", describe(e, node ? value_tensor(node) : value));
     if (node && node->rank) help(e, "make one of it: mean(...) or sum(...)");
     return NULL;
 }
@@ -145,7 +151,8 @@ static bool add_result(Elaborator *e, const Item *item, Function *function, cons
 }
 
 // The results of the call, then the reports, then, in training mode, the new states. False: reported.
-static bool make_results(Elaborator *e, const Item *item, Value value, const EntryContext *context, Function *function) {
+static bool make_results(Elaborator *e, const Item *item, Value value, const EntryContext *context,
+                         Function *function) {
     bool several = value.kind == VALUE_TUPLE, single = item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
     int count = several ? value.list.count : 1, declared = item->result_count;
     function->results = arena_array(e->arena, Named, count + context->reports.count + context->states.count);
@@ -157,7 +164,8 @@ static bool make_results(Elaborator *e, const Item *item, Value value, const Ent
         if (!name) name = several ? arena_print(e->arena, "%s.%d", item->name.text, i) : item->name.text;
         if (!add_result(e, item, function, name, several && !single ? value.list.items[i] : value)) return false;
     }
-    for (int i = 0; i < context->reports.count; i++) function->results[function->result_count++] = context->reports.items[i];
+    for (int i = 0; i < context->reports.count; i++)
+        function->results[function->result_count++] = context->reports.items[i];
     for (int i = 0; i < context->states.count; i++) {
         const StateValue *stored = &context->states.items[i];
         function->results[function->result_count++] = (Named){stored->state->path, stored->value};
@@ -193,11 +201,13 @@ static void add_updates(Elaborator *e, Entry *entry, const EntryContext *context
 }
 
 static Entry *make_entry(Elaborator *e, const Item *item) {
-    static const EntryKind kinds[] = {[ITEM_LOSS] = ENTRY_LOSS, [ITEM_METRIC] = ENTRY_METRIC, [ITEM_NET] = ENTRY_NET,
-                                      [ITEM_FN] = ENTRY_FUNCTION};
+    static const EntryKind kinds[] = {
+        [ITEM_LOSS] = ENTRY_LOSS, [ITEM_METRIC] = ENTRY_METRIC, [ITEM_NET] = ENTRY_NET, [ITEM_FN] = ENTRY_FUNCTION};
     CallArguments arguments;
     Entry *entry = arena_new(e->arena, Entry);
-    *entry = (Entry){.kind = kinds[item->kind], .name = item->name.text, .documentation = item->documentation,
+    *entry = (Entry){.kind = kinds[item->kind],
+                     .name = item->name.text,
+                     .documentation = item->documentation,
                      .span = item->name.span};
     entry->function.name = item->name.text;
     if (!make_inputs(e, item, &arguments, &entry->function)) return NULL;

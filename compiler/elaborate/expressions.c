@@ -29,7 +29,7 @@ static Value evaluate_member(Elaborator *e, const Expression *expression) {
         if (*end == 0 && at >= 0 && at < left.instances.count)
             return (Value){.kind = VALUE_INSTANCE, .instance = left.instances.items[at]};
         return failure(e, D_index_out_of_bounds, expression->span, "there is no instance '%s' among %d",
-                    expression->name.text, left.instances.count);
+                       expression->name.text, left.instances.count);
     }
     failure(e, D_wrong_kind, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
     help(e, "only instances of nets have members: their parameters, states and instances");
@@ -69,8 +69,8 @@ static Value evaluate_node(Elaborator *e, const Expression *expression) {
 bool spend(Elaborator *e, int work, Span span) {
     static const int64_t most = 4000000;
     if (e->work <= most && e->work + work > most) {
-        report(e, D_program_too_large, span, "the program is too large: calls and loops unroll to more than %lld expressions",
-               (long long)most);
+        report(e, D_program_too_large, span,
+               "the program is too large: calls and loops unroll to more than %lld expressions", (long long)most);
         help(e, "a loop over a tensor, or over a range that is not used as a size or a place, is not unrolled");
     }
     e->work += work;
@@ -80,7 +80,8 @@ bool spend(Elaborator *e, int work, Span span) {
 Value evaluate(Elaborator *e, const Expression *expression) {
     enum { DEEPEST = 2000 };
     if (!spend(e, 1, expression->span)) return (Value){.kind = VALUE_ERROR};
-    if (e->depth >= DEEPEST) return failure(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
+    if (e->depth >= DEEPEST)
+        return failure(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
     e->depth++;
     Span outer = e->graph->span;
     e->graph->span = user_span(e, expression->span);
@@ -148,7 +149,7 @@ Value tensor_of_list(Elaborator *e, Value list, Span span) {
         if (!parts[i]) return (Value){.kind = VALUE_ERROR};
         if (!same_shape(parts[i], parts[0]))
             return failure(e, D_shape_mismatch, span, "the elements of a list have one shape, not %s and %s",
-                        describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
+                           describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     }
     if (parts[0]->rank >= MAX_RANK) return failure(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
     for (int i = 0; i < count; i++) parts[i] = unsqueeze(e, parts[i]);

@@ -24,10 +24,9 @@ typedef ARRAY(Node *) Targets;
 static bool not_tracked(Elaborator *e, Value value, Span span) {
     const char *name = arena_copy_text(e->arena, span.source->text + span.begin, span.end - span.begin);
     report(e, D_does_not_require_grad, span, "'%s' does not require grad", name);
-    bool is_input = value.kind == VALUE_TENSOR && value.node->op == OP_variable &&
-                    value.node->variable->kind == VARIABLE_INPUT;
-    if (is_input)
-        help(e, "mark the input: %s: %s requires_grad", value.node->variable->name, describe(e, value));
+    bool is_input =
+        value.kind == VALUE_TENSOR && value.node->op == OP_variable && value.node->variable->kind == VARIABLE_INPUT;
+    if (is_input) help(e, "mark the input: %s: %s requires_grad", value.node->variable->name, describe(e, value));
     else help(e, "track it before it is used: x = track(%s), and take the gradient by x", name);
     return false;
 }
@@ -136,7 +135,7 @@ Value builtin_grad(const BuiltinCall *call) {
     if (!y || !flag_argument(call, 2, &allow_unused)) return no_value();
     if (y->rank) {
         failure(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
-             describe(e, value_tensor(y)));
+                describe(e, value_tensor(y)));
         help(e, "take the gradient of a sum: grad(sum(...), x); or give a cotangent: vjp(y, x, cotangent)");
         return no_value();
     }
@@ -151,7 +150,7 @@ Value builtin_vjp(const BuiltinCall *call) {
     if (!cotangent) return no_value();
     if (!same_shape(y, cotangent))
         return failure(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
-                    describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
+                       describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
     return gradient_call(call, y, cotangent, false);
 }
 
@@ -170,5 +169,5 @@ Value builtin_parameters(const BuiltinCall *call) {
     if (value.kind == VALUE_ERROR) return value;
     if (value.kind == VALUE_INSTANCE) return (Value){.kind = VALUE_PARAMETERS, .instance = value.instance};
     return failure(call->e, D_wrong_kind, call->spans[0], "only instances of nets have parameters, not %s",
-                describe(call->e, value));
+                   describe(call->e, value));
 }

@@ -13,7 +13,7 @@ typedef struct {
     const Extent *starts[MAX_RANK], *extents[MAX_RANK];   // by axis of x
     int64_t steps[MAX_RANK];
     Node *gathered;
-    int gather_axis;                                      // of x
+    int gather_axis;   // of x
 } Plan;
 
 static const Extent *range_bound(Elaborator *e, const Expression *expression, bool *failed) {
@@ -76,7 +76,8 @@ static bool plan_range(Elaborator *e, Plan *plan, int axis, const Index *index, 
         end = end ? from_start(e, end, size, -1) : extent_constant(table, -1);
         bool known = extent_is_constant(begin, &first) && extent_is_constant(end, &last);
         if (known && last > first) end = begin;
-        if (!check_bounds(e, extent_add(table, end, one), extent_add(table, begin, one), size, index->span)) return false;
+        if (!check_bounds(e, extent_add(table, end, one), extent_add(table, begin, one), size, index->span))
+            return false;
     }
     int64_t magnitude = stride > 0 ? stride : -stride;
     const Extent *length = stride > 0 ? extent_subtract(table, end, begin) : extent_subtract(table, begin, end);

@@ -10,19 +10,19 @@ enum { MOST_UNROLLED = 1024, MOST_ATTEMPTS = 3 };
 // What a loop goes over.
 typedef struct {
     const Statement *statement;
-    Value *values;             // over values, one for each name: INSTANCES, LIST or TENSOR
-    const Extent *begin;       // over a range; else NULL
+    Value *values;         // over values, one for each name: INSTANCES, LIST or TENSOR
+    const Extent *begin;   // over a range; else NULL
     const Extent *trips;
-    bool unrolled;             // over instances or lists
-    bool may_unroll;           // a constant range that is short enough
-    int64_t first, count;      // if it is unrolled
+    bool unrolled;          // over instances or lists
+    bool may_unroll;        // a constant range that is short enough
+    int64_t first, count;   // if it is unrolled
 } Course;
 
 // A name bound before the loop and bound again in it.
 typedef struct {
     Binding *binding;
     Value before;
-    Node *first;      // its first value as a tensor; NULL: no tensor, so it must not change
+    Node *first;   // its first value as a tensor; NULL: no tensor, so it must not change
     Node *variable;
 } Carry;
 typedef ARRAY(Carry) Carries;
@@ -40,15 +40,18 @@ static bool range_end(Elaborator *e, const Expression *expression, const Extent 
 
 static bool range_course(Elaborator *e, const Statement *statement, Course *course) {
     const Extent *end;
-    if (!range_end(e, statement->range_begin, &course->begin) || !range_end(e, statement->range_end, &end)) return false;
+    if (!range_end(e, statement->range_begin, &course->begin) || !range_end(e, statement->range_end, &end))
+        return false;
     if (statement->names.count != 1) {
         report(e, D_wrong_count, statement->span, "a range gives one number, not %d", statement->names.count);
         return false;
     }
     course->trips = extent_subtract(e->graph->extents, end, course->begin);
-    if (!require_at_least_zero(e, course->trips, statement->range_end->span, "the end of a loop's range lies before its begin"))
+    if (!require_at_least_zero(e, course->trips, statement->range_end->span,
+                               "the end of a loop's range lies before its begin"))
         course->trips = constant_extent(e, 0);
-    bool constant = extent_is_constant(course->trips, &course->count) && extent_is_constant(course->begin, &course->first);
+    bool constant =
+        extent_is_constant(course->trips, &course->count) && extent_is_constant(course->begin, &course->first);
     course->may_unroll = constant && course->count <= MOST_UNROLLED;
     return true;
 }
@@ -126,7 +129,8 @@ static void stack_yields(Elaborator *e, const Loop *loop, int64_t iterations) {
         bool failed = false;
         for (int k = 0; k < yield->values.count; k++) failed = failed || yield->values.items[k].kind == VALUE_ERROR;
         if (!failed && yield->values.count != iterations)
-            failure(e, D_declared_twice, yield->span, "'%s' is yielded more than once in an iteration", yield->name.text);
+            failure(e, D_declared_twice, yield->span, "'%s' is yielded more than once in an iteration",
+                    yield->name.text);
         else if (!failed) {
             value = value_list(e, yield->values.items, yield->values.count);
             value = tensor_of_list(e, value, yield->span);
@@ -201,12 +205,20 @@ static bool first_values(Elaborator *e, Span span, Carries *carries) {
 static bool carry_changes(Elaborator *e, const Carry *carry, Value after, Span span) {
     report(e, D_carry_changes, span, "'%s' is %s before the loop and %s after an iteration", carry->binding->name,
            describe(e, carry->first ? value_tensor(carry->first) : carry->before), describe(e, after));
-    help(e, "what a loop carries keeps its dtype and shape; only loops over instances and constant ranges may change it");
+    help(e,
+         "what a loop carries keeps its dtype and shape; only loops over instances and constant ranges may change it");
     return false;
 }
 
 static bool same_value(Value a, Value b) {
-    return a.kind == b.kind && (a.kind != VALUE_TENSOR || a.node == b.node);
+    if (a.kind != b.kind) return false;
+    if (a.kind == VALUE_TENSOR) return a.node == b.node;
+    if (a.kind == VALUE_FUNCTION) return strcmp(a.callable->name, b.callable->name) == 0;
+    if (a.kind == VALUE_INSTANCE || a.kind == VALUE_PARAMETERS) return a.instance == b.instance;
+    if (a.kind == VALUE_INSTANCES)
+        return a.instances.items == b.instances.items && a.instances.count == b.instances.count;
+    if (a.kind == VALUE_STRING) return strcmp(a.string, b.string) == 0;
+    return a.kind == VALUE_NONE;
 }
 
 typedef enum { CARRY_FITS, CARRY_FAILS, CARRY_WIDENS } CarryFit;
@@ -373,7 +385,10 @@ static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries)
         int count = carries->count + loop.yields.count, carry_count = 0;
         LoopInput *inputs = arena_array(e->arena, LoopInput, carries->count);
         Named *results = arena_array(e->arena, Named, count);
-        if (!body_results(e, &loop, carries, after, span, inputs, results, &carry_count, &retry)) break;
+        if (!body_results(e, &loop, carries, after, span, inputs, results, &carry_count, &retry)) {
+            retry = false;
+            break;
+        }
         if (retry) continue;
         count = carry_count + loop.yields.count;
         if (!count) return true;

@@ -214,7 +214,8 @@ static Node *draw_outside(Elaborator *e, Loop *body, Op op, Dtype dtype, const S
     if (!body || e->initialising) return random_make(e->graph, op, dtype, shape->extents, shape->rank, site);
     Shape all = {.rank = shape->rank + 1, .extents = {body->trips}};
     if (shape->rank == MAX_RANK) {
-        report(e, D_too_many_axes, span, "random numbers in a loop have an axis for its iterations, and tensors have at most %d axes", MAX_RANK);
+        report(e, D_too_many_axes, span,
+               "random numbers in a loop have an axis for its iterations, and tensors have at most %d axes", MAX_RANK);
         return NULL;
     }
     for (int i = 0; i < shape->rank; i++) all.extents[i + 1] = shape->extents[i];

@@ -51,8 +51,7 @@ static bool reads_variables(Elaborator *e, Node *node) {
 }
 
 // f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
-Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape,
-                    const char *path) {
+Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path) {
     Node *zero = constant_real(e->graph, dtype, 0);
     if (!initialiser->name.text) return broadcast_to(e, zero, shape);
     Value callee = look_up(e, initialiser->name);
@@ -60,7 +59,7 @@ Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, 
     CallArguments all = {arena_array(e->arena, CallArgument, rest.count + 1), rest.count + 1};
     Value *sizes = arena_array(e->arena, Value, shape->rank);
     for (int i = 0; i < shape->rank; i++) sizes[i] = value_extent(shape->extents[i]);
-    all.items[0] = (CallArgument){NULL, value_list(e, sizes, shape->rank), initialiser->span};
+    all.items[0] = (CallArgument){.value = value_list(e, sizes, shape->rank), .span = initialiser->span};
     for (int i = 0; i < rest.count; i++) all.items[i + 1] = rest.items[i];
     e->initialising = path;
     e->initial_draws = 0;
@@ -76,7 +75,8 @@ Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, 
         return NULL;
     }
     if (!reads_variables(e, node)) return node;
-    report(e, D_not_static, initialiser->span, "the first value of '%s' depends on what is not known when compiled", path);
+    report(e, D_not_static, initialiser->span, "the first value of '%s' depends on what is not known when compiled",
+           path);
     return NULL;
 }
 
@@ -221,16 +221,15 @@ static bool bind_statics(Elaborator *e, const Global *global, const Use *use, Bi
         int at = static_index(net, argument, i);
         const char *name = net->name.text;
         if (at < 0 && argument->name.text)
-            return wrong_statics(e, net, argument->span, arena_print(e->arena, "'%s' has no static parameter '%s'",
-                                                                     name, argument->name.text));
+            return wrong_statics(e, net, argument->span,
+                                 arena_print(e->arena, "'%s' has no static parameter '%s'", name, argument->name.text));
         if (at < 0)
-            return wrong_statics(e, net, argument->span, arena_print(e->arena, "'%s' takes %d static %s, not %d", name,
-                                                                     net->static_count,
-                                                                     net->static_count == 1 ? "argument" : "arguments",
-                                                                     use->argument_count));
+            return wrong_statics(e, net, argument->span,
+                                 arena_print(e->arena, "'%s' takes %d static %s, not %d", name, net->static_count,
+                                             net->static_count == 1 ? "argument" : "arguments", use->argument_count));
         if (given[at])
-            return wrong_statics(e, net, argument->span, arena_print(e->arena, "'%s' is given twice",
-                                                                     net->statics[at].name.text));
+            return wrong_statics(e, net, argument->span,
+                                 arena_print(e->arena, "'%s' is given twice", net->statics[at].name.text));
         given[at] = argument;
         if (!bind_static(e, net, &net->statics[at], static_value(e, argument->value), argument->span, statics))
             return false;
@@ -239,8 +238,9 @@ static bool bind_statics(Elaborator *e, const Global *global, const Use *use, Bi
         const StaticParameter *parameter = &net->statics[i];
         if (given[i]) continue;
         if (!parameter->initial)
-            return wrong_statics(e, net, use->span, arena_print(e->arena, "'%s' lacks its static parameter '%s'",
-                                                                net->name.text, parameter->name.text));
+            return wrong_statics(
+                e, net, use->span,
+                arena_print(e->arena, "'%s' lacks its static parameter '%s'", net->name.text, parameter->name.text));
         Frame *frame = frame_push(e, net, global->library, use->span);   // defaults may name earlier parameters
         for (Binding *binding = *statics; binding; binding = binding->next)
             bind_name(e, frame->scope, binding->name, binding->value);
@@ -269,6 +269,7 @@ static void declare_members(Elaborator *e, Instance *instance, Span span) {
     Frame *frame = frame_push(e, instance->net, instance->library, span);
     frame->floating = e->program->floating;
     frame->instance = instance;
+    frame->is_use = true;
     for (Binding *binding = instance->statics; binding; binding = binding->next)
         bind_name(e, frame->scope, binding->name, binding->value);
     for (int i = 0; i < instance->net->body.count; i++) declare_member(e, instance, instance->net->body.items[i]);
@@ -280,17 +281,18 @@ static void declare_members(Elaborator *e, Instance *instance, Span span) {
     e->initialising = initialising;
 }
 
+// `call`: what messages show as the place that it is made for.
 static Instance *make_instance(Elaborator *e, const Item *net, bool library, const char *path, Instance *parent,
-                               Binding *statics, bool frozen, Span span) {
+                               Binding *statics, bool frozen, Span span, Span call) {
     Instance *instance = arena_new(e->arena, Instance);
     *instance = (Instance){.net = net,
                            .path = path,
                            .parent = parent,
                            .library = library,
                            .frozen = frozen || (parent && parent->frozen),
-                           .span = user_span(e, span),
+                           .span = parent ? user_span(e, span) : span,
                            .statics = statics};
-    if (spend(e, INSTANCE_WORK, span)) declare_members(e, instance, span);
+    if (spend(e, INSTANCE_WORK, span)) declare_members(e, instance, call);
     return instance;
 }
 
@@ -343,7 +345,7 @@ static Value make_array(Elaborator *e, const Use *use, const Global *global, con
         if (!bound) return (Value){.kind = VALUE_ERROR};
         array.instances.items[i] =
             make_instance(e, global->net, global->library, arena_print(e->arena, "%s.%d", path, i), parent, statics,
-                          use->attribute == ATTRIBUTE_FROZEN, use->span);
+                          use->attribute == ATTRIBUTE_FROZEN, use->span, use->span);
     }
     return array;
 }
@@ -354,11 +356,12 @@ static Value make_use(Elaborator *e, const Use *use, const char *path, Instance 
     Binding *statics = NULL;
     if (!global || contains_itself(e, parent, global->net, use->span)) return (Value){.kind = VALUE_ERROR};
     if (use->attribute == ATTRIBUTE_REQUIRES_GRAD)
-        return failure(e, D_wrong_place, use->span, "an instance's parameters require grad anyhow; `frozen` is the attribute");
+        return failure(e, D_wrong_place, use->span,
+                       "an instance's parameters require grad anyhow; `frozen` is the attribute");
     if (use->is_array) return make_array(e, use, global, path, parent);
     if (!bind_statics(e, global, use, &statics)) return (Value){.kind = VALUE_ERROR};
     Instance *instance = make_instance(e, global->net, global->library, path, parent, statics,
-                                       use->attribute == ATTRIBUTE_FROZEN, use->span);
+                                       use->attribute == ATTRIBUTE_FROZEN, use->span, use->span);
     return (Value){.kind = VALUE_INSTANCE, .instance = instance};
 }
 
@@ -414,7 +417,8 @@ Instance *shared_instance(Elaborator *e, Global *global, Span span) {
     }
     global->shared_busy = true;
     frame_push(e, NULL, global->library, span);
-    Instance *instance = make_instance(e, item, global->library, item->name.text, NULL, NULL, false, item->name.span);
+    Instance *instance =
+        make_instance(e, item, global->library, item->name.text, NULL, NULL, false, item->name.span, (Span){0});
     frame_pop(e);
     global->shared = instance;
     array_push(e->arena, &e->roots, instance);

@@ -88,7 +88,7 @@ static Value as_hyperparameter(Elaborator *e, Update *update, int index, const E
 }
 
 static void add_argument(Elaborator *e, Update *update, int index, Value value, Span span) {
-    CallArgument argument = {update->item->parameters[index].name.text, value, span};
+    CallArgument argument = {update->item->parameters[index].name.text, value, span, span};
     array_push(e->arena, &update->arguments, argument);
 }
 

@@ -33,7 +33,9 @@ Span user_span(const Elaborator *e, Span span) {
 static void note_callers(Elaborator *e, const Frame *frame) {
     int notes = 0;
     for (; frame && frame->item && frame->caller && notes < MAX_NOTES; frame = frame->caller, notes++)
-        if (frame->call.source) diagnose_note(e->diagnostics, frame->call, "in this call of '%s'", frame->item->name.text);
+        if (frame->call.source)
+            diagnose_note(e->diagnostics, frame->call, "in this %s of '%s'", frame->is_use ? "use" : "call",
+                          frame->item->name.text);
 }
 
 static void report_text(Elaborator *e, DiagnosticId id, Span span, const char *message) {
@@ -44,7 +46,8 @@ static void report_text(Elaborator *e, DiagnosticId id, Span span, const char *m
         return;
     }
     diagnose(e->diagnostics, id, entrance->call, "%s", message);
-    diagnose_note(e->diagnostics, span, "inside '%s' of the library", entrance->item ? entrance->item->name.text : "a constant");
+    diagnose_note(e->diagnostics, span, "inside '%s' of the library",
+                  entrance->item ? entrance->item->name.text : "a constant");
     note_callers(e, entrance->caller);
 }
 

@@ -72,8 +72,8 @@ Global *declare_global(Elaborator *e, bool library, Name name) {
 }
 
 static bool is_declared(const Global *global) {
-    return global->dim >= 0 || global->constant || global->use || global->net || global->optimizer ||
-           global->block || global->functions;
+    return global->dim >= 0 || global->constant || global->use || global->net || global->optimizer || global->block ||
+           global->functions;
 }
 
 static void report_twice(Elaborator *e, Name name, Span first) {
@@ -129,7 +129,8 @@ static void declare_item(Elaborator *e, const Item *item, bool library) {
     Name name = item->kind == ITEM_USE ? item->use.name : item->name;
     Global *global = declare_global(e, library, name);
     bool is_function = item->kind == ITEM_FN || item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
-    bool may_share = (is_function && (global->functions || global->net)) || (item->kind == ITEM_NET && global->functions);
+    bool may_share =
+        (is_function && (global->functions || global->net)) || (item->kind == ITEM_NET && global->functions);
     if (is_declared(global) && !(may_share && !(item->kind == ITEM_NET && global->net))) {
         report_twice(e, name, global->span);
         return;
@@ -183,7 +184,7 @@ static Value global_value(Elaborator *e, Global *global, Name name) {
     if (global->dim >= 0)
         return failure(e, D_unbound_dim, name.span, "no argument says how large the dim '%s' is", name.text);
     return failure(e, D_wrong_kind, name.span, "'%s' names %s, which is no value", name.text,
-                global->optimizer ? "an optimizer" : "a data block");
+                   global->optimizer ? "an optimizer" : "a data block");
 }
 
 static bool predefined(Elaborator *e, const char *name, Value *value) {

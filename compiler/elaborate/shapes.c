@@ -23,14 +23,16 @@ const Extent *constant_extent(Elaborator *e, int64_t value) {
 
 // ---- broadcasting
 
-static bool cannot_broadcast(Elaborator *e, Span span, const char *what, Node *const *nodes, int count) {
+static bool cannot_broadcast(Elaborator *e, Span span, const char *what, Node *const *nodes, int count, const Extent *a,
+                             const Extent *b) {
     Text text = {.arena = e->arena};
     for (int i = 0; i < count; i++) {
         if (!nodes[i]->rank) continue;
         if (text.length) text_add(&text, " and ");
         print_shape(&text, nodes[i]->dtype, (const Extent *const *)nodes[i]->shape, nodes[i]->rank);
     }
-    report(e, D_shape_mismatch, span, "the shapes of %s do not fit in '%s'", text.bytes, what);
+    report(e, D_shape_mismatch, span, "the shapes of %s do not fit in '%s': %s and %s differ", text.bytes, what,
+           describe_number(e, a), describe_number(e, b));
     help(e, "axes are aligned at the right and must be equal, or 1 in one of them");
     return false;
 }
@@ -45,7 +47,8 @@ bool broadcast_shapes(Elaborator *e, Span span, const char *what, Node *const *n
             if (nodes[i]->rank < axis) continue;
             const Extent *other = nodes[i]->shape[nodes[i]->rank - axis];
             if (!extent || extent_is(extent, 1)) extent = other;
-            else if (extent != other && !extent_is(other, 1)) return cannot_broadcast(e, span, what, nodes, count);
+            else if (extent != other && !extent_is(other, 1))
+                return cannot_broadcast(e, span, what, nodes, count, extent, other);
         }
         result->extents[result->rank - axis] = extent;
     }
@@ -92,8 +95,8 @@ bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis) {
         return false;
     }
     if (number < -rank || number >= rank) {
-        report(e, D_axis_out_of_range, span, "axis %lld is out of bounds for a tensor of %d %s", (long long)number, rank,
-               rank == 1 ? "axis" : "axes");
+        report(e, D_axis_out_of_range, span, "axis %lld is out of bounds for a tensor of %d %s", (long long)number,
+               rank, rank == 1 ? "axis" : "axes");
         if (rank) help(e, "axes are counted from 0 to %d, or from the end, -1 to -%d", rank - 1, rank);
         return false;
     }
@@ -119,10 +122,14 @@ bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const
 // ---- sizes as written
 
 static const Extent *size_name(Elaborator *e, Name name) {
+    int errors = diagnostics_errors(e->diagnostics);
     Value value = look_up(e, name);
+    if (diagnostics_errors(e->diagnostics) != errors && !find_binding(e, name.text) && !find_global(e, name.text))
+        help(e, "an open size is declared: dim %s", name.text);
     if (value.kind == VALUE_ERROR) return NULL;
     const Extent *extent = as_extent(e, value);
-    if (!extent) report(e, D_not_static, name.span, "a size is an integer known when compiled, not %s", describe(e, value));
+    if (!extent)
+        report(e, D_not_static, name.span, "a size is an integer known when compiled, not %s", describe(e, value));
     return extent;
 }
 
@@ -152,11 +159,11 @@ static const Extent *size_operation(Elaborator *e, const Size *size) {
     if (!left || (size->kind == SIZE_BINARY && !right)) return NULL;
     if (size->kind == SIZE_NEGATE) return extent_subtract(table, extent_constant(table, 0), left);
     const Extent *result = NULL;
-    if (size->operator == OPERATOR_ADD) result = extent_add(table, left, right);
-    if (size->operator == OPERATOR_SUBTRACT) result = extent_subtract(table, left, right);
-    if (size->operator == OPERATOR_MULTIPLY) result = extent_multiply(table, left, right);
-    if (size->operator == OPERATOR_FLOOR_DIVIDE) result = extent_floor_divide(table, left, right);
-    if (size->operator == OPERATOR_REMAINDER) result = extent_modulo(table, left, right);
+    if (size->operator== OPERATOR_ADD) result = extent_add(table, left, right);
+    if (size->operator== OPERATOR_SUBTRACT) result = extent_subtract(table, left, right);
+    if (size->operator== OPERATOR_MULTIPLY) result = extent_multiply(table, left, right);
+    if (size->operator== OPERATOR_FLOOR_DIVIDE) result = extent_floor_divide(table, left, right);
+    if (size->operator== OPERATOR_REMAINDER) result = extent_modulo(table, left, right);
     if (!result) report(e, D_division_by_zero, size->span, "a size is divided by zero");
     return result;
 }
@@ -282,7 +289,9 @@ static bool mismatch(Elaborator *e, const Type *type, const Shape *shape, Span s
         if (dimension->is_pack || dimension->size->kind != SIZE_NAME) continue;
         Binding *binding = find_binding(e, dimension->size->name.text);
         const Extent *extent = binding ? as_extent(e, binding->value) : NULL;
-        if (extent)
+        Text number = {.arena = e->arena};
+        if (extent) extent_print(&number, extent);
+        if (extent && strcmp(number.bytes, binding->name) != 0)   // "N is N" says nothing
             text_add(&values, "%s%s is %s", values.length ? ", " : "", binding->name, describe_number(e, extent));
     }
     text_add(&expected, "]");

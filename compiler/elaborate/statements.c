@@ -19,9 +19,12 @@ static bool has_members(const Frame *frame) {
 static void run_declaration(Elaborator *e, const Statement *statement, const char *word) {
     const Frame *frame = e->frame;
     if (has_members(frame) && !frame->scope->parent && !frame->loop) return;
+    assign(e, statement->kind == STATEMENT_USE ? statement->use.name.text : statement->names.items[0].text,
+           (Value){.kind = VALUE_ERROR});
     report(e, D_wrong_place, statement->span, "'%s' cannot stand %s", word,
            frame->loop ? "in a loop" : "in a function");
-    if (frame->loop && has_members(frame)) help(e, "declare it before the loop; `use name[4] = ...` makes several instances");
+    if (frame->loop && has_members(frame))
+        help(e, "declare it before the loop; `use name[4] = ...` makes several instances");
     else help(e, "only nets, losses and metrics have parameters, states and instances");
 }
 

@@ -9,9 +9,9 @@
 static const struct {
     const char *name;
     Dtype dtype;
-} dtypes[] = {{"f32", DTYPE_F32},     {"float32", DTYPE_F32}, {"f64", DTYPE_F64},   {"float64", DTYPE_F64},
-              {"i32", DTYPE_I32},     {"int32", DTYPE_I32},   {"i64", DTYPE_I64},   {"int64", DTYPE_I64},
-              {"bool", DTYPE_BOOL}};
+} dtypes[] = {{"f32", DTYPE_F32},     {"float32", DTYPE_F32}, {"f64", DTYPE_F64},
+              {"float64", DTYPE_F64}, {"i32", DTYPE_I32},     {"int32", DTYPE_I32},
+              {"i64", DTYPE_I64},     {"int64", DTYPE_I64},   {"bool", DTYPE_BOOL}};
 
 static const char *const unsupported_dtypes[] = {"f16",  "float16", "bf16",  "bfloat16", "i8",
                                                  "int8", "u8",      "uint8", "i16",      "int16"};
@@ -19,8 +19,8 @@ static const char *const unsupported_dtypes[] = {"f16",  "float16", "bf16",  "bf
 static const struct {
     const char *name;
     TypeClass class;
-} static_types[] = {{"int", TYPE_INT},     {"bool", TYPE_BOOLEAN}, {"string", TYPE_STRING},
-                    {"fn", TYPE_FUNCTION}, {"shape", TYPE_SHAPE}};
+} static_types[] = {
+    {"int", TYPE_INT}, {"bool", TYPE_BOOLEAN}, {"string", TYPE_STRING}, {"fn", TYPE_FUNCTION}, {"shape", TYPE_SHAPE}};
 
 bool is_dtype_name(const char *name, Dtype floating, Dtype *dtype) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
@@ -45,8 +45,10 @@ TypeName type_name(Elaborator *e, Name name, bool has_dimensions) {
         return (TypeName){.class = TYPE_UNKNOWN};
     }
     report(e, D_unknown_type, name.span, "there is no type '%s'", name.text);
-    if (strcmp(name.text, "int") == 0) help(e, "tensors of integers are i32 or i64; an int without dims is known when compiled");
-    else help(e, "tensors have a dtype of f32 f64 i32 i64 bool float; known when compiled are int bool string fn shape");
+    if (strcmp(name.text, "int") == 0)
+        help(e, "tensors of integers are i32 or i64; an int without dims is known when compiled");
+    else
+        help(e, "tensors have a dtype of f32 f64 i32 i64 bool float; known when compiled are int bool string fn shape");
     return (TypeName){.class = TYPE_UNKNOWN};
 }
 
@@ -179,8 +181,8 @@ Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span) {
         return widens ? cast(e->graph, node, dtype) : cannot_convert(e, value, dtype, span);
     }
     Dtype from = value.node->dtype;
-    bool fits = from == dtype || (from != DTYPE_BOOL && dtype != DTYPE_BOOL &&
-                                  (dtype_is_float(dtype) || dtype_is_integer(from)));
+    bool fits = from == dtype ||
+                (from != DTYPE_BOOL && dtype != DTYPE_BOOL && (dtype_is_float(dtype) || dtype_is_integer(from)));
     return fits ? cast_weak(e, value.node, dtype) : cannot_convert(e, value, dtype, span);
 }
 
@@ -188,13 +190,14 @@ Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span) {
 
 typedef struct {
     bool strong, weak_real, weak_integer, logical;
-    Dtype dtype;       // of the strong ones together
-    Value first;       // the value that gave it
+    Dtype dtype;   // of the strong ones together
+    Value first;   // the value that gave it
 } Promotion;
 
 static bool clash(Elaborator *e, Span span, Value a, Value b) {
     report(e, D_dtype_mismatch, span, "%s and %s have different dtypes", describe(e, a), describe(e, b));
-    bool logical = a.kind == VALUE_BOOL || b.kind == VALUE_BOOL || (a.kind == VALUE_TENSOR && a.node->dtype == DTYPE_BOOL) ||
+    bool logical = a.kind == VALUE_BOOL || b.kind == VALUE_BOOL ||
+                   (a.kind == VALUE_TENSOR && a.node->dtype == DTYPE_BOOL) ||
                    (b.kind == VALUE_TENSOR && b.node->dtype == DTYPE_BOOL);
     if (logical) help(e, "a bool is made a number by a cast such as f32(...), or chosen by with where(...)");
     else help(e, "convert one of them: f32(...) or f64(...)");

@@ -92,8 +92,10 @@ static void warn_at(Elaborator *e, const Node *cut, Node *below, Fate *fates) {
         text_add(&names, "%s'%s'", names.length ? ", " : "", parameter->path);
     }
     if (!names.length) return;
-    diagnose(e->diagnostics, D_cannot_learn, cut->span, "%s cannot learn: the gradient is zero through this step", names.bytes);
-    diagnose_help(e->diagnostics, "a step function has no slope; use a smooth one, such as sigmoid, or freeze what is not to learn");
+    diagnose(e->diagnostics, D_cannot_learn, cut->span, "%s cannot learn: the gradient is zero through this step",
+             names.bytes);
+    diagnose_help(e->diagnostics,
+                  "a step function has no slope; use a smooth one, such as sigmoid, or freeze what is not to learn");
 }
 
 static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
