@@ -122,8 +122,10 @@ Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, co
         fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE;
     }
     if (fits) return value;
-    return failure(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class],
-                   describe(e, value));
+    report(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class], describe(e, value));
+    if (class == TYPE_FUNCTION && value.kind == VALUE_STRING)
+        help(e, "functions are named without quotes: %s", value.string);
+    return (Value){.kind = VALUE_ERROR};
 }
 
 static bool is_loose(Value value) {
