@@ -142,36 +142,35 @@ static Value build_unary(const Application *application, const Expression *expre
     return x.is_number ? of_number(-x.number) : of_node(algebra_negate(application->graph, x.node));
 }
 
-// A number that stands for a tensor of the node's dtype, in the shape of `like`.
-static Node *number_beside(const Application *application, Value value, const Node *like) {
+// An argument of a function, which has the shape of `like`.
+static Node *beside(const Application *application, Value value, const Node *like) {
+    if (!value.is_number) return value.node;
     Node *number = constant_real(application->graph, application->cotangent->dtype, value.number);
     return broadcast(application->graph, number, (const Extent *const *)like->shape, like->rank, NULL);
 }
 
 static Value build_where(const Application *application, const Value *arguments) {
     Node *condition = arguments[0].node;
-    Node *x = arguments[1].is_number ? number_beside(application, arguments[1], condition) : arguments[1].node;
-    Node *y = arguments[2].is_number ? number_beside(application, arguments[2], condition) : arguments[2].node;
+    Node *x = beside(application, arguments[1], condition), *y = beside(application, arguments[2], condition);
     return of_node(algebra_where(application->graph, condition, x, y));
 }
 
 static Value build_cast(const Application *application, const Value *arguments) {
     Dtype dtype = application->node->inputs[application->input]->dtype;
-    return of_node(cast(application->graph, arguments[0].node, dtype));
-}
-
-static int reduced_axes(const Node *node, int *axes) {
-    for (int i = 0; i < node->attribute_count; i++) axes[i] = attribute_integer(node, i);
-    return node->attribute_count;
+    return of_node(cast(application->graph, beside(application, arguments[0], application->node), dtype));
 }
 
 static Value build_expand(const Application *application, const Value *arguments) {
-    return of_node(adjoint_reduce_sum(application->graph, application->node, 0, arguments[0].node));
+    Node *small = beside(application, arguments[0], application->node);
+    return of_node(adjoint_reduce_sum(application->graph, application->node, 0, small));
 }
 
 static Value build_total(const Application *application, const Value *arguments) {
-    int axes[MAX_RANK], count = reduced_axes(application->node, axes);
-    return of_node(algebra_sum(application->graph, arguments[0].node, axes, count));
+    const Node *node = application->node;
+    int axes[MAX_RANK];
+    for (int i = 0; i < node->attribute_count; i++) axes[i] = attribute_integer(node, i);
+    Node *whole = beside(application, arguments[0], node->inputs[0]);
+    return of_node(algebra_sum(application->graph, whole, axes, node->attribute_count));
 }
 
 static const struct {
@@ -182,12 +181,15 @@ static const struct {
     {"where", 3, build_where}, {"cast", 1, build_cast}, {"expand", 1, build_expand}, {"total", 1, build_total}};
 
 static Node *build_map(const Application *application, const char *name, const Value *arguments, int count) {
+    Graph *graph = application->graph;
+    Node *nodes[MAX_ARITY] = {0};
+    for (int i = 0; i < count; i++) nodes[i] = beside(application, arguments[i], application->node);
     for (int op = 0; op < OP_COUNT; op++) {
         if (op_class((Op)op) != CLASS_MAP || op_arity((Op)op) != count || strcmp(op_spelling((Op)op), name) != 0)
             continue;
-        if (count == 1) return map1(application->graph, (Op)op, arguments[0].node);
-        if (count == 2) return map2(application->graph, (Op)op, arguments[0].node, arguments[1].node);
-        return map3(application->graph, (Op)op, arguments[0].node, arguments[1].node, arguments[2].node);
+        if (count == 1) return map1(graph, (Op)op, nodes[0]);
+        if (count == 2) return map2(graph, (Op)op, nodes[0], nodes[1]);
+        return map3(graph, (Op)op, nodes[0], nodes[1], nodes[2]);
     }
     assert(!"a rule calls an unknown function");
     return NULL;

@@ -171,6 +171,11 @@ static Node *build_broadcast(Graph *graph, Node **inputs) {
     return broadcast(graph, inputs[0], shape, 3, (int[]){0, 1});
 }
 
+static Node *build_broadcast_square(Graph *graph, Node **inputs) {
+    const Extent *shape[2] = {constant(graph, 3), constant(graph, 3)};
+    return broadcast(graph, inputs[0], shape, 2, (int[]){0});
+}
+
 static Node *build_broadcast_units(Graph *graph, Node **inputs) {
     const Extent *shape[3] = {constant(graph, 2), constant(graph, 3), constant(graph, 1)};
     return broadcast(graph, inputs[0], shape, 3, (int[]){0, 1});
@@ -294,6 +299,7 @@ const GradientCase gradient_cases[] = {
     {"matrix by vector", build_vector, 2, 2, {TENSOR(2, 2, 3), TENSOR(1, 3)}},
     {"sum of a product", build_sum_of_product, 2, 2, {TENSOR(2, 2, 3), TENSOR(2, 3, 2)}},
     {"broadcast", build_broadcast, 2, 1, {TENSOR(2, 3, 1)}},
+    {"broadcast to a square", build_broadcast_square, 2, 1, {TENSOR(1, 3)}},
     {"broadcast of units", build_broadcast_units, 2, 1, {TENSOR(2, 1, 3)}},
     {"reshape", build_reshape, 2, 1, {TENSOR(2, 2, 3)}},
     {"transpose", build_transpose, 2, 1, {TENSOR(3, 2, 2, 2)}},
