@@ -20,12 +20,12 @@ typedef struct {
 } VariableValue;
 
 typedef struct {
-    const int64_t *dims;        // the open dims, by number; NULL where there are none
-    uint64_t seed, draw_count;  // of random numbers (S11)
+    const int64_t *dims;             // the open dims, by number; NULL where there are none
+    uint64_t seed, draw_count;       // of random numbers (S11)
     const VariableValue *bindings;   // variables besides the arguments
     int binding_count;
-    int64_t fault[2];           // out: the first index out of range, and its position in the index tensor
-    bool faulted;               // out: there was one (it was clamped)
+    int64_t fault[2];   // out: the first index out of range, and its position in the index tensor
+    bool faulted;       // out: there was one (it was clamped)
 } Environment;
 
 // Computes the function's results into `results` (result_count of them; their data lives in `arena`). `arguments`: one
