@@ -291,6 +291,7 @@ Optimizer *make_optimizer(Elaborator *e, const Expression *expression) {
     Update update = {.item = global->optimizer, .optimizer = arena_new(e->arena, Optimizer)};
     *update.optimizer = (Optimizer){.name = callee->name.text, .span = expression->span};
     update.vector = (Shape){.extents = {fresh_dim(e, "P")}, .rank = 1};
+    e->graph->span = expression->span;
     e->iteration = make_scalar(e, &update, "iteration", NULL, 0);
     bool *given = arena_array(e->arena, bool, update.item->parameter_count);
     bool fine = !is_call || given_arguments(e, &update, &expression->arguments, given);

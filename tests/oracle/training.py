@@ -27,6 +27,8 @@ RUNS = {
         p, lr=1e-3, momentum=0.5, centered=True),
     "adagrad(lr_decay = 0.01)": lambda p: torch.optim.Adagrad(p, lr_decay=0.01),
     "adadelta()": lambda p: torch.optim.Adadelta(p),
+    "nadam()": lambda p: torch.optim.NAdam(p),
+    "radam(lr = 1e-2, beta2 = 0.99)": lambda p: torch.optim.RAdam(p, lr=1e-2, betas=(0.9, 0.99)),
     "sgd(lr = 0.1 * 0.98^iteration)": lambda p: scheduled(torch.optim.SGD(p, lr=0.1), 0.98),
 }
 
