@@ -59,7 +59,7 @@ static gradc_status shape_error(Binding *binding, int input, const gradc_tensor 
                 binding->facts->input_types[input], given);
 }
 
-int64_t tensor_bytes(const gradc_tensor *tensor) {
+int64_t array_bytes(const gradc_tensor *tensor) {
     int64_t bytes = (int64_t)gradc_dtype_size(tensor->dtype);
     bool empty = false;
     for (int i = 0; i < tensor->rank; i++)
@@ -83,7 +83,7 @@ gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array
         if (array->shape[i] < 0 || (extent_is_constant(node->shape[i], &size) && size != array->shape[i]))
             return shape_error(binding, input, array);
     }
-    int64_t bytes = tensor_bytes(array);
+    int64_t bytes = array_bytes(array);
     if (bytes < 0 || (bytes > 0 && !array->data))
         return fail(program, GRADC_ARGUMENT, "input '%s' of %s: the array given %s", node->variable->name,
                     binding->entry->name, bytes < 0 ? "is larger than memory" : "has no data");
@@ -160,7 +160,7 @@ gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *ten
         tensor->shape[i] = extent_evaluate(node->shape[i], binding->dims, &overflow);
         if (tensor->shape[i] < 0) overflow = true;
     }
-    if (!overflow && tensor_bytes(tensor) >= 0) return GRADC_OK;
+    if (!overflow && array_bytes(tensor) >= 0) return GRADC_OK;
     return fail(binding->program, GRADC_ARGUMENT, "%s: with these dims a size is negative or larger than memory",
                 binding->entry->name);
 }
@@ -226,7 +226,7 @@ static gradc_status check_range(Binding *binding, int input, const IndexRange *r
     const gradc_tensor *tensor = &binding->inputs[input];
     bool overflow = false;
     int64_t count = extent_evaluate(range->count, binding->dims, &overflow);
-    int64_t at = find_outside(tensor, tensor_bytes(tensor) / (int64_t)gradc_dtype_size(tensor->dtype), count);
+    int64_t at = find_outside(tensor, array_bytes(tensor) / (int64_t)gradc_dtype_size(tensor->dtype), count);
     if (at < 0 || overflow) return GRADC_OK;
     int64_t value =
         tensor->dtype == GRADC_I32 ? ((const int32_t *)tensor->data)[at] : ((const int64_t *)tensor->data)[at];

@@ -45,7 +45,7 @@ gradc_status outputs_prepare(Outputs *outputs, Binding *binding, const Named *re
     for (int i = 0; i < count; i++) {
         gradc_status status = binding_shape(binding, results[i].node, &outputs->tensors[i]);
         if (status) return status;
-        if (!memory_reserve(&outputs->memories[i], (size_t)tensor_bytes(&outputs->tensors[i])))
+        if (!memory_reserve(&outputs->memories[i], (size_t)array_bytes(&outputs->tensors[i])))
             return fail_memory(binding->program);
         outputs->tensors[i].data = outputs->pointers[i] = outputs->memories[i].bytes;
     }
@@ -330,7 +330,7 @@ static gradc_status prepare_gradients(gradc_call *call) {
         if (!(call->tape.tracked >> i & 1)) continue;
         InputGradient *gradient = &call->gradients[i];
         const gradc_tensor *input = &call->binding.inputs[i];
-        size_t bytes = (size_t)tensor_bytes(input);
+        size_t bytes = (size_t)array_bytes(input);
         if (!memory_reserve(&gradient->last, bytes)) return fail_memory(call->binding.program);
         bool same = gradient->sum.bytes && memcmp(gradient->tensor.shape, input->shape, sizeof input->shape) == 0;
         if (!same) {
@@ -345,7 +345,7 @@ static gradc_status prepare_gradients(gradc_call *call) {
 }
 
 static void add_gradient(InputGradient *gradient, bool accumulate) {
-    size_t bytes = (size_t)tensor_bytes(&gradient->tensor);
+    size_t bytes = (size_t)array_bytes(&gradient->tensor);
     if (!accumulate) {
         memcpy(gradient->sum.bytes, gradient->last.bytes, bytes);
     } else if (gradient->tensor.dtype == GRADC_F32) {
@@ -419,5 +419,5 @@ gradc_status gradc_call_input_gradient(gradc_call *call, int input, gradc_tensor
 void gradc_call_zero_grad(gradc_call *call) {
     for (int i = 0; i < call->binding.input_count; i++)
         if (call->gradients[i].sum.bytes)
-            memset(call->gradients[i].sum.bytes, 0, (size_t)tensor_bytes(&call->gradients[i].tensor));
+            memset(call->gradients[i].sum.bytes, 0, (size_t)array_bytes(&call->gradients[i].tensor));
 }

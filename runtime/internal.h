@@ -118,7 +118,7 @@ gradc_status binding_check_ranges(Binding *binding);
 // A node's shape for the binding's dims.
 gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *tensor);
 // Bytes of a tensor; -1: it does not fit in memory.
-int64_t tensor_bytes(const gradc_tensor *tensor);
+int64_t array_bytes(const gradc_tensor *tensor);
 
 // A compiled function and what it needs for the dims of one binding.
 typedef struct {
