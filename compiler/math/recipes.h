@@ -293,9 +293,9 @@ static REAL NAME(pow) PARAMETERS(REAL x, REAL y) {
     MASK whole = EQUAL(FLOOR(y), y), odd = BOTH(whole, UNEQUAL(FLOOR(half), half));
     REAL value = CALL(pow_size, size, y);
     REAL grows = SELECT(LESS(y, zero), zero, INFINITE), shrinks = SELECT(LESS(y, zero), INFINITE, zero);
-    MASK number = EQUAL(y, y);
-    value = SELECT(BOTH(EQUAL(size, INFINITE), number), grows, value);
-    value = SELECT(BOTH(EQUAL(size, zero), number), shrinks, value);
+    MASK with_power = EQUAL(y, y);
+    value = SELECT(BOTH(EQUAL(size, INFINITE), with_power), grows, value);
+    value = SELECT(BOTH(EQUAL(size, zero), with_power), shrinks, value);
     MASK broken = BOTH(LESS(x, zero), BOTH(UNEQUAL(FLOOR(y), y), LESS(size, INFINITE)));
     value = SELECT(broken, NUMBER(__builtin_nan("")), value);
     BITS sign = AND(TO_BITS(SELECT(odd, x, zero)), SIGN_BIT);

@@ -35,16 +35,16 @@
 #define BITS_ADD(x, y) ((x) + (y))
 #define BITS_SUB(x, y) ((x) - (y))
 
-#define CONVERSIONS(precision, real)                                    \
-    static inline uint##precision##_t to_bits_f##precision(real x) {    \
-        uint##precision##_t bits;                                       \
-        memcpy(&bits, &x, sizeof bits);                                 \
-        return bits;                                                    \
-    }                                                                   \
-    static inline real from_bits_f##precision(uint##precision##_t x) {  \
-        real value;                                                     \
-        memcpy(&value, &x, sizeof value);                               \
-        return value;                                                   \
+#define CONVERSIONS(precision, real)                                   \
+    static inline uint##precision##_t to_bits_f##precision(real x) {   \
+        uint##precision##_t bits;                                      \
+        memcpy(&bits, &x, sizeof bits);                                \
+        return bits;                                                   \
+    }                                                                  \
+    static inline real from_bits_f##precision(uint##precision##_t x) { \
+        real value;                                                    \
+        memcpy(&value, &x, sizeof value);                              \
+        return value;                                                  \
     }
 CONVERSIONS(32, float)
 CONVERSIONS(64, double)
@@ -77,10 +77,14 @@ CONVERSIONS(64, double)
 #define WIDE(f, x, y) ((float)f##_f64((double)(x), (double)(y)))
 #include "math/recipes.h"
 
-#define DEFINE_1(name, real, suffix) \
-    real gradc_##name##_##suffix(real x) { return name##_##suffix(x); }
-#define DEFINE_2(name, real, suffix) \
-    real gradc_##name##_##suffix(real x, real y) { return name##_##suffix(x, y); }
+#define DEFINE_1(name, real, suffix)       \
+    real gradc_##name##_##suffix(real x) { \
+        return name##_##suffix(x);         \
+    }
+#define DEFINE_2(name, real, suffix)               \
+    real gradc_##name##_##suffix(real x, real y) { \
+        return name##_##suffix(x, y);              \
+    }
 #define DEFINE(name, arity) DEFINE_##arity(name, float, f32) DEFINE_##arity(name, double, f64)
 MATH_LIST(DEFINE)
 
