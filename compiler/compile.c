@@ -247,3 +247,39 @@ const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey 
     if (setjmp(*arena_recover(compilation->arena))) return NULL;
     return dump(compilation, stage, key);
 }
+
+// The inputs that are marked requires_grad and that the entry's first result depends on.
+static uint64_t marked_inputs(Compilation *compilation, const Entry *entry) {
+    uint64_t marked = 0;
+    NodeArray nodes = reachable(compilation->program->graph, &entry->function.results[0].node, 1);
+    for (int i = 0; i < entry->function.argument_count && i < 64; i++)
+        for (int k = 0; k < nodes.count; k++)
+            if (nodes.items[k] == entry->function.arguments[i] && nodes.items[k]->variable->requires_grad)
+                marked |= (uint64_t)1 << i;
+    return marked;
+}
+
+// Printed before reductions are normalised and fma is placed: when the text is compiled, both happen again.
+static const char *derivative(Compilation *compilation, const Entry *entry) {
+    FunctionKey key = {.kind = KIND_BACKWARD, .entry = entry, .tracked_inputs = marked_inputs(compilation, entry)};
+    Joint joint = joint_of(compilation, key);
+    Function function = joint.function;
+    function.results += joint.forward_count;
+    function.result_count = joint.targets.count;
+    if (!run_passes(compilation, &function, STAGE_GRAD)) return NULL;
+    if (!pass_simplify(compilation, &function) || !verify(compilation, &function, "simplify")) return NULL;
+    Text text = {.arena = compilation->arena};
+    const char *name = arena_print(compilation->arena, "d_%s", entry->name);
+    text_add(&text, "# The gradient of %s by", entry->name);
+    for (int i = 0; i < joint.targets.count; i++)
+        text_add(&text, i ? ", %s" : " %s", joint.targets.items[i]->variable->name);
+    text_add(&text, ".\n");
+    const char *missing = print_source(&text, compilation->program->graph, &function, name);
+    if (missing) internal_error(compilation, "printing the derivative", missing);
+    return missing ? NULL : text.bytes;
+}
+
+const char *compilation_derivative(Compilation *compilation, const Entry *entry) {
+    if (setjmp(*arena_recover(compilation->arena))) return NULL;
+    return derivative(compilation, entry);
+}
