@@ -320,11 +320,22 @@ static bool infer_statics(Elaborator *e, const Item *item, Span span) {
     return true;
 }
 
+// An entry's dims are those of the file, even where no input could tell them.
+static void bind_own_dims(Elaborator *e) {
+    for (int i = 0; i < e->program->dims.count; i++) {
+        const char *name = e->program->dims.items[i];
+        if (find_binding(e, name)) continue;
+        bind_name(e, root_scope(e), name, value_extent(extent_dim(e->graph->extents, i, name)));
+    }
+}
+
 // Gives the arguments to the parameters of the frame's item. False: reported.
 bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *arguments, Span span) {
     Slots slots;
     TypeName *types = arena_array(e->arena, TypeName, item->parameter_count);
     Frame *callee = e->frame;
+    if (e->binds_dims) bind_own_dims(e);
+    e->binds_dims = false;
     e->frame = callee->caller ? callee->caller : callee;   // mistakes in the call are the caller's
     bool placed = place_arguments(e, item, arguments, span, &slots);
     e->frame = callee;

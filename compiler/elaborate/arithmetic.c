@@ -90,7 +90,11 @@ static bool is_comparison(Operator operator) {
 
 static const Extent *power_of(ExtentTable *table, const Extent *base, int64_t exponent) {
     const Extent *result = extent_constant(table, 1);
-    for (; exponent > 0; exponent--) result = extent_multiply(table, result, base);
+    const Term *terms;
+    for (; exponent > 0; exponent--) {
+        result = extent_multiply(table, result, base);
+        if (extent_terms(result, &terms) > LARGEST_POLYNOMIAL) break;
+    }
     return result;
 }
 
@@ -112,6 +116,7 @@ static Value fold_integers(Elaborator *e, Operator operator, const Extent * a, c
         result = power_of(table, a, exponent);
     if ((operator== OPERATOR_EQUAL || operator== OPERATOR_NOT_EQUAL) && a == b)
         return value_bool(operator== OPERATOR_EQUAL);
+    if (result && !is_manageable(e, result, span)) return (Value){.kind = VALUE_ERROR};
     return result ? value_extent(result) : (Value){.kind = VALUE_NONE};
 }
 

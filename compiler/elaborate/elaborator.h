@@ -179,16 +179,18 @@ struct Elaborator {
     Global *user[GLOBAL_BUCKETS];
     Global *library[GLOBAL_BUCKETS];
     Frame *frame;
-    EntryContext *context;        // NULL: not inside an entry
-    Node *iteration;              // in optimizers; else NULL
-    const char *initialising;     // path of the parameter whose first value is being made; else NULL
-    int initial_draws;            // random numbers that this value drew
-    int file_draws;               // and those outside of instances
-    struct Override *overrides;   // instances called with other parameters
-    struct Loop *bodies;          // the innermost loop with a body, in whatever frame
-    ARRAY(Instance *) roots;      // instances of the file's level
-    int depth;                    // of expressions, so that hostile input can't exhaust the stack
-    int64_t work;                 // expressions evaluated, so that it can't take forever
+    EntryContext *context;             // NULL: not inside an entry
+    Node *iteration;                   // in optimizers; else NULL
+    const char *initialising;          // path of the parameter whose first value is being made; else NULL
+    int initial_draws;                 // random numbers that this value drew
+    int file_draws;                    // and those outside of instances
+    struct Override *overrides;        // instances called with other parameters
+    struct Loop *bodies;               // the innermost loop with a body, in whatever frame
+    int *marks, mark_capacity, mark;   // of the walk in progress: by node id, which walk marked it last
+    bool binds_dims;                   // the next call is an entry's: its dims are the file's
+    ARRAY(Instance *) roots;           // instances of the file's level
+    int depth;                         // of expressions, so that hostile input can't exhaust the stack
+    int64_t work;                      // expressions evaluated, so that it can't take forever
 };
 
 // ---- report.c
@@ -259,6 +261,9 @@ Node *cast_weak(Elaborator *e, Node *node, Dtype dtype);
 // ---- shapes.c
 
 Shape shape_of(const Node *node);
+// A size computed from others has no more terms and factors than this.
+enum { LARGEST_POLYNOMIAL = 64 };
+bool is_manageable(Elaborator *e, const Extent *extent, Span span);   // false: reported
 Shape shape_make(const Extent *const *extents, int rank);
 bool shapes_equal(const Shape *a, const Shape *b);
 const Extent *constant_extent(Elaborator *e, int64_t value);
@@ -408,6 +413,11 @@ Node *loop_source(const Elaborator *e, Node *node);
 
 // ---- gradients.c
 
+// Walks over the graph mark nodes; what a walk costs is what it visits, not what the graph holds.
+void marks_begin(Elaborator *e);
+bool marks_add(Elaborator *e, const Node *node);   // true: not marked since marks_begin
+// Whether the node is computed from a variable or an open dim.
+bool reads_variables(Elaborator *e, Node *node);
 bool depends_on(Elaborator *e, Node *node, Node *target);
 
 // ---- entries.c, warnings.c, data.c, train.c

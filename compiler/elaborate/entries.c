@@ -47,8 +47,11 @@ static void mark_templates(Elaborator *e) {
     for (int i = 0; i < e->file->count; i++) {
         const Item *item = e->file->items[i];
         if (item->kind == ITEM_USE) mark_template(e, &item->use);
-        for (int k = 0; k < item->body.count; k++)
-            if (item->body.items[k]->kind == STATEMENT_USE) mark_template(e, &item->body.items[k]->use);
+        for (int k = 0; k < item->body.count; k++) {
+            const Use *use = &item->body.items[k]->use;
+            if (item->body.items[k]->kind != STATEMENT_USE) continue;
+            if (strcmp(use->template_name.text, item->name.text) != 0) mark_template(e, use);
+        }
     }
 }
 
@@ -175,6 +178,27 @@ static bool make_results(Elaborator *e, const Item *item, Value value, const Ent
 
 // ---- one entry
 
+// What is too large to be held is refused where it is made.
+static bool check_sizes(Elaborator *e, const Function *function) {
+    static const int64_t most = (int64_t)1 << 40;   // elements
+    Node **roots = arena_array(e->arena, Node *, function->result_count + function->argument_count);
+    for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
+    for (int i = 0; i < function->argument_count; i++) roots[function->result_count + i] = function->arguments[i];
+    NodeArray nodes = reachable(e->graph, roots, function->result_count + function->argument_count);
+    bool fine = true;
+    for (int i = 0; i < nodes.count && fine; i++) {
+        int64_t count;
+        const Node *node = nodes.items[i];
+        fine = !extent_is_constant(element_count(e->graph, node), &count) || count <= most;
+        Shape shape = shape_of(node);
+        if (!fine)
+            report(e, D_too_large, node->span, "a tensor of shape %s has more than %lld elements",
+                   describe_shape(e, &shape), (long long)most);
+        if (node->body) fine = check_sizes(e, node->body) && fine;
+    }
+    return fine;
+}
+
 static EntryContext *run_mode(Elaborator *e, const Item *item, Entry *entry, const CallArguments *arguments,
                               bool training, Function *function) {
     Global *global = find_global(e, item->name.text);
@@ -182,15 +206,17 @@ static EntryContext *run_mode(Elaborator *e, const Item *item, Entry *entry, con
     *context = (EntryContext){.entry = entry, .training = training};
     e->context = context;
     e->file_draws = 0;
+    e->binds_dims = true;
     Value value = {.kind = VALUE_ERROR};
     if (item->kind == ITEM_FN) value = call_callable(e, global->functions, arguments, (Span){0});
     else {
         Instance *instance = shared_instance(e, global, item->name.span);
         if (instance) value = call_instance(e, instance, arguments, (Span){0});
     }
+    e->binds_dims = false;
     bool fine = make_results(e, item, value, context, function);
     e->context = NULL;
-    return fine ? context : NULL;
+    return fine && check_sizes(e, function) ? context : NULL;
 }
 
 static void add_updates(Elaborator *e, Entry *entry, const EntryContext *context) {

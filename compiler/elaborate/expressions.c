@@ -69,9 +69,12 @@ static Value evaluate_node(Elaborator *e, const Expression *expression) {
 bool spend(Elaborator *e, int work, Span span) {
     static const int64_t most = 4000000;
     if (e->work <= most && e->work + work > most) {
+        Diagnostics *diagnostics = e->diagnostics;
+        e->diagnostics = e->messages;
         report(e, D_program_too_large, span,
                "the program is too large: calls and loops unroll to more than %lld expressions", (long long)most);
         help(e, "a loop over a tensor, or over a range that is not used as a size or a place, is not unrolled");
+        e->diagnostics = diagnostics;
     }
     e->work += work;
     return e->work <= most;
@@ -131,9 +134,17 @@ static Node *unsqueeze(Elaborator *e, Node *node) {
     return reshape(e->graph, node, shape.extents, shape.rank);
 }
 
+static bool too_nested(Elaborator *e, Value list, Span span) {
+    int depth = 0;
+    for (; list.kind == VALUE_LIST && list.list.count; depth++) list = list.list.items[0];
+    if (depth > MAX_RANK) report(e, D_too_many_axes, span, "tensors have at most %d axes, not %d", MAX_RANK, depth);
+    return depth > MAX_RANK;
+}
+
 // [a, b]: the elements stacked on a new first axis.
 Value tensor_of_list(Elaborator *e, Value list, Span span) {
     int count = list.list.count;
+    if (too_nested(e, list, span) || !spend(e, count, span)) return (Value){.kind = VALUE_ERROR};
     Dtype dtype;
     bool weak;
     if (!count) return failure(e, D_not_a_tensor, span, "an empty list has no dtype");

@@ -3,17 +3,44 @@
 
 #include <string.h>
 
+void marks_begin(Elaborator *e) {
+    if (e->graph->node_count > e->mark_capacity) {
+        e->mark_capacity = 2 * e->graph->node_count;
+        e->marks = arena_array(e->arena, int, e->mark_capacity);
+        e->mark = 0;
+    }
+    e->mark++;
+}
+
+bool marks_add(Elaborator *e, const Node *node) {
+    if (e->marks[node->id] == e->mark) return false;
+    e->marks[node->id] = e->mark;
+    return true;
+}
+
+bool reads_variables(Elaborator *e, Node *node) {
+    ARRAY(Node *) open = {0};
+    marks_begin(e);
+    array_push(e->arena, &open, node);
+    while (open.count) {
+        Node *next = open.items[--open.count];
+        if (next->op == OP_variable || next->op == OP_extent) return true;
+        if (!marks_add(e, next)) continue;
+        for (int i = 0; i < next->input_count; i++) array_push(e->arena, &open, next->inputs[i]);
+    }
+    return false;
+}
+
 // Whether a derivative can flow from target to node: through floating values, not past stop_gradient.
 bool depends_on(Elaborator *e, Node *node, Node *target) {
-    bool *seen = arena_array(e->arena, bool, e->graph->node_count);
     ARRAY(Node *) open = {0};
+    marks_begin(e);
     array_push(e->arena, &open, node);
     while (open.count) {
         Node *next = open.items[--open.count];
         if (next == target) return true;
         bool carries = dtype_is_float(next->dtype) || next->dtype == DTYPE_TUPLE;
-        if (next->id < target->id || seen[next->id] || !carries || next->op == OP_stop_gradient) continue;
-        seen[next->id] = true;
+        if (next->id < target->id || !carries || next->op == OP_stop_gradient || !marks_add(e, next)) continue;
         for (int i = 0; i < next->input_count; i++) array_push(e->arena, &open, next->inputs[i]);
     }
     return false;

@@ -417,13 +417,17 @@ static bool try_body_loop(Elaborator *e, const Course *course, Carries *carries)
     return false;
 }
 
+static void fail_carries(Carries *carries) {
+    for (int i = 0; i < carries->count; i++) carries->items[i].binding->value = (Value){.kind = VALUE_ERROR};
+}
+
 void run_for(Elaborator *e, const Statement *statement) {
     Course course = {.statement = statement};
     Carries carries = {0};
     bool known = statement->range_begin ? range_course(e, statement, &course) : values_course(e, statement, &course);
     find_carries(e, statement, &statement->body, &carries);
     if (!known) {   // what it binds is not known either
-        for (int i = 0; i < carries.count; i++) carries.items[i].binding->value = (Value){.kind = VALUE_ERROR};
+        fail_carries(&carries);
         for (int i = 0; i < statement->body.count; i++)
             if (statement->body.items[i]->kind == STATEMENT_YIELD)
                 assign(e, statement->body.items[i]->names.items[0].text, (Value){.kind = VALUE_ERROR});
@@ -432,7 +436,8 @@ void run_for(Elaborator *e, const Statement *statement) {
     if (course.may_unroll) course.unrolled = !try_body_loop(e, &course, &carries);
     if (course.unrolled) run_unrolled(e, &course);
     if (course.unrolled || course.may_unroll) return;
-    if (!first_values(e, statement->span, &carries)) return;
-    if (!run_body_loop(e, &course, &carries) && course.begin && extent_is_constant(course.trips, NULL))
+    if (first_values(e, statement->span, &carries) && run_body_loop(e, &course, &carries)) return;
+    if (course.begin && extent_is_constant(course.trips, NULL))
         help(e, "a range of up to %d that needs it is unrolled", MOST_UNROLLED);
+    fail_carries(&carries);
 }

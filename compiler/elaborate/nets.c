@@ -43,13 +43,6 @@ static bool count_elements(Elaborator *e, const Shape *shape, const char *what, 
     return true;
 }
 
-static bool reads_variables(Elaborator *e, Node *node) {
-    NodeArray nodes = reachable(e->graph, &node, 1);
-    for (int i = 0; i < nodes.count; i++)
-        if (nodes.items[i]->op == OP_variable || nodes.items[i]->op == OP_extent) return true;
-    return false;
-}
-
 // f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
 Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path) {
     Node *zero = constant_real(e->graph, dtype, 0);

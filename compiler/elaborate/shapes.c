@@ -21,6 +21,16 @@ const Extent *constant_extent(Elaborator *e, int64_t value) {
     return extent_constant(e->graph->extents, value);
 }
 
+bool is_manageable(Elaborator *e, const Extent *extent, Span span) {
+    const Term *terms;
+    int count = extent_terms(extent, &terms);
+    bool fits = count <= LARGEST_POLYNOMIAL;
+    for (int i = 0; i < count && fits; i++) fits = terms[i].factor_count <= LARGEST_POLYNOMIAL;
+    if (!fits)
+        report(e, D_too_large, span, "a size is a polynomial of more than %d terms or factors", LARGEST_POLYNOMIAL);
+    return fits;
+}
+
 // ---- broadcasting
 
 static bool cannot_broadcast(Elaborator *e, Span span, const char *what, Node *const *nodes, int count, const Extent *a,
@@ -165,7 +175,7 @@ static const Extent *size_operation(Elaborator *e, const Size *size) {
     if (size->operator== OPERATOR_FLOOR_DIVIDE) result = extent_floor_divide(table, left, right);
     if (size->operator== OPERATOR_REMAINDER) result = extent_modulo(table, left, right);
     if (!result) report(e, D_division_by_zero, size->span, "a size is divided by zero");
-    return result;
+    return result && is_manageable(e, result, size->span) ? result : NULL;
 }
 
 const Extent *size_value(Elaborator *e, const Size *size) {

@@ -18,17 +18,21 @@ struct Extent {
     struct Extent *next;   // in the table's bucket
 };
 
-enum { BUCKETS = 1024, MAX_FACTORS = 64 };
+enum { INITIAL_BUCKETS = 1024 };
 
 struct ExtentTable {
     Arena *arena;
-    Extent *buckets[BUCKETS];
+    Extent **buckets;
+    uint64_t bucket_count;   // a power of two
+    uint64_t extent_count;
     ARRAY(Atom *) atoms;
 };
 
 ExtentTable *extent_table_create(Arena *arena) {
     ExtentTable *table = arena_new(arena, ExtentTable);
     table->arena = arena;
+    table->bucket_count = INITIAL_BUCKETS;
+    table->buckets = arena_array(arena, Extent *, INITIAL_BUCKETS);
     return table;
 }
 
@@ -83,10 +87,25 @@ static bool same_terms(const Extent *extent, const Term *terms, int count) {
     return true;
 }
 
+static void grow_buckets(ExtentTable *table) {
+    uint64_t count = table->bucket_count * 2;
+    Extent **buckets = arena_array(table->arena, Extent *, count);
+    for (uint64_t i = 0; i < table->bucket_count; i++) {
+        for (Extent *extent = table->buckets[i], *next; extent; extent = next) {
+            next = extent->next;
+            extent->next = buckets[extent->hash & (count - 1)];
+            buckets[extent->hash & (count - 1)] = extent;
+        }
+    }
+    table->buckets = buckets;
+    table->bucket_count = count;
+}
+
 // The extent of these sorted terms, without zeros.
 static const Extent *intern(ExtentTable *table, const Term *terms, int count) {
     uint64_t hash = hash_terms(terms, count);
-    Extent **bucket = &table->buckets[hash % BUCKETS];
+    if (table->extent_count >= table->bucket_count) grow_buckets(table);
+    Extent **bucket = &table->buckets[hash & (table->bucket_count - 1)];
     for (Extent *extent = *bucket; extent; extent = extent->next)
         if (extent->hash == hash && same_terms(extent, terms, count)) return extent;
     Extent *extent = arena_new(table->arena, Extent);
@@ -95,6 +114,7 @@ static const Extent *intern(ExtentTable *table, const Term *terms, int count) {
     extent->hash = hash;
     extent->next = *bucket;
     *bucket = extent;
+    table->extent_count++;
     return extent;
 }
 
