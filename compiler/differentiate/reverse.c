@@ -165,6 +165,31 @@ static void reverse_node(State *state, Node *node) {
     else reverse_structural(state, node, cotangent);
 }
 
+// The active nodes, inputs before users, in an order that the roots' structure alone says. Ids would not do: they tell
+// what else the graph was asked for before, and the order of users is that in which their cotangents are added.
+static NodeArray structural_order(const State *state, Node *const *roots, int root_count) {
+    Arena *arena = state->reverse->graph->arena;
+    int *next = arena_array(arena, int, state->region.count);   // the input to enter next; past the last: done
+    NodeArray open = {0}, order = {0};
+    for (int i = 0; i < root_count; i++) {
+        if (roots[i] && region_active(&state->region, roots[i])) array_push(arena, &open, roots[i]);
+        while (open.count) {
+            Node *node = open.items[open.count - 1];
+            int *at = &next[node->id - state->region.first];
+            if (*at < node->input_count) {
+                Node *input = node->inputs[(*at)++];
+                if (!region_active(&state->region, input)) continue;
+                if (!next[input->id - state->region.first]) array_push(arena, &open, input);
+                continue;
+            }
+            if (*at == node->input_count) array_push(arena, &order, node);
+            *at = node->input_count + 1;
+            open.count--;
+        }
+    }
+    return order;
+}
+
 void reverse_mode(Reverse *reverse, Node *const *roots, Node *const *seeds, int root_count, Node *const *targets,
                   int target_count, Node **cotangents) {
     Arena *arena = reverse->graph->arena;
@@ -177,8 +202,8 @@ void reverse_mode(Reverse *reverse, Node *const *roots, Node *const *seeds, int 
     Span outer = reverse->graph->span;
     for (int i = 0; i < root_count; i++)
         if (seeds[i]) contribute(&state, roots[i], seeds[i]);
-    for (int i = state.region.count - 1; i >= 0; i--)
-        if (state.region.active[i]) reverse_node(&state, state.region.nodes[i]);
+    NodeArray order = structural_order(&state, seeded, root_count);
+    for (int i = order.count - 1; i >= 0; i--) reverse_node(&state, order.items[i]);
     reverse->graph->span = outer;
     for (int i = 0; i < target_count; i++) {
         bool reached = region_active(&state.region, targets[i]);
