@@ -305,25 +305,26 @@ Node *reduce(Graph *graph, Op op, Node *x, const int *axes, int axis_count) {
     return intern(graph, &draft);
 }
 
+// Labels are counted in the order in which they stand first, so the letters that a product was written with do not
+// make it another node.
 Node *contract(Graph *graph, Node *x, Node *y, const int *x_labels, const int *y_labels, const int *result_labels,
                int result_rank) {
     assert(x->dtype == y->dtype);
-    const Extent *attributes[2 + 3 * MAX_RANK], *shape[MAX_RANK], *sizes[26] = {0};
-    int count = 0;
+    const Extent *attributes[2 + 3 * MAX_RANK], *shape[MAX_RANK], *sizes[26] = {0}, *numbers[26];
+    int count = 0, label_count = 0;
     attributes[count++] = extent_constant(graph->extents, x->rank);
     attributes[count++] = extent_constant(graph->extents, y->rank);
-    for (int i = 0; i < x->rank; i++) {
-        sizes[x_labels[i]] = x->shape[i];
-        attributes[count++] = extent_constant(graph->extents, x_labels[i]);
-    }
-    for (int i = 0; i < y->rank; i++) {
-        assert(!sizes[y_labels[i]] || sizes[y_labels[i]] == y->shape[i]);
-        sizes[y_labels[i]] = y->shape[i];
-        attributes[count++] = extent_constant(graph->extents, y_labels[i]);
+    for (int i = 0; i < x->rank + y->rank; i++) {
+        int label = i < x->rank ? x_labels[i] : y_labels[i - x->rank];
+        const Extent *size = i < x->rank ? x->shape[i] : y->shape[i - x->rank];
+        assert(!sizes[label] || sizes[label] == size);
+        if (!sizes[label]) numbers[label] = extent_constant(graph->extents, label_count++);
+        sizes[label] = size;
+        attributes[count++] = numbers[label];
     }
     for (int i = 0; i < result_rank; i++) {
         shape[i] = sizes[result_labels[i]];
-        attributes[count++] = extent_constant(graph->extents, result_labels[i]);
+        attributes[count++] = numbers[result_labels[i]];
     }
     Node draft = {.op = OP_contract, .dtype = x->dtype, .rank = result_rank, .shape = shape};
     draft.inputs = (Node *[]){x, y};

@@ -292,8 +292,11 @@ static void write_signature(SourceWriter *writer, Block *block, const Function *
     int count = 0;
     text_add(writer->text, "fn %s(", free_name(writer, name));
     for (int i = 0; i < function->argument_count; i++) write_argument(writer, block, function->arguments[i], &count);
-    for (int i = 0; i < block->nodes.count; i++)
-        if (block->nodes.items[i]->op == OP_variable) write_argument(writer, block, block->nodes.items[i], &count);
+    Node **roots = arena_array(writer->text->arena, Node *, function->result_count);
+    for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
+    NodeArray read = reachable(writer->graph, roots, function->result_count);
+    for (int i = 0; i < read.count; i++)
+        if (read.items[i]->op == OP_variable) write_argument(writer, block, read.items[i], &count);
     text_add(writer->text, function->result_count > 1 ? ") -> (" : ") -> ");
     for (int i = 0; i < function->result_count; i++) {
         const Node *node = function->results[i].node;

@@ -66,10 +66,11 @@ static const Node *constant_of(const SourceWriter *writer, const Node *node) {
 }
 
 void write_typed_value(SourceWriter *writer, const Node *node) {
-    bool plain = node->op == OP_constant && node->dtype != DTYPE_BOOL;
-    if (plain) text_add(writer->text, "%s(", dtype_name(node->dtype));
+    bool natural = node->dtype == DTYPE_F32 || node->dtype == DTYPE_I32 || node->dtype == DTYPE_BOOL;
+    bool typed = node->op == OP_constant && !natural;
+    if (typed) text_add(writer->text, "%s(", dtype_name(node->dtype));
     write_value(writer, node, BIND_NONE);
-    if (plain) text_add(writer->text, ")");
+    if (typed) text_add(writer->text, ")");
 }
 
 // ---- elementwise ops
@@ -95,6 +96,11 @@ static const Infix infixes[] = {
     {OP_floor_divide, BIND_MULTIPLY, false},
 };
 
+static Node *captured(const SourceWriter *writer, Node *node) {
+    while (writer->aliases[node->id]) node = writer->aliases[node->id];
+    return node;
+}
+
 // The axes of `node`, an operand of a map, along which its own extents stand when broadcasting is left to the language.
 static unsigned axes_shown(const SourceWriter *writer, const Node *node) {
     if (node->op != OP_broadcast || writer->names[node->id]) return ~0u;
@@ -109,7 +115,7 @@ static unsigned axes_shown(const SourceWriter *writer, const Node *node) {
 // -1: none.
 static int explicit_operand(const SourceWriter *writer, const Node *map) {
     unsigned shown = 0;
-    for (int i = 0; i < map->input_count; i++) shown |= axes_shown(writer, map->inputs[i]);
+    for (int i = 0; i < map->input_count; i++) shown |= axes_shown(writer, captured(writer, map->inputs[i]));
     return (shown & ((1u << map->rank) - 1)) == (1u << map->rank) - 1 ? -1 : 0;
 }
 
@@ -158,7 +164,7 @@ static bool needs_dtype(const SourceWriter *writer, const Node *map, int operand
 }
 
 static void write_operand(SourceWriter *writer, const Node *map, int operand, int power) {
-    const Node *node = map->inputs[operand], *number = constant_of(writer, node);
+    const Node *node = captured(writer, map->inputs[operand]), *number = constant_of(writer, node);
     bool in_words = explicit_operand(writer, map) == operand;
     if (in_words || node->op != OP_broadcast || writer->names[node->id]) {
         if (number && !in_words && needs_dtype(writer, map, operand)) write_typed_value(writer, number);
@@ -206,21 +212,37 @@ static void write_map(SourceWriter *writer, const Node *node, int power) {
 
 // ---- products and reductions
 
-static bool is_matrix_product(const Node *node) {
-    static const int product[] = {2, 2, 0, 1, 1, 2, 0, 2};
-    if (node->attribute_count != 8) return false;
-    for (int i = 0; i < 8; i++)
-        if (attribute_integer(node, i) != product[i]) return false;
+// The product as x @ y, where an operand may have to be transposed: the last axis of x meets the one before the last of
+// y, or its only one.
+static bool is_matrix_product(const Node *node, bool turned[2]) {
+    int x_rank = attribute_integer(node, 0), y_rank = attribute_integer(node, 1), labels[3 * MAX_RANK];
+    for (int i = 2; i < node->attribute_count; i++) labels[i - 2] = attribute_integer(node, i);
+    const int *x = labels, *y = labels + x_rank, *result = labels + x_rank + y_rank;
+    if (!x_rank || !y_rank || y_rank > 2 || node->rank != x_rank + y_rank - 2) return false;
+    bool left = x_rank == 2 && result[0] == x[1], right = y_rank == 2 && result[node->rank - 1] == y[0];
+    if (x[left ? 0 : x_rank - 1] != y[y_rank == 2 && right]) return false;
+    for (int i = 0; i < x_rank - 1; i++)
+        if (result[i] != x[left ? 1 - i : i]) return false;
+    if (y_rank == 2 && result[node->rank - 1] != y[!right]) return false;
+    turned[0] = left;
+    turned[1] = right;
     return true;
+}
+
+static void write_factor(SourceWriter *writer, const Node *node, bool turned, int power) {
+    if (turned) open_call(writer, "transpose", node);
+    else write_value(writer, node, power);
+    if (turned) text_add(writer->text, ")");
 }
 
 static void write_contract(SourceWriter *writer, const Node *node, int power) {
     int x_rank = attribute_integer(node, 0), y_rank = attribute_integer(node, 1);
-    if (is_matrix_product(node)) {
+    bool turned[2];
+    if (is_matrix_product(node, turned)) {
         text_add(writer->text, power > BIND_MULTIPLY ? "(" : "");
-        write_value(writer, node->inputs[0], BIND_MULTIPLY);
+        write_factor(writer, node->inputs[0], turned[0], BIND_MULTIPLY);
         text_add(writer->text, " @ ");
-        write_value(writer, node->inputs[1], BIND_MULTIPLY + 1);
+        write_factor(writer, node->inputs[1], turned[1], BIND_MULTIPLY + 1);
         text_add(writer->text, power > BIND_MULTIPLY ? ")" : "");
         return;
     }

@@ -177,6 +177,12 @@ static Node *cast_of_cast(Simplifier *simplifier, Node *node) {
     return cast(simplifier->graph, inner->inputs[0], node->dtype);
 }
 
+static Node *cast_of_iota(Simplifier *simplifier, Node *node) {
+    const Node *x = node->inputs[0];
+    if (x->op != OP_iota || x->dtype != DTYPE_I32 || node->dtype != DTYPE_I64) return NULL;
+    return iota(simplifier->graph, node->dtype, node->shape, node->rank, attribute_integer(x, 0));
+}
+
 // ---- choice and logic
 
 static Node *where_of_known(Simplifier *simplifier, Node *node) {
@@ -301,15 +307,18 @@ const RewriteRow exact_rewrites[] = {
     {"ceil_of_whole", OP_ceil, round_twice, "whole numbers stay"},
     {"round_of_whole", OP_round, round_twice, "whole numbers stay"},
     {"cast_of_cast", OP_cast, cast_of_cast, "the first cast loses nothing, so the second sees the value itself"},
+    {"cast_of_iota", OP_cast, cast_of_iota, "counting in wider integers"},
     {"iota_of_rank", OP_iota, iota_of_rank, "an iota is one line, repeated"},
     {"broadcast_of_broadcast", OP_broadcast, broadcast_of_broadcast, "repeating what is repeated"},
     {"broadcast_of_units", OP_broadcast, broadcast_of_units, "axes of extent 1 need not be there to be repeated"},
     {"broadcast_to_units", OP_broadcast, broadcast_to_units, "nothing is repeated: a reshape"},
     {"reshape_of_reshape", OP_reshape, reshape_of_reshape, "only the last shape counts"},
+    {"reshape_of_number", OP_reshape, reshape_of_number, "one element in many axes is repeated once in each"},
     {"reshape_of_broadcast", OP_reshape, reshape_of_broadcast, "the axes of a repeated value, renamed"},
     {"transpose_of_transpose", OP_transpose, transpose_of_transpose, "permutations compose"},
     {"transpose_of_units", OP_transpose, transpose_of_units, "only axes of extent 1 move: a reshape"},
     {"transpose_of_broadcast", OP_transpose, transpose_of_broadcast, "permute first, repeat then"},
+    {"contract_of_transpose", OP_contract, contract_of_transpose, "the labels say where the axes are"},
     {"slice_of_slice", OP_slice, slice_of_slice, "starts and steps compose"},
     {"slice_of_broadcast", OP_slice, slice_of_broadcast, "a part of a repeated value is a repeated part"},
     {"slice_of_pad", OP_slice, slice_of_pad, "what was padded is read back"},

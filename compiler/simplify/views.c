@@ -76,7 +76,7 @@ Node *broadcast_of_units(Simplifier *simplifier, Node *node) {
 }
 
 Node *broadcast_to_units(Simplifier *simplifier, Node *node) {
-    if (!same_but_units(node, node->inputs[0])) return NULL;
+    if (!node->inputs[0]->rank || !same_but_units(node, node->inputs[0])) return NULL;
     return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
 }
 
@@ -85,6 +85,11 @@ Node *broadcast_to_units(Simplifier *simplifier, Node *node) {
 Node *reshape_of_reshape(Simplifier *simplifier, Node *node) {
     if (node->inputs[0]->op != OP_reshape) return NULL;
     return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
+}
+
+Node *reshape_of_number(Simplifier *simplifier, Node *node) {
+    if (node->inputs[0]->rank) return NULL;
+    return broadcast(simplifier->graph, node->inputs[0], node->shape, node->rank, NULL);
 }
 
 Node *reshape_of_broadcast(Simplifier *simplifier, Node *node) {
@@ -138,6 +143,31 @@ Node *transpose_of_broadcast(Simplifier *simplifier, Node *node) {
         }
     Node *turned = transpose(simplifier->graph, x, permutation);
     return broadcast(simplifier->graph, turned, node->shape, node->rank, axes);
+}
+
+// ---- products
+
+// A transposed operand: its labels are transposed instead. More than one summed axis would be walked in another order.
+Node *contract_of_transpose(Simplifier *simplifier, Node *node) {
+    int ranks[2], labels[2][MAX_RANK], result[MAX_RANK], at = 2, summed = 0;
+    Node *inputs[2] = {node->inputs[0], node->inputs[1]};
+    bool changed = false;
+    for (int i = 0; i < 2; i++) {
+        ranks[i] = attribute_integer(node, i);
+        bool turned = inputs[i]->op == OP_transpose;
+        for (int k = 0; k < ranks[i]; k++)
+            labels[i][turned ? attribute_integer(inputs[i], k) : k] = attribute_integer(node, at++);
+        if (turned) inputs[i] = inputs[i]->inputs[0];
+        changed = changed || turned;
+    }
+    for (int i = 0; i < node->rank; i++) result[i] = attribute_integer(node, at++);
+    for (int i = 0; i < ranks[0]; i++) {
+        bool kept = false;
+        for (int k = 0; k < node->rank; k++) kept = kept || result[k] == labels[0][i];
+        summed += !kept;
+    }
+    if (!changed || summed > 1) return NULL;
+    return contract(simplifier->graph, inputs[0], inputs[1], labels[0], labels[1], result, node->rank);
 }
 
 // ---- slice and pad
