@@ -1,5 +1,5 @@
 #!/bin/sh
-# The example that the README begins with: one seed learns to read at least 96% of the held-out digits in seconds, and
+# The example that the README begins with: one seed learns to read at least 96.5% of the held-out digits in seconds, and
 # the predictions that it saves say the same as the accuracy that it prints. Usage: sh tests/digits.sh BUILD_DIR
 set -eu
 
@@ -11,7 +11,7 @@ trap 'rm -rf "$folder"' EXIT
     >"$folder/progress"
 tail -n 1 "$folder/progress"
 printed=$(sed -n 's/.*accuracy \([0-9.]*\).*/\1/p' "$folder/progress" | tail -n 1)
-[ "$(wc -l <"$folder/progress")" -eq 20 ] || { echo 'not one line for each of the 20 epochs'; exit 1; }
+[ "$(wc -l <"$folder/progress")" -eq 60 ] || { echo 'not one line for each of the 60 epochs'; exit 1; }
 
 # Column 65 of digits.csv is the digit; the largest of the ten logits is the digit read.
 counted=$(awk -F, '
@@ -26,5 +26,5 @@ counted=$(awk -F, '
     END { if (count != 360) exit 1; printf "%.4f", right / count }' examples/digits.csv "$folder/predictions.csv") ||
     { echo 'there is not one prediction for each of the 360 held-out rows'; exit 1; }
 [ "$printed" = "$counted" ] || { echo "it prints $printed, but the predictions say $counted"; exit 1; }
-awk "BEGIN { exit !($counted >= 0.96) }" || { echo "it reads only $counted of the digits"; exit 1; }
+awk "BEGIN { exit !($counted >= 0.965) }" || { echo "it reads only $counted of the digits"; exit 1; }
 [ -s "$folder/weights" ] || { echo 'no weights were saved'; exit 1; }
