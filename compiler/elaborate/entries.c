@@ -96,6 +96,7 @@ static Node *make_input(Elaborator *e, const Item *item, const Declaration *para
                dtype_name(dtype));
         return NULL;
     }
+    e->graph->span = parameter->span;
     Variable variable = {
         .kind = VARIABLE_INPUT, .index = index, .name = parameter->name.text, .requires_grad = tracked};
     return variable_make(e->graph, &variable, dtype, shape.extents, shape.rank);
