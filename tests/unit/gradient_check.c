@@ -12,6 +12,7 @@ typedef struct {
     Arena *arena;
     Graph *graph;
     uint64_t random;
+    int64_t dim;   // the value of N
     int count, target_count;
     Node *variables[MAX_VARIABLES];
     Node *targets[MAX_CASE_INPUTS];
@@ -29,37 +30,44 @@ static int64_t tensor_elements(const Tensor *tensor) {
     return count;
 }
 
-static Node *add_variable(Check *check, const CaseInput *input, const char *name) {
-    int index = check->count++;
-    const Extent *shape[CASE_RANK];
-    Tensor *tensor = &check->values[index];
-    *tensor = (Tensor){.dtype = input->role == INPUT_INDEX ? DTYPE_I32 : DTYPE_F64, .rank = input->rank};
-    for (int i = 0; i < input->rank; i++) {
-        shape[i] = extent_constant(check->graph->extents, input->shape[i]);
-        tensor->shape[i] = input->shape[i];
-    }
+static void fill(Check *check, const CaseInput *input, const Tensor *tensor) {
     bool open = input->low == 0 && input->high == 0;
     double low = open ? -1.5 : input->low, high = open ? 1.5 : input->high;
-    int64_t count = tensor_elements(tensor);
-    tensor->data = arena_allocate(check->arena, 8 * (size_t)(count + 1));
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < tensor_elements(tensor); i++) {
         double value = input->values ? input->values[i] : low + (high - low) * next_random(check);
         if (input->role == INPUT_INDEX) ((int32_t *)tensor->data)[i] = (int32_t)floor(value);
         else ((double *)tensor->data)[i] = value;
     }
+}
+
+static Node *add_variable(Check *check, const CaseInput *input, const Extent *const *shape, const char *name) {
+    int index = check->count++;
+    Tensor *tensor = &check->values[index];
+    *tensor = (Tensor){.dtype = input->role == INPUT_INDEX ? DTYPE_I32 : DTYPE_F64, .rank = input->rank};
+    for (int i = 0; i < input->rank; i++) tensor->shape[i] = extent_evaluate(shape[i], &check->dim, NULL);
+    tensor->data = arena_allocate(check->arena, 8 * (size_t)(tensor_elements(tensor) + 1));
+    fill(check, input, tensor);
     Variable variable = {.kind = VARIABLE_INPUT, .index = index, .name = name, .requires_grad = true};
     return check->variables[index] = variable_make(check->graph, &variable, tensor->dtype, shape, input->rank);
+}
+
+static Node *add_input(Check *check, const CaseInput *input, const char *name) {
+    const Extent *shape[CASE_RANK];
+    for (int i = 0; i < input->rank; i++) {
+        if (input->shape[i] < 0) check->dim = -input->shape[i];
+        shape[i] = input->shape[i] < 0 ? extent_dim(check->graph->extents, 0, "N")
+                                       : extent_constant(check->graph->extents, input->shape[i]);
+    }
+    return add_variable(check, input, shape, name);
 }
 
 // The sum of node * weights, which are a new input.
 static Node *weighted_sum(Check *check, Node *node) {
     CaseInput weights = {.rank = node->rank, .low = 0.5, .high = 1.5, .role = INPUT_FIXED};
     int axes[MAX_RANK];
-    for (int i = 0; i < node->rank; i++) {
-        weights.shape[i] = extent_evaluate(node->shape[i], NULL, NULL);
-        axes[i] = i;
-    }
-    Node *product = map2(check->graph, OP_multiply, node, add_variable(check, &weights, "w"));
+    for (int i = 0; i < node->rank; i++) axes[i] = i;
+    Node *factors = add_variable(check, &weights, (const Extent *const *)node->shape, "w");
+    Node *product = map2(check->graph, OP_multiply, node, factors);
     return reduce(check->graph, OP_reduce_sum, product, axes, node->rank);
 }
 
@@ -67,7 +75,7 @@ static Node *build_scalar(Check *check, const GradientCase *test) {
     static const char *const names[MAX_CASE_INPUTS] = {"x", "y", "z", "u"};
     Graph *graph = check->graph;
     for (int i = 0; i < test->input_count; i++) {
-        Node *variable = add_variable(check, &test->inputs[i], names[i]);
+        Node *variable = add_input(check, &test->inputs[i], names[i]);
         if (test->inputs[i].role == INPUT_TARGET) check->targets[check->target_count++] = variable;
     }
     Node *value = test->build(graph, check->variables);
@@ -78,7 +86,7 @@ static Node *build_scalar(Check *check, const GradientCase *test) {
 }
 
 static const char *run(Check *check, const Function *function, Tensor *results) {
-    Environment environment = {0};
+    Environment environment = {.dims = &check->dim, .seed = 7};
     return evaluate_function(check->arena, function, check->values, &environment, results);
 }
 
@@ -88,7 +96,7 @@ static const char *difference(Check *check, const Function *function, double *el
     static const double steps[STEPS] = {-2, -1, 1, 2}, weights[STEPS] = {1, -8, 8, -1};
     Function value = *function;
     value.result_count = 1;
-    double start = *element, size = 1e-3;
+    double start = *element, size = 0x1p-10;   // exact beside numbers of few bits
     *derivative = 0;
     for (int i = 0; i < STEPS; i++) {
         Tensor result;
@@ -170,7 +178,7 @@ bool case_uses(const GradientCase *test, Op op) {
     Arena *arena = arena_create();
     Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
     Node *variables[MAX_CASE_INPUTS];
-    for (int i = 0; i < test->input_count; i++) variables[i] = add_variable(&check, &test->inputs[i], "x");
+    for (int i = 0; i < test->input_count; i++) variables[i] = add_input(&check, &test->inputs[i], "x");
     Named result = {"value", test->build(check.graph, variables)};
     Function function = {.result_count = 1, .results = &result};
     bool uses = function_uses(check.graph, &function, op);

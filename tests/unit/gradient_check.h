@@ -19,9 +19,9 @@ typedef enum {
 
 typedef struct {
     int rank;
-    int64_t shape[CASE_RANK];
-    double low, high;       // values are drawn between these; both 0: between -1.5 and 1.5
-    const double *values;   // or are these
+    int64_t shape[CASE_RANK];   // -n: the open dim N, which is n in the case
+    double low, high;           // values are drawn between these; both 0: between -1.5 and 1.5
+    const double *values;       // or are these
     InputRole role;
 } CaseInput;
 

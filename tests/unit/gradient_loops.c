@@ -35,7 +35,7 @@ static Node *build_scan(Graph *graph, Node **inputs) {
     Named results[] = {{"h", map1(graph, OP_tanh, sum)}};
     Function *body = body_of(graph, 4, (Node *[]){x, h, u, w}, 1, results);
     Node *captures[] = {inputs[2], inputs[3]};
-    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, captures, 2, body);
+    Node *scan = loop(graph, inputs[0]->shape[0], &inputs[0], 1, &inputs[1], 1, captures, 2, body);
     return result_of(graph, scan, 0);
 }
 
@@ -63,13 +63,26 @@ static Node *build_exchanged_carries(Graph *graph, Node **inputs) {
     return result_of(graph, scan, 0);
 }
 
+// Each carry is the one before it of the last iteration: { yield y = c; a, b, c = a * p, sin(a), b * b }.
+static Node *build_chained_carries(Graph *graph, Node **inputs) {
+    Node *a = argument(graph, "a", 0, NULL), *b = argument(graph, "b", 0, NULL), *c = argument(graph, "c", 0, NULL);
+    Node *p = argument(graph, "p", 0, NULL);
+    Named results[] = {{"a", map2(graph, OP_multiply, a, p)},
+                       {"b", map1(graph, OP_sin, a)},
+                       {"c", map2(graph, OP_multiply, b, b)},
+                       {"y", c}};
+    Function *body = body_of(graph, 4, (Node *[]){a, b, c, p}, 4, results);
+    Node *start = constant_real(graph, DTYPE_F64, 0.3), *carries[] = {inputs[0], start, start};
+    return result_of(graph, loop(graph, trips(graph, 4), NULL, 0, carries, 3, &inputs[1], 1, body), 3);
+}
+
 // for x in xs { yield y = exp(U x) * v }
 static Node *build_independent(Graph *graph, Node **inputs) {
     static const int64_t two[] = {2, 2};
     Node *x = argument(graph, "x", 1, two), *u = argument(graph, "u", 2, two), *v = argument(graph, "v", 1, two);
     Named results[] = {{"y", map2(graph, OP_multiply, map1(graph, OP_sin, matrix_by_vector(graph, u, x)), v)}};
     Function *body = body_of(graph, 3, (Node *[]){x, u, v}, 1, results);
-    Node *map = loop(graph, trips(graph, 3), &inputs[0], 1, NULL, 0, &inputs[1], 2, body);
+    Node *map = loop(graph, inputs[0]->shape[0], &inputs[0], 1, NULL, 0, &inputs[1], 2, body);
     return result_of(graph, map, 0);
 }
 
@@ -99,6 +112,35 @@ static Node *build_no_trips(Graph *graph, Node **inputs) {
     return result_of(graph, loop(graph, trips(graph, 0), NULL, 0, &inputs[0], 1, &inputs[1], 1, body), 0);
 }
 
+// for x in xs { i = i + 1; h = h + sin(p[i] * x) }, i being an integer.
+static Node *build_counter(Graph *graph, Node **inputs) {
+    static const int64_t three[] = {3};
+    Node *x = argument(graph, "x", 0, NULL), *h = argument(graph, "h", 0, NULL), *p = argument(graph, "p", 1, three);
+    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = "i"};
+    Node *i = variable_make(graph, &variable, DTYPE_I32, NULL, 0), *one = constant_integer(graph, DTYPE_I32, 1);
+    Node *step = map1(graph, OP_sin, map2(graph, OP_multiply, gather(graph, p, i), x));
+    Named results[] = {{"h", map2(graph, OP_add, h, step)}, {"i", map2(graph, OP_add, i, one)}};
+    Function *body = body_of(graph, 4, (Node *[]){x, h, i, p}, 2, results);
+    Node *carries[] = {inputs[1], constant_integer(graph, DTYPE_I32, 0)};
+    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, carries, 2, &inputs[2], 1, body);
+    return result_of(graph, scan, 0);
+}
+
+// for x in xs { for _ in 0:2 { h = sin(h * (x + uniform())) } ... }: what is drawn is drawn once.
+static Node *build_random(Graph *graph, Node **inputs) {
+    Node *h = argument(graph, "h", 0, NULL), *x = argument(graph, "x", 0, NULL);
+    Node *drawn = random_make(graph, OP_random_uniform, DTYPE_F64, NULL, 0, 1);
+    Named inner_results[] = {{"h", map1(graph, OP_sin, map2(graph, OP_multiply, h, map2(graph, OP_add, x, drawn)))}};
+    Function *inner = body_of(graph, 2, (Node *[]){h, x}, 1, inner_results);
+    Node *outer_x = argument(graph, "x", 0, NULL), *outer_h = argument(graph, "h", 0, NULL);
+    Node *steps = loop(graph, trips(graph, 2), NULL, 0, &outer_h, 1, &outer_x, 1, inner);
+    Node *noise = random_make(graph, OP_random_normal, DTYPE_F64, NULL, 0, 2);
+    Named results[] = {{"h", map2(graph, OP_multiply, result_of(graph, steps, 0), noise)}};
+    Function *outer = body_of(graph, 2, (Node *[]){outer_x, outer_h}, 1, results);
+    Node *scan = loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, NULL, 0, outer);
+    return result_of(graph, scan, 0);
+}
+
 // A gradient inside the body, by a track of the element: h = h + d/dx (sin(x h)).
 static Node *build_gradient_in_body(Graph *graph, Node **inputs) {
     Node *x = argument(graph, "x", 0, NULL), *h = argument(graph, "h", 0, NULL);
@@ -113,12 +155,15 @@ static Node *build_gradient_in_body(Graph *graph, Node **inputs) {
 #define TENSOR(rank, ...) {rank, {__VA_ARGS__}, 0, 0, NULL, INPUT_TARGET}
 
 const GradientCase loop_cases[] = {
-    {"scan", build_scan, 2, 4, {TENSOR(2, 3, 2), TENSOR(1, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
+    {"scan", build_scan, 2, 4, {TENSOR(2, -3, 2), TENSOR(1, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
     {"scan of yields", build_scan_of_yields, 2, 3, {TENSOR(2, 3, 2), TENSOR(1, 2), TENSOR(2, 2, 2)}},
     {"exchanged carries", build_exchanged_carries, 3, 3, {SCALAR, SCALAR, SCALAR}},
-    {"independent iterations", build_independent, 3, 3, {TENSOR(2, 3, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
+    {"chained carries", build_chained_carries, 2, 2, {SCALAR, SCALAR}},
+    {"independent iterations", build_independent, 3, 3, {TENSOR(2, -3, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
     {"loop in a loop", build_nested, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 2)}},
     {"no iterations", build_no_trips, 2, 2, {SCALAR, SCALAR}},
+    {"an integer carry", build_counter, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 3)}},
+    {"random numbers in loops", build_random, 2, 2, {TENSOR(1, 3), SCALAR}},
     {"gradient in a body", build_gradient_in_body, 2, 2, {TENSOR(1, 3), SCALAR}},
 };
 const int loop_case_count = sizeof loop_cases / sizeof *loop_cases;
