@@ -41,10 +41,9 @@ static Node *build_where(Graph *graph, Node **inputs) {
     return map3(graph, OP_where, map2(graph, OP_less, inputs[0], inputs[1]), inputs[1], inputs[2]);
 }
 
-// Through f32 and back: exact at the case's values and their neighbours, which have few bits.
+// Exact at the case's values and their neighbours, which have few bits.
 static Node *build_cast(Graph *graph, Node **inputs) {
-    Node *rounded = cast(graph, cast(graph, inputs[0], DTYPE_F32), DTYPE_F64);
-    return map2(graph, OP_multiply, rounded, inputs[0]);
+    return cast(graph, inputs[0], DTYPE_F32);
 }
 
 static Node *build_square(Graph *graph, Node **inputs) {

@@ -30,20 +30,27 @@ static int64_t tensor_elements(const Tensor *tensor) {
     return count;
 }
 
+static double number_at(const Tensor *tensor, int64_t at) {
+    return tensor->dtype == DTYPE_F32 ? (double)((const float *)tensor->data)[at] : ((const double *)tensor->data)[at];
+}
+
 static void fill(Check *check, const CaseInput *input, const Tensor *tensor) {
     bool open = input->low == 0 && input->high == 0;
     double low = open ? -1.5 : input->low, high = open ? 1.5 : input->high;
     for (int64_t i = 0; i < tensor_elements(tensor); i++) {
         double value = input->values ? input->values[i] : low + (high - low) * next_random(check);
+        if (input->role == INPUT_FIXED && !input->values) value = round(64 * value) / 64;   // exact in sums of f32
         if (input->role == INPUT_INDEX) ((int32_t *)tensor->data)[i] = (int32_t)floor(value);
+        else if (tensor->dtype == DTYPE_F32) ((float *)tensor->data)[i] = (float)value;
         else ((double *)tensor->data)[i] = value;
     }
 }
 
-static Node *add_variable(Check *check, const CaseInput *input, const Extent *const *shape, const char *name) {
+static Node *add_variable(Check *check, const CaseInput *input, Dtype dtype, const Extent *const *shape,
+                          const char *name) {
     int index = check->count++;
     Tensor *tensor = &check->values[index];
-    *tensor = (Tensor){.dtype = input->role == INPUT_INDEX ? DTYPE_I32 : DTYPE_F64, .rank = input->rank};
+    *tensor = (Tensor){.dtype = dtype, .rank = input->rank};
     for (int i = 0; i < input->rank; i++) tensor->shape[i] = extent_evaluate(shape[i], &check->dim, NULL);
     tensor->data = arena_allocate(check->arena, 8 * (size_t)(tensor_elements(tensor) + 1));
     fill(check, input, tensor);
@@ -58,7 +65,7 @@ static Node *add_input(Check *check, const CaseInput *input, const char *name) {
         shape[i] = input->shape[i] < 0 ? extent_dim(check->graph->extents, 0, "N")
                                        : extent_constant(check->graph->extents, input->shape[i]);
     }
-    return add_variable(check, input, shape, name);
+    return add_variable(check, input, input->role == INPUT_INDEX ? DTYPE_I32 : DTYPE_F64, shape, name);
 }
 
 // The sum of node * weights, which are a new input.
@@ -66,7 +73,7 @@ static Node *weighted_sum(Check *check, Node *node) {
     CaseInput weights = {.rank = node->rank, .low = 0.5, .high = 1.5, .role = INPUT_FIXED};
     int axes[MAX_RANK];
     for (int i = 0; i < node->rank; i++) axes[i] = i;
-    Node *factors = add_variable(check, &weights, (const Extent *const *)node->shape, "w");
+    Node *factors = add_variable(check, &weights, node->dtype, (const Extent *const *)node->shape, "w");
     Node *product = map2(check->graph, OP_multiply, node, factors);
     return reduce(check->graph, OP_reduce_sum, product, axes, node->rank);
 }
@@ -103,7 +110,7 @@ static const char *difference(Check *check, const Function *function, double *el
         *element = start + steps[i] * size;
         const char *wrong = run(check, &value, &result);
         if (wrong) return wrong;
-        *derivative += weights[i] * *(const double *)result.data / (12 * size);
+        *derivative += weights[i] * number_at(&result, 0) / (12 * size);
     }
     *element = start;
     return NULL;
@@ -116,7 +123,7 @@ static const char *compare(Check *check, const Function *function) {
         int index = check->targets[t]->variable->index;
         const Tensor *argument = &check->values[index], *gradient = &results[1 + t];
         for (int64_t i = 0; !wrong && i < tensor_elements(argument); i++) {
-            double expected, found = ((const double *)gradient->data)[i];
+            double expected, found = number_at(gradient, i);
             wrong = difference(check, function, (double *)argument->data + i, &expected);
             if (wrong || fabs(found - expected) <= 1e-7 * fmax(1, fabs(expected))) continue;
             wrong = arena_print(check->arena, "by %s[%lld]: %.12g instead of %.12g", check->targets[t]->name,
