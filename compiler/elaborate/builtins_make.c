@@ -75,8 +75,8 @@ static Node *class_input(const Elaborator *e, Node *node) {
     return is_input && dtype_is_integer(node->dtype) ? node : NULL;
 }
 
-static void require_range(Elaborator *e, Node *node, const Extent *count, Span span) {
-    Node *input = class_input(e, node);
+void require_range(Elaborator *e, Node *numbers, const Extent *count, Span span) {
+    Node *input = class_input(e, numbers);
     if (!input) return;
     Entry *entry = e->context->entry;
     for (int i = 0; i < entry->ranges.count; i++)

@@ -352,6 +352,8 @@ const Builtin *find_builtin(const char *name);
 const Builtin *builtin_table(int *count);
 Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span);
 Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span);   // NULL: reported
+// If the numbers are an input's: whoever fills it must see to it that all lie in [0, count).
+void require_range(Elaborator *e, Node *numbers, const Extent *count, Span span);
 
 // ---- nets.c, members.c
 

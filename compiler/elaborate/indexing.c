@@ -129,6 +129,7 @@ static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, co
         refuse(e, span, "indexing with two tensors is");
         return false;
     }
+    require_range(e, node, size, span);
     plan->gathered = node;
     plan->gather_axis = axis;
     plan_whole(e, plan, axis, size, AXIS_GATHER);
