@@ -9,21 +9,23 @@ static const Instruction *instruction_at(const Scope *scope, int number) {
     return &scope->kernel->instructions.items[number];
 }
 
-// The address at the indices that `scope` and its parents bind.
+// The address at the indices that `scope` and its parents bind: from that of the next parent that has one. A parent's
+// that is missing isn't made here: this may be a place that does not dominate all of the parent.
 LLVMValueRef access_pointer(Emitter *emitter, Scope *scope, int number) {
     if (scope->pointers[number]) return scope->pointers[number];
     const Code *code = &emitter->code;
     const Instruction *instruction = instruction_at(scope, number);
-    LLVMValueRef base, offset;
+    LLVMValueRef base = emitter->buffers[instruction->buffer->id];
     Affine affine = instruction->affine;
-    if (scope->parent) {
-        base = access_pointer(emitter, scope->parent, number);
+    const Scope *from = scope->parent;
+    while (from && !from->pointers[number]) from = from->parent;
+    if (from) {
+        base = from->pointers[number];
         affine.base = extent_constant(emitter->program->graph->extents, 0);
-        offset = affine_value(emitter, scope, &affine, scope->bound & ~scope->parent->bound);
-    } else {
-        base = emitter->buffers[instruction->buffer->id];
-        offset = affine_value(emitter, scope, &affine, scope->bound);
     }
+    uint32_t axes = scope->bound & ~(from ? from->bound : 0);
+    LLVMValueRef offset = affine_value(emitter, scope, &affine, axes);
+    if (LLVMIsAConstantInt(offset) && LLVMConstIntGetSExtValue(offset) == 0) return scope->pointers[number] = base;
     LLVMTypeRef type = v_memory_type(code, instruction->buffer->dtype);
     return scope->pointers[number] = LLVMBuildGEP2(code->builder, type, base, &offset, 1, "");
 }

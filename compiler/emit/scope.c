@@ -177,7 +177,7 @@ void scope_hoist(Emitter *emitter, Scope *scope) {
         ready[i] = known || !is_reduction(instruction);
         for (int k = 0; k < MAX_ARITY && ready[i] && !known; k++)
             if (instruction->operands[k] >= 0) ready[i] = ready[instruction->operands[k]];
-        if (accesses && !complete) access_pointer(emitter, scope, i);
+        if (accesses && !known) access_pointer(emitter, scope, i);
         if (is_effect(instruction) || known || !complete || !ready[i] || owner_of(scope, i) != scope) continue;
         if (instruction->kind != INSTRUCTION_CONSTANT) scope_value(emitter, scope, i);
     }

@@ -70,14 +70,14 @@ static bool readable(Lowering *lowering, Visited *visited, const Draft *draft, N
     if (!is_fusible(node)) return node->op == OP_variable;
     Affine inner[MAX_RANK];
     if (op_class(node->op) == CLASS_VIEW) {
-        Node *x = node->inputs[0];
-        const NodeState *below = node_state(lowering, x);
+        const NodeState *below = node_state(lowering, below_reshapes(node));
         if (node->op == OP_reshape && below->buffer && below->draft != draft)
             return !below->draft || below->draft->position < draft->position;
-        return view_index(lowering, node, index, inner) && readable(lowering, visited, draft, x, inner);
+        bool affine = view_index(lowering, node, index, inner);
+        return affine && readable(lowering, visited, draft, node->inputs[0], inner);
     }
     if (node->op == OP_gather) {
-        const NodeState *table = node_state(lowering, node->inputs[0]);
+        const NodeState *table = node_state(lowering, below_reshapes(node->inputs[0]));
         bool earlier = table->draft != draft && (!table->draft || table->draft->position < draft->position);
         return earlier && readable(lowering, visited, draft, node->inputs[1], index);
     }

@@ -26,6 +26,7 @@ static Lowering enter_body(Lowering *outer, Draft *draft, int counter) {
     inner.states = NULL;
     inner.state_capacity = 0;
     inner.kernels = &kernel->body;
+    inner.placing = false;
     inner.in_place_start = 0;
     inner.loop_axis_count = counter + 1;
     memcpy(inner.loop_axes, kernel->axes, sizeof inner.loop_axes);
@@ -42,7 +43,7 @@ static void bind_arguments(Lowering *outer, Lowering *inner, const Node *loop, c
             state->origin = affine_constant(inner, NULL);
             continue;
         }
-        const NodeState *from = node_state(outer, loop->inputs[i]);
+        const NodeState *from = node_state(outer, below_reshapes(loop->inputs[i]));
         state->buffer = from->buffer;
         state->origin = from->origin;
         if (i >= sequences) continue;

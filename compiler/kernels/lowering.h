@@ -65,6 +65,7 @@ typedef struct Lowering {
     KernelArray *kernels;   // where finished kernels go: the program's, or a loop's body
     ARRAY(Draft *) drafts;
     ARRAY(Root) roots;
+    bool placing;          // roots are known, and put into kernels in their order
     int in_place_start;    // drafts before this one run before any leaf changes
     int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
     Axis loop_axes[MAX_AXES];
@@ -86,6 +87,7 @@ bool reshape_merges(const Lowering *lowering, const Node *reshape);
 
 // ---- roots.c
 NodeState *node_state(Lowering *lowering, const Node *node);
+Node *below_reshapes(Node *node);   // what has the buffer that a reshape reads
 void find_roots(Lowering *lowering, NodeArray nodes);
 // Operand 0 or 1 of a contraction with its summed labels merged to one axis, and its labels then.
 Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels);

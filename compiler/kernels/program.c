@@ -90,7 +90,7 @@ static void bind_results(Lowering *lowering, const Placement *leaves, int leaf_c
 static void copy_updates(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
                          int result_count) {
     for (int i = 0; i < result_count; i++) {
-        Node *node = results[i].node;
+        Node *node = below_reshapes(results[i].node);
         NodeState *state = node_state(lowering, node);
         bool computed = state->root || (state->buffer && node->op != OP_variable);
         if (!leaf_at(&results[i], leaves, leaf_count) || computed) continue;
@@ -102,6 +102,7 @@ static void copy_updates(Lowering *lowering, const Placement *leaves, int leaf_c
 
 void lower_roots(Lowering *lowering) {
     bool in_place = false;
+    lowering->placing = true;
     for (int i = 0; i < lowering->roots.count; i++) {
         Root *root = &lowering->roots.items[i];
         if (root->whole && !root->buffer && root->node->op != OP_loop) root->buffer = add_scratch(lowering, root->node);

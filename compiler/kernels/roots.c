@@ -58,7 +58,14 @@ Buffer *add_scratch(Lowering *lowering, const Node *node) {
     return add_buffer(lowering, node->dtype, SPACE_SCRATCH, 0, NULL, element_count(lowering->graph, node), name);
 }
 
+Node *below_reshapes(Node *node) {
+    while (node->op == OP_reshape) node = node->inputs[0];
+    return node;
+}
+
+// A reshape has no buffer of its own: that of its input can be read in any shape.
 static void add_root(Lowering *lowering, Node *node) {
+    node = below_reshapes(node);
     NodeState *state = node_state(lowering, node);
     if (state->root || state->buffer) return;
     state->root = true;
@@ -136,7 +143,7 @@ Node *contract_operand(Lowering *lowering, const Node *contract, int which, int 
 }
 
 static void root_of_reshape(Lowering *lowering, Node *node) {
-    if (node->op == OP_reshape && is_fusible(node->inputs[0]) && !reshape_merges(lowering, node))
+    if (node->op == OP_reshape && is_fusible(below_reshapes(node)) && !reshape_merges(lowering, node))
         add_root(lowering, node->inputs[0]);
 }
 
@@ -157,9 +164,10 @@ static void roots_of_contract(Lowering *lowering, const Node *node) {
 // inputs. NULL: it cannot, or would compute something expensive once more.
 static Node *reshaped(Lowering *lowering, Node *x, const Extent *const *shape, int rank) {
     Graph *graph = lowering->graph;
-    const NodeState *state = node_state(lowering, x);
-    if (state->buffer || state->root) return reshape(graph, x, shape, rank);
     if (x->op == OP_reshape) return reshaped(lowering, x->inputs[0], shape, rank);
+    const NodeState *state = node_state(lowering, x);
+    bool stored = state->buffer || (state->root && !lowering->placing);   // by then: what is asked for earlier
+    if (stored) return reshape(graph, x, shape, rank);
     Node *scalar = strip_broadcast(x);
     if (scalar->rank == 0) return broadcast(graph, scalar, shape, rank, NULL);
     if (op_class(x->op) != CLASS_MAP || (is_expensive(x) && state->users > 1)) return NULL;
@@ -209,11 +217,11 @@ static void find_roots_of(Lowering *lowering, Node *node) {
     root_of_reshape(lowering, node);
     if (node->op == OP_contract) roots_of_contract(lowering, node);
     if (op_class(node->op) == CLASS_REDUCE) roots_of_reduce(lowering, node);
-    if (node->op == OP_gather && is_fusible(node->inputs[0])) add_root(lowering, node->inputs[0]);
+    if (node->op == OP_gather && is_fusible(below_reshapes(node->inputs[0]))) add_root(lowering, node->inputs[0]);
     if (node->op == OP_loop)
         for (int i = 0; i < node->input_count; i++) {
             bool carry = i >= loop_part(node, 0) && i < loop_part(node, 0) + loop_part(node, 1);
-            if (!carry && is_fusible(node->inputs[i])) add_root(lowering, node->inputs[i]);
+            if (!carry && is_fusible(below_reshapes(node->inputs[i]))) add_root(lowering, node->inputs[i]);
         }
     if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node);
     else if (state->recomputed && is_expensive(node)) add_root(lowering, node);

@@ -77,7 +77,7 @@ static int load(Lowering *lowering, Draft *draft, const Node *node, const NodeSt
 
 static int lower_gather(Lowering *lowering, Draft *draft, Node *node, const Affine *index) {
     Node *x = node->inputs[0], *indices = node->inputs[1];
-    const NodeState *state = node_state(lowering, x);
+    const NodeState *state = node_state(lowering, below_reshapes(x));
     Affine inner[MAX_RANK];
     inner[0] = affine_constant(lowering, NULL);
     for (int i = 1; i < x->rank; i++) inner[i] = index[indices->rank + i - 1];
@@ -93,6 +93,19 @@ static int lower_gather(Lowering *lowering, Draft *draft, Node *node, const Affi
     return add_instruction(lowering, draft, &instruction);
 }
 
+// The number of an element among all that its site draws: those of earlier iterations come first (S11).
+static Affine draw_number(const Lowering *lowering, const Affine *index, const Node *node) {
+    Affine iteration = affine_constant(lowering, NULL);   // of all enclosing loops, counted as one
+    for (int i = 0; i < lowering->loop_axis_count; i++) {
+        Affine counter = affine_axis(lowering, i);
+        iteration = affine_scale(lowering, &iteration, lowering->loop_axes[i].extent);
+        iteration = affine_add(lowering, &iteration, &counter);
+    }
+    Affine position = affine_linear(lowering, index, node->shape, node->rank);
+    iteration = affine_scale(lowering, &iteration, element_count(lowering->graph, node));
+    return affine_add(lowering, &iteration, &position);
+}
+
 static int lower_leaf(Lowering *lowering, Draft *draft, const Node *node, const Affine *index) {
     InstructionKind kind = node->op == OP_constant ? INSTRUCTION_CONSTANT
                            : node->op == OP_extent ? INSTRUCTION_EXTENT
@@ -103,8 +116,8 @@ static int lower_leaf(Lowering *lowering, Draft *draft, const Node *node, const 
     if (kind == INSTRUCTION_EXTENT) instruction.affine.base = node->attributes[0];
     if (kind == INSTRUCTION_INDEX) instruction.affine = index[attribute_integer(node, 0)];
     if (kind == INSTRUCTION_RANDOM) {
-        instruction.affine = affine_linear(lowering, index, node->shape, node->rank);
-        instruction.scalar.integer = attribute_integer(node, 0);
+        instruction.affine = draw_number(lowering, index, node);
+        extent_is_constant(node->attributes[0], &instruction.scalar.integer);   // a site has 64 bits
     }
     return add_instruction(lowering, draft, &instruction);
 }
@@ -120,10 +133,10 @@ static int lower_map(Lowering *lowering, Draft *draft, Node *node, const Affine 
 }
 
 static int lower_view(Lowering *lowering, Draft *draft, Node *node, const Affine *index) {
-    Node *x = node->inputs[0];
-    const NodeState *state = node_state(lowering, x);
+    Node *x = node->inputs[0], *below = below_reshapes(node);
+    const NodeState *state = node_state(lowering, below);
     if (node->op == OP_reshape && state->buffer && state->draft != draft)
-        return load(lowering, draft, x, state, affine_linear(lowering, index, node->shape, node->rank));
+        return load(lowering, draft, below, state, affine_linear(lowering, index, node->shape, node->rank));
     Affine inner[MAX_RANK];
     bool fits = view_index(lowering, node, index, inner);
     assert(fits && "find_roots gives the input of other reshapes a buffer");

@@ -151,6 +151,31 @@ static gradc_function *compiled(Case *test, int width_index) {
     return test->code[width_index];
 }
 
+// ---- the plan
+
+static int64_t bytes_of_buffer(const Buffer *buffer, const int64_t *dims) {
+    return extent_evaluate(buffer->elements, dims, NULL) * dtype_size(buffer->dtype);
+}
+
+// Buffers that live at the same time may not share space, whatever the open dims.
+static void check_plan(Case *test, const int64_t *dims) {
+    const KernelProgram *program = test->program;
+    int64_t end = extent_evaluate(program->scratch_bytes, dims, NULL);
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *a = program->buffers.items[i];
+        if (a->space != SPACE_SCRATCH || a->first_use < 0) continue;
+        int64_t a_from = extent_evaluate(a->offset, dims, NULL), a_to = a_from + bytes_of_buffer(a, dims);
+        if (a_from % 64 || a_from < 0 || a_to > end) fail(test, "buffer %d lies outside the arena", i);
+        for (int k = 0; k < i; k++) {
+            const Buffer *b = program->buffers.items[k];
+            if (b->space != SPACE_SCRATCH || b->first_use < 0) continue;
+            if (a->last_use < b->first_use || b->last_use < a->first_use) continue;
+            int64_t b_from = extent_evaluate(b->offset, dims, NULL), b_to = b_from + bytes_of_buffer(b, dims);
+            if (a_from < b_to && b_from < a_to) fail(test, "buffers %d and %d overlap while both live", k, i);
+        }
+    }
+}
+
 // ---- memory between pages that may not be touched
 
 typedef struct {
@@ -396,6 +421,7 @@ void case_check_widths(Case *test, const int64_t *dims, const int *widths, int w
     int before = harness_failures;
     if (!test->program) case_lower(test);
     if (harness_failures > before) return;
+    check_plan(test, dims);
     Run run = {.test = test, .dims = dims, .arena = arena_create()};
     fill_arguments(&run);
     bool good = evaluate(&run);
