@@ -1,4 +1,4 @@
-// Loops that derivatives are checked on.
+// Loops, and derivatives in what is differentiated, that derivatives are checked on.
 #include "gradient_check.h"
 
 static Node *argument(Graph *graph, const char *name, int rank, const int64_t *shape) {
@@ -151,6 +151,37 @@ static Node *build_gradient_in_body(Graph *graph, Node **inputs) {
     return result_of(graph, loop(graph, trips(graph, 3), &inputs[0], 1, &inputs[1], 1, NULL, 0, body), 0);
 }
 
+// ---- derivatives in a loss
+
+static Node *first_column(Graph *graph, Node *x) {
+    const Extent *starts[2], *shape[2] = {x->shape[0], extent_constant(graph->extents, 1)};
+    starts[0] = starts[1] = extent_constant(graph->extents, 0);
+    return reshape(graph, slice(graph, x, starts, (int64_t[]){1, 1}, shape), shape, 1);
+}
+
+static Node *slope_of_sum(Graph *graph, Node *value, Node *target) {
+    int axis = 0;
+    Node *sum = reduce(graph, OP_reduce_sum, value, &axis, 1);
+    return result_of(graph, gradient(graph, sum, NULL, &target, 1, false), 0);
+}
+
+// u = tanh(p W) v; u_xx - u_x u, by two gradients inside.
+static Node *build_heat(Graph *graph, Node **inputs) {
+    Node *p = inputs[0];
+    Node *hidden = map1(graph, OP_tanh, contract(graph, p, inputs[1], (int[]){0, 1}, (int[]){1, 2}, (int[]){0, 2}, 2));
+    Node *u = contract(graph, hidden, inputs[2], (int[]){0, 1}, (int[]){1}, (int[]){0}, 1);
+    Node *u_x = first_column(graph, slope_of_sum(graph, u, p));
+    Node *u_xx = first_column(graph, slope_of_sum(graph, u_x, p));
+    return map2(graph, OP_subtract, u_xx, map2(graph, OP_multiply, u_x, u));
+}
+
+// The norm of the gradient by a track in the middle.
+static Node *build_penalty(Graph *graph, Node **inputs) {
+    Node *mix = track(graph, map2(graph, OP_multiply, inputs[0], inputs[1]));
+    Node *slope = slope_of_sum(graph, map1(graph, OP_sin, map2(graph, OP_multiply, mix, inputs[1])), mix);
+    return map2(graph, OP_multiply, slope, slope);
+}
+
 #define SCALAR {0, {0}, 0, 0, NULL, INPUT_TARGET}
 #define TENSOR(rank, ...) {rank, {__VA_ARGS__}, 0, 0, NULL, INPUT_TARGET}
 
@@ -164,6 +195,8 @@ const GradientCase loop_cases[] = {
     {"no iterations", build_no_trips, 2, 2, {SCALAR, SCALAR}},
     {"an integer carry", build_counter, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 3)}},
     {"random numbers in loops", build_random, 2, 2, {TENSOR(1, 3), SCALAR}},
+    {"second derivative in a loss", build_heat, 2, 3, {TENSOR(2, -3, 2), TENSOR(2, 2, 3), TENSOR(1, 3)}},
+    {"gradient penalty", build_penalty, 2, 2, {TENSOR(1, 3), TENSOR(1, 3)}},
     {"gradient in a body", build_gradient_in_body, 2, 2, {TENSOR(1, 3), SCALAR}},
 };
 const int loop_case_count = sizeof loop_cases / sizeof *loop_cases;
