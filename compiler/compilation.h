@@ -26,7 +26,7 @@ struct Compilation {
     Diagnostics *diagnostics;
     CompileOptions options;
     const Source *source;
-    File *file;
+    File *file;         // NULL: the text does not parse
     Program *program;   // NULL: there were errors
     Jit *jit;           // NULL: nothing was compiled yet
     ARRAY(CompiledFunction *) functions;

@@ -138,9 +138,10 @@ const CompiledFunction *compile_function(Compilation *compilation, FunctionKey k
 
 static void parse_and_elaborate(Compilation *compilation) {
     double start = now_ms();
-    compilation->file = parse_file(compilation->arena, compilation->diagnostics, compilation->source);
+    File *file = parse_file(compilation->arena, compilation->diagnostics, compilation->source);
     add_time(compilation, offsetof(Timings, parse_ms), start);
     if (diagnostics_errors(compilation->diagnostics)) return;
+    compilation->file = file;
     start = now_ms();
     ElaborateOptions options = {.floating = compilation->options.floating};
     compilation->program = elaborate(compilation->arena, compilation->diagnostics, compilation->file, &options);
@@ -244,6 +245,7 @@ static const char *dump(Compilation *compilation, Stage stage, FunctionKey key) 
 }
 
 const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey key) {
+    if (stage == STAGE_AST ? !compilation->file : !compilation->program) return NULL;
     if (setjmp(*arena_recover(compilation->arena))) return NULL;
     return dump(compilation, stage, key);
 }

@@ -58,7 +58,7 @@ const CompiledFunction *compile_function(Compilation *compilation, FunctionKey k
 typedef enum { STAGE_AST, STAGE_GRAPH, STAGE_GRAD, STAGE_OPT, STAGE_KERNELS, STAGE_PLAN, STAGE_LLVM, STAGE_ASM } Stage;
 
 // The stage's printed form, for the function of `key` (ignored for STAGE_AST); in the compilation's arena. NULL and a
-// diagnostic on failure.
+// diagnostic on failure. The tree can be printed of all that parses.
 const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey key);
 // The derivative of the entry's first result by each parameter, as a program of the language.
 const char *compilation_derivative(Compilation *compilation, const Entry *entry);

@@ -302,7 +302,8 @@ typedef enum {
 } gradc_kind;
 
 // The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind` is,
-// for GRADC_STAGE_AST. Of inputs, those marked requires_grad count as tracked.
+// for GRADC_STAGE_AST, which every text has that parses, also where it has other errors. Of inputs, those marked
+// requires_grad count as tracked.
 gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
                         const char **text);
 // The derivative of an entry's first output by each parameter, as a program of the language. entry NULL: as above.

@@ -64,7 +64,8 @@ gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *e
         [GRADC_STAGE_LLVM] = STAGE_LLVM, [GRADC_STAGE_ASM] = STAGE_ASM};
     if ((unsigned)stage > GRADC_STAGE_ASM || (unsigned)kind > GRADC_KIND_STEP)
         return fail(program, GRADC_ARGUMENT, "there is no such stage, or no such kind of function");
-    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    bool usable = program->program || (stage == GRADC_STAGE_AST && program->compilation);
+    if (!usable) return fail(program, GRADC_PROGRAM, "the program has errors");
     FunctionKey key = {0};
     gradc_status status = stage == GRADC_STAGE_AST ? GRADC_OK : choose_key(program, entry, kind, &key);
     if (status) return status;

@@ -20,7 +20,7 @@ expect() {
     found=0
     "$@" >out 2>err </dev/null || found=$?
     [ "$found" -eq "$code" ] || fail "exit code $found instead of $code: $* ($(head -n 1 err))"
-    cat out err | grep -qF -e "$words" || fail "'$words' is not in the output of: $* ($(head -n 1 err))"
+    [ -z "$words" ] || cat out err | grep -qF -e "$words" || fail "'$words' is not in the output of: $* ($(head -n 1 err))"
 }
 
 # nothing FILE...: none of them exists, nor a part of one.
@@ -77,6 +77,9 @@ expect 1 'wrong.grad:1:' "$gradc" train wrong.grad
 printf 'loss l(x: f32) { return' >half.grad
 expect 1 'half.grad:1:' "$gradc" check half.grad
 expect 1 'half.grad:1:' "$gradc" train --save=w half.grad
+expect 1 'half.grad:1:' "$gradc" dump --stage=ast half.grad
+expect 0 'name y' "$gradc" dump --stage=ast wrong.grad
+expect 1 'wrong.grad:1:' "$gradc" dump --stage=graph wrong.grad
 nothing w
 : >empty.grad
 expect 0 'no errors' "$gradc" check empty.grad

@@ -39,6 +39,8 @@ void parse_line(int argc, char **argv, const struct argp *argp, void *input);
 
 // Compiles common->file and prints errors and warnings to stderr. The program on success, else NULL with the exit code.
 gradc_program *open_program(Common *common, int *exit_code);
+// The same, but programs with errors count as success, and nothing is printed of them.
+gradc_program *open_any_program(Common *common, int *exit_code);
 // Prints the compiler's errors and warnings to stderr.
 void print_diagnostics(const gradc_program *program);
 // Prints the program's message to stderr. The exit code that belongs to the status.

@@ -118,6 +118,15 @@ int report_status(const gradc_program *program, gradc_status status) {
     return status == GRADC_MEMORY || status == GRADC_INTERNAL ? EXIT_INTERNAL : EXIT_ERROR;
 }
 
+gradc_program *open_any_program(Common *common, int *exit_code) {
+    gradc_program *program;
+    gradc_status status = gradc_compile_file(common->file, &common->options, &program);
+    if (status == GRADC_OK || (status == GRADC_PROGRAM && gradc_error_count(program))) return program;
+    *exit_code = report_status(program, status);
+    close_program(program, common, *exit_code);
+    return NULL;
+}
+
 gradc_program *open_program(Common *common, int *exit_code) {
     gradc_program *program;
     gradc_status status = gradc_compile_file(common->file, &common->options, &program);

@@ -80,7 +80,9 @@ int run_dump(int argc, char **argv) {
     int exit_code;
     const char *text = "";
     parse_line(argc, argv, &dump_argp, &options);
-    gradc_program *program = open_program(&options.common, &exit_code);
+    bool tree = options.stage == GRADC_STAGE_AST;
+    gradc_program *program =
+        tree ? open_any_program(&options.common, &exit_code) : open_program(&options.common, &exit_code);
     if (!program) return exit_code;
     gradc_status status = gradc_dump(program, options.stage, options.entry, default_kind(program, &options), &text);
     return print_text(program, &options.common, status, text);
