@@ -195,7 +195,6 @@ int main(int argc, char **argv) {
         read_case(file, &cases[i]);
         if (argc < 2 || !strcmp(argv[1], cases[i].name)) add_function(&text, &cases[i]);
     }
-    fclose(file);
     CompileOptions options = {.floating = DTYPE_F64, .verify = true};
     Compilation *compilation = compilation_create("library.grad", text.bytes, (size_t)text.length, &options);
     if (!compilation || !compilation->program) {
@@ -216,6 +215,9 @@ int main(int argc, char **argv) {
     }
     gradc_program_free(program);
     compilation_destroy(compilation);
+    oracle_close(file);
+    free(cases);
+    free(text.bytes);
     printf("%d cases, %d failures\n", run, failures);
     return failures != 0 || run == 0;
 }

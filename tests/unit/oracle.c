@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Everything allocated here, to be freed at the end.
+static struct Owned {
+    struct Owned *next;
+    double bytes[];
+} *owned;
+
 static void give_up(const char *what) {
     printf("the numbers of the oracle cannot be read: %s\n", what);
     exit(1);
@@ -13,6 +19,23 @@ FILE *oracle_open(const char *path) {
     FILE *file = fopen(path, "r");
     if (!file) give_up(path);
     return file;
+}
+
+void oracle_close(FILE *file) {
+    fclose(file);
+    while (owned) {
+        struct Owned *next = owned->next;
+        free(owned);
+        owned = next;
+    }
+}
+
+static void *allocate(int64_t size) {
+    struct Owned *block = calloc(1, sizeof *block + (size_t)size);
+    if (!block) give_up("no memory");
+    block->next = owned;
+    owned = block;
+    return block->bytes;
 }
 
 int64_t oracle_number(FILE *file, const char *word) {
@@ -41,8 +64,8 @@ OracleTensor oracle_tensor(FILE *file) {
         tensor.shape[i] = size;
         tensor.count *= size;
     }
-    tensor.numbers = calloc((size_t)tensor.count, sizeof *tensor.numbers);
-    tensor.integers = calloc((size_t)tensor.count, sizeof *tensor.integers);
+    tensor.numbers = allocate(tensor.count * (int64_t)sizeof(double));
+    tensor.integers = allocate(tensor.count * (int64_t)sizeof(int32_t));
     for (int64_t i = 0; i < tensor.count; i++) {
         if (fscanf(file, "%lf", &tensor.numbers[i]) != 1) give_up(tensor.name);
         if (tensor.is_integer) tensor.integers[i] = (int32_t)tensor.numbers[i];

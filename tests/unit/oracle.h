@@ -17,12 +17,13 @@ typedef struct {
     int32_t *integers;
 } OracleTensor;
 
-// The next tensor. A file that has none there ends the test.
+// The next tensor. A file that has none there ends the test. Its numbers live until oracle_close.
 OracleTensor oracle_tensor(FILE *file);
 // A word that must be `word`, then a number, or the rest of the line.
 int64_t oracle_number(FILE *file, const char *word);
 void oracle_line(FILE *file, const char *word, char *text, int size);
 FILE *oracle_open(const char *path);
+void oracle_close(FILE *file);
 // "f64[3, 4]"
 const char *oracle_type(const OracleTensor *tensor);
 // How far the numbers are from the expected ones, relative to 1 + |expected|; NaN counts as infinitely far.

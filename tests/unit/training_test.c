@@ -114,7 +114,7 @@ int main(void) {
     int runs;
     Setup setup = read_setup(file, &runs);
     for (int i = 0; i < runs; i++) run(file, &setup);
-    fclose(file);
+    oracle_close(file);
     printf("%d runs, %d failures\n", runs, failures);
     return failures != 0 || runs == 0;
 }
