@@ -1,0 +1,281 @@
+// The examples: for each row a graph on which it must fire.
+#include "simplify_rows.h"
+
+#include <math.h>
+#include <string.h>
+
+// ---- inputs
+
+static Node *argument(Inputs *in, const char *name, Dtype dtype, int rank, const Extent *first, const Extent *second) {
+    const Extent *shape[2] = {first, second};
+    Variable variable = {.kind = VARIABLE_INPUT, .index = in->argument_count, .name = name, .requires_grad = true};
+    if (strcmp(name, "checked") == 0) variable.bound = in->C;
+    Node *node = variable_make(in->graph, &variable, dtype, shape, rank);
+    in->arguments[in->argument_count++] = node;
+    return node;
+}
+
+Inputs inputs_create(Arena *arena, Dtype dtype) {
+    Inputs in = {.arena = arena, .graph = graph_create(arena), .dtype = dtype};
+    in.N = extent_dim(in.graph->extents, 0, "N");
+    in.C = extent_constant(in.graph->extents, CLASSES);
+    const Extent *one = extent_constant(in.graph->extents, 1);
+    in.x = argument(&in, "x", dtype, 1, in.N, NULL);
+    in.y = argument(&in, "y", dtype, 1, in.N, NULL);
+    in.m = argument(&in, "m", dtype, 2, in.N, in.C);
+    in.q = argument(&in, "q", dtype, 2, in.N, in.C);
+    in.unit = argument(&in, "unit", dtype, 2, in.N, one);
+    in.line = argument(&in, "line", dtype, 1, in.C, NULL);
+    in.s = argument(&in, "s", dtype, 0, NULL, NULL);
+    in.i = argument(&in, "i", DTYPE_I32, 1, in.N, NULL);
+    in.j = argument(&in, "j", DTYPE_I32, 1, in.N, NULL);
+    in.wide = argument(&in, "wide", DTYPE_I64, 1, in.N, NULL);
+    in.label = argument(&in, "label", DTYPE_I32, 1, in.N, NULL);
+    in.checked = argument(&in, "checked", DTYPE_I32, 1, in.N, NULL);
+    in.b = argument(&in, "b", DTYPE_BOOL, 1, in.N, NULL);
+    in.c = argument(&in, "c", DTYPE_BOOL, 1, in.N, NULL);
+    return in;
+}
+
+static double special_number(Dtype dtype, int64_t at) {
+    bool narrow = dtype == DTYPE_F32;
+    const double values[SPECIALS] = {0.0,
+                                     -0.0,
+                                     1,
+                                     -1,
+                                     0.5,
+                                     -2.75,
+                                     3.3,
+                                     -7.1,
+                                     INFINITY,
+                                     -INFINITY,
+                                     NAN,
+                                     narrow ? 1e-40 : 1e-310,
+                                     narrow ? -3e-42 : -3e-313,
+                                     narrow ? 3e38 : 1e308,
+                                     narrow ? -2e38 : -1e308,
+                                     90,
+                                     -105,
+                                     1e-3};
+    return values[at % SPECIALS];
+}
+
+static int64_t special_integer(Dtype dtype, int64_t at) {
+    static const int64_t values[] = {0, 1, -1, 2, -7, 12, INT32_MAX, INT32_MIN, 3};
+    int64_t value = values[at % 9];
+    return dtype == DTYPE_I64 && at % 5 == 0 ? value * (INT64_C(1) << 31) : value;
+}
+
+static uint64_t scramble(uint64_t value) {
+    value = (value ^ (value >> 31)) * UINT64_C(0x9e3779b97f4a7c15);
+    return value ^ (value >> 29);
+}
+
+static void fill(Tensor *tensor, int64_t at, int which, const char *name, bool special) {
+    int64_t varied = which == 0 ? at : which == 1 ? at / SPECIALS : (int64_t)(scramble(at * 31 + which) >> 40);
+    double real = special ? special_number(tensor->dtype, varied) : (double)(varied * 37 % 6001) / 1000 - 3;
+    if (tensor->dtype == DTYPE_F32) ((float *)tensor->data)[at] = (float)real;
+    if (tensor->dtype == DTYPE_F64) ((double *)tensor->data)[at] = real;
+    if (tensor->dtype == DTYPE_BOOL) ((uint8_t *)tensor->data)[at] = varied % 2;
+    if (tensor->dtype == DTYPE_I64) ((int64_t *)tensor->data)[at] = special_integer(DTYPE_I64, varied);
+    if (tensor->dtype != DTYPE_I32) return;
+    int64_t value = special_integer(DTYPE_I32, varied);
+    if (strcmp(name, "checked") == 0) value = varied % CLASSES;
+    if (strcmp(name, "label") == 0) value = special ? varied % (CLASSES + 3) - 1 : varied % CLASSES;
+    ((int32_t *)tensor->data)[at] = (int32_t)value;
+}
+
+Tensor *inputs_fill(const Inputs *in, bool special) {
+    const int64_t dims[] = {ROWS};
+    Tensor *tensors = arena_array(in->arena, Tensor, in->argument_count);
+    for (int which = 0; which < in->argument_count; which++) {
+        const Node *node = in->arguments[which];
+        Tensor *tensor = &tensors[which];
+        int64_t count = 1;
+        *tensor = (Tensor){.dtype = node->dtype, .rank = node->rank};
+        for (int i = 0; i < node->rank; i++) count *= tensor->shape[i] = extent_evaluate(node->shape[i], dims, NULL);
+        tensor->data = arena_allocate(in->arena, (size_t)count * (size_t)dtype_size(node->dtype));
+        for (int64_t at = 0; at < count; at++) fill(tensor, at, which, node->variable->name, special);
+    }
+    return tensors;
+}
+
+// ---- short names
+
+Node *number(const Inputs *in, Node *like, double value) {
+    return constant_like(in->graph, like, value);
+}
+Node *add(const Inputs *in, Node *x, Node *y) {
+    return map2(in->graph, OP_add, x, y);
+}
+Node *subtract(const Inputs *in, Node *x, Node *y) {
+    return map2(in->graph, OP_subtract, x, y);
+}
+Node *multiply(const Inputs *in, Node *x, Node *y) {
+    return map2(in->graph, OP_multiply, x, y);
+}
+Node *divide(const Inputs *in, Node *x, Node *y) {
+    return map2(in->graph, OP_divide, x, y);
+}
+Node *unary(const Inputs *in, Op op, Node *x) {
+    return map1(in->graph, op, x);
+}
+Node *where(const Inputs *in, Node *condition, Node *x, Node *y) {
+    return map3(in->graph, OP_where, condition, x, y);
+}
+
+static Node *reduced(const Inputs *in, Op op, Node *x, int axis) {
+    int all[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) all[i] = i;
+    return axis < 0 ? reduce(in->graph, op, x, all, x->rank) : reduce(in->graph, op, x, &axis, 1);
+}
+Node *sum(const Inputs *in, Node *x, int axis) {
+    return reduced(in, OP_reduce_sum, x, axis);
+}
+Node *largest(const Inputs *in, Node *x, int axis) {
+    return reduced(in, OP_reduce_max, x, axis);
+}
+
+Node *columns(const Inputs *in, Node *x) {
+    const Extent *unit[2] = {in->N, extent_constant(in->graph->extents, 1)}, *shape[2] = {in->N, in->C};
+    return broadcast(in->graph, reshape(in->graph, x, unit, 2), shape, 2, NULL);
+}
+
+Node *class_mask(const Inputs *in, Node *label) {
+    const Extent *shape[2] = {in->N, in->C};
+    return map2(in->graph, OP_equal, iota(in->graph, DTYPE_I32, shape, 2, 1), columns(in, label));
+}
+
+Node *pick(const Inputs *in, Node *label, Node *x) {
+    return sum(in, where(in, class_mask(in, label), x, number(in, x, 0)), 1);
+}
+
+// ---- pieces of examples
+
+static Node *x_of(const Inputs *in, Op op) {
+    return unary(in, op, in->x);
+}
+static Node *negated(const Inputs *in, Node *x) {
+    return unary(in, OP_negate, x);
+}
+static Node *compare(const Inputs *in, Op op, Node *x, Node *y) {
+    return map2(in->graph, op, x, y);
+}
+static Node *truth(const Inputs *in, bool value) {
+    return number(in, in->b, value);
+}
+static Node *turned(const Inputs *in, Node *x) {
+    return transpose(in->graph, x, (const int[]){1, 0});
+}
+static const Extent *size(const Inputs *in, int64_t value) {
+    return extent_constant(in->graph->extents, value);
+}
+static Node *shaped(const Inputs *in, Node *x, int rank, const Extent *a, const Extent *b, const Extent *c) {
+    return reshape(in->graph, x, (const Extent *const[]){a, b, c}, rank);
+}
+static Node *repeated(const Inputs *in, Node *x, int rank, const Extent *a, const Extent *b, const Extent *c,
+                      const int *axes) {
+    return broadcast(in->graph, x, (const Extent *const[]){a, b, c}, rank, axes);
+}
+// Columns 1 and 3 of [N, 4], or where they stand.
+static Node *cut(const Inputs *in, Node *x) {
+    return slice(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 1)}, (const int64_t[]){1, 2},
+                 (const Extent *const[]){in->N, size(in, 2)});
+}
+static Node *padded(const Inputs *in, Node *x) {
+    return pad(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 1)}, (const int64_t[]){1, 2},
+               (const Extent *const[]){in->N, in->C});
+}
+static Node *first_column(const Inputs *in, Node *x) {
+    return slice(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 1)}, (const int64_t[]){1, -1},
+                 (const Extent *const[]){in->N, size(in, 1)});
+}
+static Node *inner_product(const Inputs *in) {
+    return contract(in->graph, turned(in, in->m), in->q, (const int[]){0, 1}, (const int[]){1, 2}, (const int[]){0, 2},
+                    2);
+}
+static Node *counter(const Inputs *in) {
+    return iota(in->graph, DTYPE_I32, (const Extent *const[]){in->N, in->C}, 2, 1);
+}
+static Node *numeral(const Inputs *in, double value) {
+    return constant_real(in->graph, in->dtype, value);
+}
+static Node *inverse_rows(const Inputs *in) {   // 1 / N
+    return divide(in, numeral(in, 1), extent_value(in->graph, in->dtype, in->N));
+}
+
+#define EXACT(row, variant, graph)                           \
+    static Node *exact_##row##_##variant(const Inputs *in) { \
+        return graph;                                        \
+    }
+#include "simplify_rows.def"
+const Example exact_examples[] = {
+#define EXACT(row, variant, graph) {#row, exact_##row##_##variant},
+#include "simplify_rows.def"
+};
+const int exact_example_count = sizeof exact_examples / sizeof *exact_examples;
+
+// ---- stabilising
+
+static Node *exponential(const Inputs *in, Node *x) {
+    return unary(in, OP_exp, x);
+}
+static Node *logarithm(const Inputs *in, Node *x) {
+    return unary(in, OP_log, x);
+}
+static Node *softmax(const Inputs *in, Node *x) {
+    Node *e = exponential(in, x);
+    return divide(in, e, columns(in, sum(in, e, 1)));
+}
+static Node *log_sum_exp(const Inputs *in, Node *x) {
+    return logarithm(in, sum(in, exponential(in, x), 1));
+}
+static Node *log_softmax(const Inputs *in, Node *x) {
+    return subtract(in, x, columns(in, log_sum_exp(in, x)));
+}
+static Node *shifted(const Inputs *in, Node *x, Node *by) {
+    return subtract(in, x, columns(in, by));
+}
+static Node *one_hot(const Inputs *in, Node *label) {
+    return cast(in->graph, class_mask(in, label), in->dtype);
+}
+static Node *ones(const Inputs *in) {
+    return number(in, in->x, 1);
+}
+static Node *softmax_quotient(const Inputs *in) {
+    Node *e = exponential(in, in->m);
+    return multiply(in, e, columns(in, divide(in, in->x, sum(in, e, 1))));
+}
+// What reverse mode makes of softmax: e * (c / s - sum(c * p / s)).
+static Node *softmax_backward(const Inputs *in) {
+    Node *e = exponential(in, in->m), *s = columns(in, sum(in, e, 1)), *p = divide(in, e, s);
+    Node *inner = sum(in, negated(in, divide(in, multiply(in, in->q, p), s)), 1);
+    return multiply(in, add(in, divide(in, in->q, s), columns(in, inner)), e);
+}
+static Node *shift_put_back(const Inputs *in, bool minus) {
+    Node *z = minus ? shifted(in, in->m, in->x) : add(in, in->m, columns(in, in->x));
+    return map2(in->graph, minus ? OP_add : OP_subtract, log_sum_exp(in, z), in->x);
+}
+static Node *gathered(const Inputs *in) {
+    return gather(in->graph, turned(in, softmax(in, in->m)), in->checked);
+}
+static Node *p_minus_y(const Inputs *in, bool with_add) {
+    Node *c = broadcast(in->graph, inverse_rows(in), in->m->shape, 2, NULL), *zero = number(in, in->m, 0);
+    Node *picked = where(in, class_mask(in, in->label), with_add ? negated(in, c) : c, zero);
+    return map2(in->graph, with_add ? OP_add : OP_subtract, multiply(in, softmax(in, in->m), c), picked);
+}
+static Node *sigmoid_quotient(const Inputs *in) {
+    Node *p = x_of(in, OP_sigmoid);
+    return multiply(in, subtract(in, in->y, divide(in, in->y, p)), p);
+}
+
+#define STABILISING(row, variant, graph)                           \
+    static Node *stabilising_##row##_##variant(const Inputs *in) { \
+        return graph;                                              \
+    }
+#include "simplify_rows.def"
+const Example stabilising_examples[] = {
+#define STABILISING(row, variant, graph) {#row, stabilising_##row##_##variant},
+#include "simplify_rows.def"
+};
+const int stabilising_example_count = sizeof stabilising_examples / sizeof *stabilising_examples;

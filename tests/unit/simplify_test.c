@@ -1,0 +1,231 @@
+// The simplifier: every exact row keeps every bit, every stabilising row keeps the real number, and both come to an end.
+#include "differentiate/differentiate.h"
+#include "graph/rewrite.h"
+#include "random_program.h"
+#include "simplify/simplify.h"
+#include "simplify_rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int failures;
+
+#define FAIL(...)            \
+    do {                     \
+        printf(__VA_ARGS__); \
+        printf("\n");        \
+        failures++;          \
+    } while (0)
+
+static const RewriteRow *find_row(const RewriteRow *rows, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(rows[i].name, name) == 0) return &rows[i];
+    return NULL;
+}
+
+// ---- evaluation
+
+static Function function_of(const Inputs *in, Node *result) {
+    Named *named = arena_new(in->arena, Named);
+    *named = (Named){"result", result};
+    Function function = {.name = "example", .argument_count = in->argument_count, .result_count = 1, .results = named};
+    function.arguments = arena_copy(in->arena, in->arguments, sizeof in->arguments);
+    return function;
+}
+
+static bool evaluate(const Inputs *in, const Function *function, const Tensor *arguments, Tensor *result) {
+    const int64_t dims[] = {ROWS};
+    Environment environment = {.dims = dims};
+    const char *fault = verify_function(in->graph, function);
+    if (!fault) fault = evaluate_function(in->arena, function, arguments, &environment, result);
+    if (fault) FAIL("%s", fault);
+    return !fault;
+}
+
+static int64_t count_of(const Tensor *tensor) {
+    int64_t count = 1;
+    for (int i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
+    return count;
+}
+
+static double element(const Tensor *tensor, int64_t at) {
+    switch (tensor->dtype) {
+    case DTYPE_F32: return ((const float *)tensor->data)[at];
+    case DTYPE_F64: return ((const double *)tensor->data)[at];
+    case DTYPE_I32: return ((const int32_t *)tensor->data)[at];
+    case DTYPE_I64: return (double)((const int64_t *)tensor->data)[at];
+    default: return ((const uint8_t *)tensor->data)[at];
+    }
+}
+
+// The first element whose bits differ, or -1; a NaN counts as one value.
+static int64_t find_difference(const Tensor *a, const Tensor *b) {
+    if (a->dtype != b->dtype || a->rank != b->rank) return 0;
+    size_t size = (size_t)dtype_size(a->dtype);
+    for (int64_t at = 0; at < count_of(a); at++) {
+        const char *left = a->data, *right = b->data;
+        bool both_nan = dtype_is_float(a->dtype) && isnan(element(a, at)) && isnan(element(b, at));
+        if (!both_nan && memcmp(left + (size_t)at * size, right + (size_t)at * size, size) != 0) return at;
+    }
+    return -1;
+}
+
+// ---- rows, one by one
+
+// Applies the row alone; if it does not fit, since it is for what other rows leave, all exact rows. False: it was not
+// applied.
+static bool simplify_exactly(Graph *graph, Function *function, const char *name) {
+    const RewriteRow *row = find_row(exact_rewrites, exact_rewrite_count, name),
+                     **all = arena_array(graph->arena, const RewriteRow *, exact_rewrite_count);
+    int fired = 0, *counts = arena_array(graph->arena, int, exact_rewrite_count);
+    Function copy = *function;
+    if (!simplify_by(graph, &copy, &row, 1, &fired)) FAIL("%s: comes to no end", name);
+    for (int i = 0; i < exact_rewrite_count; i++) all[i] = &exact_rewrites[i];
+    if (!fired && !simplify_by(graph, function, all, exact_rewrite_count, counts)) FAIL("%s: comes to no end", name);
+    if (fired) *function = copy;
+    return fired || counts[row - exact_rewrites];
+}
+
+static void check_exact(const Example *example, Dtype dtype) {
+    Arena *arena = arena_create();
+    Inputs in = inputs_create(arena, dtype);
+    Function before = function_of(&in, example->build(&in)), after = before;
+    if (!simplify_exactly(in.graph, &after, example->row)) FAIL("%s: did not fire", example->row);
+    for (int special = 0; special < 2; special++) {
+        Tensor *arguments = inputs_fill(&in, special), old, new;
+        if (!evaluate(&in, &before, arguments, &old) || !evaluate(&in, &after, arguments, &new)) break;
+        int64_t at = find_difference(&old, &new);
+        if (at >= 0)
+            FAIL("%s, %s: element %lld was %.9g and is %.9g", example->row, dtype_name(dtype), (long long)at,
+                 element(&old, at), element(&new, at));
+    }
+    arena_destroy(arena);
+}
+
+static void check_stabilising(const Example *example) {
+    Arena *arena = arena_create();
+    Inputs in = inputs_create(arena, DTYPE_F64);
+    int count, *fired;
+    const RewriteRow *const *rows = all_rewrites(arena, &count);
+    fired = arena_array(arena, int, count);
+    Function before = function_of(&in, example->build(&in)), after = before;
+    if (!simplify_by(in.graph, &after, rows, count, fired)) FAIL("%s: comes to no end", example->row);
+    for (int i = 0; i < count; i++)
+        if (strcmp(rows[i]->name, example->row) == 0 && !fired[i]) FAIL("%s: did not fire", example->row);
+    Tensor *arguments = inputs_fill(&in, false), old, new;
+    bool done = evaluate(&in, &before, arguments, &old) && evaluate(&in, &after, arguments, &new);
+    for (int64_t at = 0; done && at < count_of(&old); at++) {
+        double a = element(&old, at), b = element(&new, at);
+        if (fabs(a - b) <= 1e-12 * (1 + fabs(a))) continue;
+        FAIL("%s: element %lld was %.17g and is %.17g", example->row, (long long)at, a, b);
+        break;
+    }
+    arena_destroy(arena);
+}
+
+static void check_rows(void) {
+    for (int i = 0; i < exact_example_count; i++) {
+        if (!find_row(exact_rewrites, exact_rewrite_count, exact_examples[i].row)) {
+            FAIL("there is no exact row %s", exact_examples[i].row);
+            continue;
+        }
+        check_exact(&exact_examples[i], DTYPE_F32);
+        check_exact(&exact_examples[i], DTYPE_F64);
+    }
+    for (int i = 0; i < stabilising_example_count; i++) {
+        if (!find_row(stabilising_rewrites, stabilising_rewrite_count, stabilising_examples[i].row))
+            FAIL("there is no stabilising row %s", stabilising_examples[i].row);
+        else check_stabilising(&stabilising_examples[i]);
+    }
+}
+
+static void require_examples(const RewriteRow *rows, int count, const Example *examples, int example_count) {
+    for (int i = 0; i < count; i++) {
+        bool found = false;
+        for (int k = 0; k < example_count; k++) found = found || strcmp(examples[k].row, rows[i].name) == 0;
+        if (!found) FAIL("the row %s has no example", rows[i].name);
+    }
+}
+
+// ---- whole tables, random graphs
+
+static Tensor *random_arguments(Arena *arena, const RandomProgram *program, const int64_t *dims, Random *random) {
+    static const double specials[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, 1e-40, -1e-40, 3e38, 1, -1, 0.5};
+    const Function *function = &program->function;
+    Tensor *tensors = arena_array(arena, Tensor, function->argument_count);
+    for (int i = 0; i < function->argument_count; i++) {
+        const Node *node = function->arguments[i];
+        Tensor *tensor = &tensors[i];
+        *tensor = (Tensor){.dtype = node->dtype, .rank = node->rank};
+        for (int k = 0; k < node->rank; k++) tensor->shape[k] = extent_evaluate(node->shape[k], dims, NULL);
+        int64_t count = count_of(tensor);
+        tensor->data = arena_allocate(arena, (size_t)count * (size_t)dtype_size(node->dtype));
+        for (int64_t at = 0; at < count; at++) {
+            double value = random_below(random, 3) ? random_real(random, -2, 2) : specials[random_below(random, 11)];
+            if (node->dtype == DTYPE_F32) ((float *)tensor->data)[at] = (float)value;
+            else if (node->dtype == DTYPE_F64) ((double *)tensor->data)[at] = value;
+            else if (node->dtype == DTYPE_I32)
+                ((int32_t *)tensor->data)[at] = (int32_t)random_below(random, (int)program->index_limit);
+            else ((int64_t *)tensor->data)[at] = random_below(random, (int)program->index_limit);
+        }
+    }
+    return tensors;
+}
+
+// The program with the gradient by its first argument beside the value.
+static Function with_gradient(Graph *graph, const RandomProgram *program) {
+    Function function = program->function;
+    Node *loss = function.results[0].node;
+    Node *request = gradient(graph, loss, NULL, function.arguments, 1, true);
+    Named *results = arena_array(graph->arena, Named, 2);
+    results[0] = (Named){"loss", loss};
+    results[1] = (Named){"d", result_of(graph, request, 0)};
+    function.results = results;
+    function.result_count = 2;
+    return function;
+}
+
+static void check_random(uint64_t seed) {
+    Arena *arena = arena_create();
+    Graph *graph = graph_create(arena);
+    Diagnostics *diagnostics = diagnostics_create(arena, 0);
+    RandomProgram program = random_program(graph, seed, seed % 2 ? DTYPE_F32 : DTYPE_F64, RANDOM_NODES);
+    const RewriteRow **exact = arena_array(arena, const RewriteRow *, exact_rewrite_count);
+    for (int i = 0; i < exact_rewrite_count; i++) exact[i] = &exact_rewrites[i];
+    int count;
+    const RewriteRow *const *rows = all_rewrites(arena, &count);
+    Function joint = with_gradient(graph, &program);
+    if (!simplify_by(graph, &joint, rows, count, NULL)) FAIL("seed %llu: no end", (unsigned long long)seed);
+    if (!differentiate(graph, diagnostics, &joint)) FAIL("seed %llu: no derivative", (unsigned long long)seed);
+    Function before = joint, after = joint, again;
+    if (!simplify_by(graph, &joint, rows, count, NULL)) FAIL("seed %llu: no end", (unsigned long long)seed);
+    again = joint;
+    simplify(graph, &again);
+    for (int i = 0; i < 2; i++)
+        if (again.results[i].node != joint.results[i].node) FAIL("seed %llu: not at rest", (unsigned long long)seed);
+    simplify_by(graph, &after, exact, exact_rewrite_count, NULL);
+    const int64_t dims[] = {5};
+    Random random = random_start(seed);
+    Environment environment = {.dims = dims};
+    Tensor *arguments = random_arguments(arena, &program, dims, &random), old[2], new[2];
+    const char *fault = verify_function(graph, &after);
+    if (!fault) fault = evaluate_function(arena, &before, arguments, &environment, old);
+    if (!fault) fault = evaluate_function(arena, &after, arguments, &environment, new);
+    if (fault) FAIL("seed %llu: %s", (unsigned long long)seed, fault);
+    for (int i = 0; !fault && i < 2; i++) {
+        int64_t at = find_difference(&old[i], &new[i]);
+        if (at >= 0)
+            FAIL("seed %llu: element %lld of result %d was %.9g and is %.9g", (unsigned long long)seed, (long long)at,
+                 i, element(&old[i], at), element(&new[i], at));
+    }
+    arena_destroy(arena);
+}
+
+int main(void) {
+    require_examples(exact_rewrites, exact_rewrite_count, exact_examples, exact_example_count);
+    require_examples(stabilising_rewrites, stabilising_rewrite_count, stabilising_examples, stabilising_example_count);
+    check_rows();
+    for (uint64_t seed = 0; seed < 400; seed++) check_random(seed);
+    return failures != 0;
+}
