@@ -57,7 +57,6 @@ typedef struct Scope {
 LLVMValueRef extent_value_of(Emitter *emitter, const Extent *extent);   // i64, usable everywhere
 
 // ---- scope.c
-const uint32_t *kernel_depends(Emitter *emitter, const Kernel *kernel);
 Scope scope_root(Emitter *emitter, const Kernel *kernel);
 Scope scope_inside(Emitter *emitter, Scope *parent);
 void scope_bind(Scope *scope, int axis, LLVMValueRef index);

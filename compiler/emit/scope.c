@@ -4,34 +4,6 @@
 
 #include <assert.h>
 
-static bool is_effect(const Instruction *instruction) {
-    return instruction->kind >= INSTRUCTION_STORE;
-}
-
-static bool has_affine(const Instruction *instruction) {
-    return instruction->kind == INSTRUCTION_INDEX || instruction->kind == INSTRUCTION_RANDOM ||
-           instruction->kind == INSTRUCTION_LOAD || is_effect(instruction);
-}
-
-const uint32_t *kernel_depends(Emitter *emitter, const Kernel *kernel) {
-    uint32_t *depends = arena_array(emitter->arena, uint32_t, kernel->instructions.count + 1);
-    uint32_t reduced = 0;
-    for (int axis = 0; axis < kernel->axis_count; axis++) {
-        AxisRole role = kernel->axes[axis].role;
-        if (role == AXIS_ROW || role == AXIS_COLUMN || role == AXIS_K) reduced |= UINT32_C(1) << axis;
-    }
-    for (int i = 0; i < kernel->instructions.count; i++) {
-        const Instruction *instruction = &kernel->instructions.items[i];
-        for (int k = 0; k < MAX_ARITY; k++)
-            if (instruction->operands[k] >= 0) depends[i] |= depends[instruction->operands[k]];
-        for (int axis = 0; has_affine(instruction) && axis < kernel->axis_count; axis++)
-            if (!extent_is(instruction->affine.strides[axis], 0)) depends[i] |= UINT32_C(1) << axis;
-        bool reduces = instruction->kind == INSTRUCTION_REDUCE || instruction->kind == INSTRUCTION_CONTRACT;
-        if (reduces) depends[i] &= ~reduced;
-    }
-    return depends;
-}
-
 static void allocate(Emitter *emitter, Scope *scope) {
     scope->values = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
     scope->pointers = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
@@ -39,7 +11,7 @@ static void allocate(Emitter *emitter, Scope *scope) {
 
 Scope scope_root(Emitter *emitter, const Kernel *kernel) {
     Scope scope = {.kernel = kernel, .vector_axis = -1, .width = 1};
-    scope.depends = kernel_depends(emitter, kernel);
+    scope.depends = kernel_depends(emitter->arena, kernel);
     for (int axis = 0; axis < kernel->axis_count && kernel->axes[axis].role == AXIS_LOOP; axis++)
         scope_bind(&scope, axis, emitter->loop_index[axis]);
     allocate(emitter, &scope);

@@ -87,7 +87,7 @@ typedef struct {
     int phase;          // ROW and COLUMN, for REDUCE, STORE and ADD_STORE: in which pass over the reduced axes
                         // it happens. A pass uses reductions of earlier passes only; values that several
                         // passes need are computed again in each. Instructions that depend on no reduced axis
-                        // (see instruction_depends) are computed once per outer index, between passes; a
+                        // (see kernel_depends) are computed once per outer index, between passes; a
                         // store of such a value happens after the pass before its phase.
     const Node *node;   // where it came from, for names and spans; may be NULL
 } Instruction;
@@ -151,8 +151,11 @@ Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent
 // Gives every scratch buffer its offset and sets scratch_bytes. Call once, after the last add.
 void kernel_program_plan(KernelProgram *program);
 
-// True when the instruction's value changes along `axis` (through operands too).
-bool instruction_depends(const Kernel *kernel, int instruction, int axis);
+static inline bool is_effect(const Instruction *instruction) {
+    return instruction->kind >= INSTRUCTION_STORE;
+}
+// For each instruction the axes, as a bit mask, along which its value changes, or for an effect its value or its place.
+const uint32_t *kernel_depends(Arena *arena, const Kernel *kernel);
 const char *kernel_program_verify(const KernelProgram *program);   // NULL or the first fault
 void kernel_program_print(Text *text, const KernelProgram *program);
 void kernel_program_print_plan(Text *text, const KernelProgram *program);

@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-static bool is_effect(const Instruction *instruction) {
-    return instruction->kind >= INSTRUCTION_STORE;
-}
-
 static void count_loads(const KernelArray *kernels, int *loads) {
     for (int i = 0; i < kernels->count; i++) {
         const Kernel *kernel = kernels->items[i];
@@ -104,14 +100,15 @@ static void merge_axes(Lowering *lowering, Kernel *kernel) {
 }
 
 // How many passes over the reduced axes a kernel makes: stores of what depends on none of them come between passes.
-static void number_phases(Kernel *kernel) {
+static void number_phases(const Lowering *lowering, Kernel *kernel) {
+    const uint32_t *depends = kernel_depends(lowering->arena, kernel);
+    uint32_t inner = 0;
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role > AXIS_PARALLEL) inner |= UINT32_C(1) << axis;
     kernel->phase_count = 1;
     for (int i = 0; i < kernel->instructions.count; i++) {
         const Instruction *instruction = &kernel->instructions.items[i];
-        bool passes = instruction->kind == INSTRUCTION_REDUCE;
-        for (int axis = 0; axis < kernel->axis_count && !passes; axis++)
-            passes = kernel->axes[axis].role > AXIS_PARALLEL && is_effect(instruction) &&
-                     instruction_depends(kernel, i, axis);
+        bool passes = instruction->kind == INSTRUCTION_REDUCE || (is_effect(instruction) && (depends[i] & inner));
         if (passes && instruction->phase + 1 > kernel->phase_count) kernel->phase_count = instruction->phase + 1;
     }
 }
@@ -205,7 +202,7 @@ void tidy_kernels(Lowering *lowering) {
         merge_axes(lowering, kernel);
         if (kernel->kind == KERNEL_CONTRACT) single_roles(lowering, kernel);
         if (kernel->kind == KERNEL_CONTRACT && !lowering->failed) choose_pack(lowering, kernel);
-        number_phases(kernel);
+        number_phases(lowering, kernel);
     }
     drop_empty(lowering->kernels);
 }

@@ -3,27 +3,6 @@
 
 #include <string.h>
 
-// Which of an instruction's fields change along an axis, apart from its operands.
-static bool affine_depends(const Instruction *instruction, int axis) {
-    bool indexed = instruction->kind == INSTRUCTION_INDEX || instruction->kind == INSTRUCTION_RANDOM ||
-                   instruction->kind == INSTRUCTION_LOAD;
-    return indexed && !extent_is(instruction->affine.strides[axis], 0);
-}
-
-static bool is_reduced(AxisRole role) {
-    return role == AXIS_ROW || role == AXIS_COLUMN || role == AXIS_K;
-}
-
-bool instruction_depends(const Kernel *kernel, int instruction, int axis) {
-    const Instruction *item = &kernel->instructions.items[instruction];
-    bool reduces = item->kind == INSTRUCTION_REDUCE || item->kind == INSTRUCTION_CONTRACT;
-    if (reduces && is_reduced(kernel->axes[axis].role)) return false;
-    if (affine_depends(item, axis)) return true;
-    for (int i = 0; i < MAX_ARITY; i++)
-        if (item->operands[i] >= 0 && instruction_depends(kernel, item->operands[i], axis)) return true;
-    return false;
-}
-
 static const char *check_instruction(const Kernel *kernel, int number) {
     const Instruction *instruction = &kernel->instructions.items[number];
     for (int i = 0; i < MAX_ARITY; i++) {
@@ -32,9 +11,9 @@ static const char *check_instruction(const Kernel *kernel, int number) {
         if (operand >= 0 && kernel->instructions.items[operand].kind >= INSTRUCTION_STORE)
             return "an operand is an effect, not a value";
     }
-    bool accesses = instruction->kind == INSTRUCTION_LOAD || instruction->kind >= INSTRUCTION_STORE;
+    bool accesses = instruction->kind == INSTRUCTION_LOAD || is_effect(instruction);
     if (accesses && !instruction->buffer) return "an access without a buffer";
-    if (instruction->kind >= INSTRUCTION_STORE && instruction->operands[0] < 0) return "a store of nothing";
+    if (is_effect(instruction) && instruction->operands[0] < 0) return "a store of nothing";
     if (instruction->kind == INSTRUCTION_REDUCE && kernel->kind != KERNEL_ROW && kernel->kind != KERNEL_COLUMN)
         return "a reduction outside a row or column kernel";
     if (instruction->kind == INSTRUCTION_CONTRACT && kernel->kind != KERNEL_CONTRACT)
