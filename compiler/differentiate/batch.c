@@ -1,0 +1,344 @@
+// The batching rules. Axis 0 of a batched value counts the iterations; what is the same in all of them has no such axis.
+#include "differentiate/batch.h"
+
+#include "graph/rewrite.h"
+
+#include <string.h>
+
+// What a node of the body becomes; `node` NULL: it has no batched form.
+typedef struct Batched Batched;
+struct Batched {
+    Node *node;
+    bool batched;       // whether axis 0 is the iteration
+    Batched *results;   // of a loop
+};
+
+typedef struct {
+    Graph *graph;
+    const Extent *count;   // of iterations
+    Batched *values;       // by the body's node id
+} Batch;
+
+// At least one input is batched, or the op is a leaf.
+typedef Batched Rule(Batch *batch, Node *node, const Batched *inputs);
+static Rule rule_map, rule_leaf, rule_random, rule_reduce, rule_contract, rule_broadcast, rule_reshape, rule_transpose,
+    rule_slice, rule_pad, rule_gather, rule_scatter, rule_mark, rule_none, rule_loop, rule_result;
+
+#define BATCH(rule) rule_##rule
+static Rule *const rules[OP_COUNT] = {
+#define MAP_OP(name, ...) [OP_##name] = rule_map,
+#define TENSOR_OP(name, class, arity, derivative, batching, ...) [OP_##name] = batching,
+#include "graph/ops.def"
+};
+#undef BATCH
+
+static const Batched impossible;
+
+static Batched batched(Node *node) {
+    return (Batched){.node = node, .batched = true};
+}
+
+// ---- shapes with the axis of iterations in front
+
+// `node`'s own shape below the iterations.
+static int batched_shape(const Batch *batch, const Node *node, const Extent **shape) {
+    shape[0] = batch->count;
+    for (int i = 0; i < node->rank; i++) shape[i + 1] = node->shape[i];
+    return node->rank + 1;
+}
+
+// The value repeated for every iteration, unless it has one for each.
+static Node *with_axis(const Batch *batch, Batched value) {
+    if (value.batched) return value.node;
+    const Extent *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, value.node, shape), axes[MAX_RANK];
+    for (int i = 0; i < value.node->rank; i++) axes[i] = i + 1;
+    return broadcast(batch->graph, value.node, shape, rank, axes);
+}
+
+// Moves axis `from` to place `to`.
+static Node *move_axis(Graph *graph, Node *x, int from, int to) {
+    int permutation[MAX_RANK], next = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (i == to) permutation[i] = from;
+        else {
+            next += next == from;
+            permutation[i] = next++;
+        }
+    }
+    return transpose(graph, x, permutation);
+}
+
+// ---- rules
+
+static Batched rule_map(Batch *batch, Node *node, const Batched *inputs) {
+    Node *operands[MAX_ARITY];
+    for (int i = 0; i < node->input_count; i++) operands[i] = with_axis(batch, inputs[i]);
+    if (node->op == OP_cast) return batched(cast(batch->graph, operands[0], node->dtype));
+    if (node->input_count == 1) return batched(map1(batch->graph, node->op, operands[0]));
+    if (node->input_count == 2) return batched(map2(batch->graph, node->op, operands[0], operands[1]));
+    return batched(map3(batch->graph, node->op, operands[0], operands[1], operands[2]));
+}
+
+static Batched rule_leaf(Batch *batch, Node *node, const Batched *inputs) {
+    (void)batch, (void)inputs;
+    return (Batched){.node = node};
+}
+
+// Element i of iteration t has number t * count + i either way.
+static Batched rule_random(Batch *batch, Node *node, const Batched *inputs) {
+    (void)inputs;
+    const Extent *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, node, shape);
+    return batched(random_make(batch->graph, node->op, node->dtype, shape, rank, attribute_integer(node, 0)));
+}
+
+static Batched rule_reduce(Batch *batch, Node *node, const Batched *inputs) {
+    int axes[MAX_RANK];
+    for (int i = 0; i < node->attribute_count; i++) axes[i] = attribute_integer(node, i) + 1;
+    return batched(reduce(batch->graph, node->op, inputs[0].node, axes, node->attribute_count));
+}
+
+static Batched rule_contract(Batch *batch, Node *node, const Batched *inputs) {
+    int ranks[3] = {node->inputs[0]->rank, node->inputs[1]->rank, node->rank}, labels[3][MAX_RANK + 1], at = 2;
+    bool front[3] = {inputs[0].batched, inputs[1].batched, true}, used[26] = {false};
+    for (int part = 0; part < 3; part++)
+        for (int i = 0; i < ranks[part]; i++) {
+            labels[part][i + front[part]] = attribute_integer(node, at++);
+            used[labels[part][i + front[part]]] = true;
+        }
+    int fresh = 0;
+    while (used[fresh]) fresh++;
+    for (int part = 0; part < 3; part++)
+        if (front[part]) labels[part][0] = fresh;
+    return batched(
+        contract(batch->graph, inputs[0].node, inputs[1].node, labels[0], labels[1], labels[2], node->rank + 1));
+}
+
+static Batched rule_broadcast(Batch *batch, Node *node, const Batched *inputs) {
+    const Extent *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, node, shape), axes[MAX_RANK + 1] = {0};
+    for (int i = 0; i < node->attribute_count; i++) axes[i + 1] = attribute_integer(node, i) + 1;
+    return batched(broadcast(batch->graph, inputs[0].node, shape, rank, axes));
+}
+
+static Batched rule_reshape(Batch *batch, Node *node, const Batched *inputs) {
+    const Extent *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, node, shape);
+    return batched(reshape(batch->graph, inputs[0].node, shape, rank));
+}
+
+static Batched rule_transpose(Batch *batch, Node *node, const Batched *inputs) {
+    int permutation[MAX_RANK + 1] = {0};
+    for (int i = 0; i < node->rank; i++) permutation[i + 1] = attribute_integer(node, i) + 1;
+    return batched(transpose(batch->graph, inputs[0].node, permutation));
+}
+
+static Batched strided(Batch *batch, Node *node, const Batched *inputs) {
+    const Extent *shape[MAX_RANK + 1], *starts[MAX_RANK + 1] = {extent_constant(batch->graph->extents, 0)};
+    int64_t steps[MAX_RANK + 1] = {1};
+    batched_shape(batch, node, shape);
+    for (int i = 0; i < node->rank; i++) {
+        starts[i + 1] = node->attributes[2 * i];
+        steps[i + 1] = attribute_integer(node, 2 * i + 1);
+    }
+    Node *x = inputs[0].node;
+    return batched(node->op == OP_slice ? slice(batch->graph, x, starts, steps, shape)
+                                        : pad(batch->graph, x, starts, steps, shape));
+}
+
+static Batched rule_slice(Batch *batch, Node *node, const Batched *inputs) {
+    return strided(batch, node, inputs);
+}
+
+static Batched rule_pad(Batch *batch, Node *node, const Batched *inputs) {
+    return strided(batch, node, inputs);
+}
+
+// Where both are batched one gather could only read a joined axis, in which an index out of range would be in the next
+// iteration's: there is no rule.
+static Batched rule_gather(Batch *batch, Node *node, const Batched *inputs) {
+    if (inputs[0].batched && inputs[1].batched) return impossible;
+    if (!inputs[0].batched) return batched(gather(batch->graph, inputs[0].node, inputs[1].node));
+    Node *rows_first = move_axis(batch->graph, inputs[0].node, 0, 1);
+    return batched(move_axis(batch->graph, gather(batch->graph, rows_first, inputs[1].node), node->inputs[1]->rank, 0));
+}
+
+// The same for indices that differ.
+static Batched rule_scatter(Batch *batch, Node *node, const Batched *inputs) {
+    if (inputs[0].batched) return impossible;
+    const Extent *shape[MAX_RANK + 1] = {node->shape[0], batch->count};
+    for (int i = 1; i < node->rank; i++) shape[i + 1] = node->shape[i];
+    Node *updates = move_axis(batch->graph, inputs[1].node, 0, node->inputs[0]->rank);
+    Node *rows_first = scatter_add(batch->graph, inputs[0].node, updates, shape, node->rank + 1);
+    return batched(move_axis(batch->graph, rows_first, 0, 1));
+}
+
+static Batched rule_mark(Batch *batch, Node *node, const Batched *inputs) {
+    Node *x = inputs[0].node;
+    return batched(node->op == OP_track ? track(batch->graph, x) : stop_gradient(batch->graph, x));
+}
+
+static Batched rule_none(Batch *batch, Node *node, const Batched *inputs) {
+    (void)batch, (void)node, (void)inputs;
+    return impossible;
+}
+
+static Batched rule_result(Batch *batch, Node *node, const Batched *inputs) {
+    (void)batch;
+    return inputs[0].results[attribute_integer(node, 0)];
+}
+
+// ---- functions
+
+// Whether each iteration of a loop around it would be another, though nothing that differs is read.
+static bool draws(Graph *graph, const Function *body) {
+    NodeArray nodes = reachable(graph, result_nodes(graph->arena, body), body->result_count);
+    for (int i = 0; i < nodes.count; i++) {
+        const Node *node = nodes.items[i];
+        if (node->op == OP_random_uniform || node->op == OP_random_normal) return true;
+        if (node->body && draws(graph, node->body)) return true;
+    }
+    return false;
+}
+
+// Gives every node that the results reach its batched form, the arguments' being there. False: one has none.
+static bool batch_body(Batch *batch, const Function *body) {
+    Graph *graph = batch->graph;
+    NodeArray nodes = reachable(graph, result_nodes(graph->arena, body), body->result_count);
+    for (int i = 0; i < nodes.count; i++) {
+        Node *node = nodes.items[i];
+        if (batch->values[node->id].node) continue;
+        Batched *inputs = arena_array(graph->arena, Batched, node->input_count);
+        Node **same = arena_array(graph->arena, Node *, node->input_count);
+        bool any = op_class(node->op) == CLASS_LEAF || (node->body && draws(graph, node->body));
+        for (int k = 0; k < node->input_count; k++) {
+            inputs[k] = batch->values[node->inputs[k]->id];
+            same[k] = inputs[k].node;
+            any = any || inputs[k].batched;
+        }
+        if (any && node->rank == MAX_RANK) return false;
+        graph->span = node->span;
+        Batched value = any ? rules[node->op](batch, node, inputs) : (Batched){.node = rebuild(graph, node, same)};
+        if (!value.node) return false;
+        if (op_class(value.node->op) != CLASS_LEAF) name_node(value.node, node->name);
+        batch->values[node->id] = value;
+    }
+    return true;
+}
+
+static Node *argument_of(const Batch *batch, const Node *argument, bool is_batched, int index) {
+    Variable variable = *argument->variable;
+    variable.index = index;
+    const Extent *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, argument, shape), skipped = is_batched ? 0 : 1;
+    return variable_make(batch->graph, &variable, argument->dtype, shape + skipped, rank - skipped);
+}
+
+// The body of an inner loop, of which some arguments are batched. A carry is batched if its first value or any new one
+// is: `is_batched` of arguments grows until it is closed. NULL: no batched form.
+static Function *batch_inner_body(Batch *batch, const Node *loop, bool *is_batched) {
+    Graph *graph = batch->graph;
+    const Function *body = loop->body;
+    int first_carry = loop_part(loop, 0), carry_count = loop_part(loop, 1);
+    for (;;) {
+        Batch inner = {graph, batch->count, arena_array(graph->arena, Batched, graph->node_count)};
+        Function *copy = arena_copy(graph->arena, body, sizeof *body);
+        copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
+        for (int i = 0; i < body->argument_count; i++) {
+            if (is_batched[i] && body->arguments[i]->rank == MAX_RANK) return NULL;
+            copy->arguments[i] = argument_of(batch, body->arguments[i], is_batched[i], i);
+            inner.values[body->arguments[i]->id] = (Batched){copy->arguments[i], is_batched[i], NULL};
+        }
+        if (!batch_body(&inner, body)) return NULL;
+        copy->results = arena_copy(graph->arena, body->results, sizeof(Named) * (size_t)body->result_count);
+        bool closed = true;
+        for (int i = 0; i < body->result_count; i++) {
+            Batched value = inner.values[body->results[i].node->id];
+            bool carry = i < carry_count, wanted = !carry || is_batched[first_carry + i];
+            if (carry && value.batched && !wanted) is_batched[first_carry + i] = true, closed = false;
+            copy->results[i].node = wanted ? with_axis(batch, value) : value.node;
+        }
+        if (closed) return copy;
+    }
+}
+
+// Runs an inner loop once, on all iterations of the outer one. Its own axis stays in front of theirs. Random numbers
+// would then be counted otherwise.
+static Batched rule_loop(Batch *batch, Node *node, const Batched *inputs) {
+    Graph *graph = batch->graph;
+    int sequences = loop_part(node, 0), carries = loop_part(node, 1), result_count = node->body->result_count;
+    bool *is_batched = arena_array(graph->arena, bool, node->input_count);
+    for (int i = 0; i < node->input_count; i++) {
+        is_batched[i] = inputs[i].batched;
+    }
+    for (int i = carries; i < result_count; i++)
+        if (node->body->results[i].node->rank + 2 > MAX_RANK) return impossible;
+    Function *body = draws(graph, node->body) ? NULL : batch_inner_body(batch, node, is_batched);
+    if (!body) return impossible;
+    Node **values = arena_array(graph->arena, Node *, node->input_count);
+    for (int i = 0; i < node->input_count; i++) {
+        bool carry = i >= sequences && i < sequences + carries;
+        values[i] = carry && is_batched[i] ? with_axis(batch, inputs[i]) : inputs[i].node;
+        if (i < sequences && is_batched[i]) values[i] = move_axis(graph, values[i], 0, 1);
+    }
+    Node *loops = loop(graph, node->attributes[0], values, sequences, values + sequences, carries,
+                       values + sequences + carries, loop_part(node, 2), body);
+    Batched value = {loops, true, arena_array(graph->arena, Batched, result_count)};
+    for (int i = 0; i < result_count; i++) {
+        Node *result = result_of(graph, loops, i);
+        if (i >= carries) value.results[i] = batched(move_axis(graph, result, 0, 1));
+        else value.results[i] = (Batched){result, is_batched[sequences + i], NULL};
+    }
+    return value;
+}
+
+Node **batch_loop(Graph *graph, Node *loop) {
+    const Function *body = loop->body;
+    if (loop_part(loop, 1)) return NULL;
+    Batch batch = {graph, loop->attributes[0], arena_array(graph->arena, Batched, graph->node_count)};
+    for (int i = 0; i < loop->input_count; i++)
+        batch.values[body->arguments[i]->id] = (Batched){loop->inputs[i], i < loop_part(loop, 0), NULL};
+    Span outer = graph->span;
+    bool possible = batch_body(&batch, body);
+    graph->span = outer;
+    if (!possible) return NULL;
+    Node **results = arena_array(graph->arena, Node *, body->result_count);
+    for (int i = 0; i < body->result_count; i++) {
+        if (body->results[i].node->rank == MAX_RANK) return NULL;
+        results[i] = with_axis(&batch, batch.values[body->results[i].node->id]);
+    }
+    return results;
+}
+
+// ---- the pass
+
+static Function *body_with_batched(Graph *graph, Function *body) {
+    Function copy = *body;
+    batch_loops(graph, &copy);
+    for (int i = 0; i < body->result_count; i++)
+        if (copy.results[i].node != body->results[i].node) return arena_copy(graph->arena, &copy, sizeof copy);
+    return body;
+}
+
+void batch_loops(Graph *graph, Function *function) {
+    Node **roots = result_nodes(graph->arena, function);
+    NodeArray nodes = reachable(graph, roots, function->result_count);
+    Node ***replaced = arena_array(graph->arena, Node **, graph->node_count);
+    NodeMap map = {.arena = graph->arena};
+    for (int i = 0; i < nodes.count; i++) {
+        Node *node = nodes.items[i], *result;
+        Node **inputs = arena_array(graph->arena, Node *, node->input_count);
+        for (int k = 0; k < node->input_count; k++) inputs[k] = node_map_get(&map, node->inputs[k]);
+        if (node->op == OP_loop) {
+            result = rebuild_with_body(graph, node, inputs, body_with_batched(graph, node->body));
+            replaced[node->id] = batch_loop(graph, result);
+        } else if (node->op == OP_result && replaced[node->inputs[0]->id]) {
+            result = replaced[node->inputs[0]->id][attribute_integer(node, 0)];
+            if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
+        } else result = rebuild(graph, node, inputs);
+        node_map_set(&map, node, result);
+    }
+    for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&map, roots[i]);
+    *function = with_results(graph->arena, function, roots);
+}

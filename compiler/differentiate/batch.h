@@ -1,0 +1,18 @@
+// Batching: a loop whose iterations do not depend on each other as nodes with one more axis (vmap).
+//
+// Each op's rule is a column of its row in ops.def. The results are those of the loop, bit for bit: sums keep their
+// order, random numbers their places.
+#ifndef GRADC_DIFFERENTIATE_BATCH_H
+#define GRADC_DIFFERENTIATE_BATCH_H
+
+#include "graph/graph.h"
+
+// What the results of `loop`, in order, may be replaced by. NULL where it cannot be batched: it has carries, or its body
+// holds something without a rule (indices that differ in each iteration together with what they point into, random
+// numbers in a loop with carries, more axes than there may be).
+Node **batch_loop(Graph *graph, Node *loop);
+
+// Replaces every loop of the function that can be batched, inner ones first.
+void batch_loops(Graph *graph, Function *function);
+
+#endif
