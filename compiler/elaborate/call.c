@@ -98,14 +98,13 @@ static int class_fit(Elaborator *e, const Item *item, const CallArguments *argum
         const Type *type = &item->parameters[at].type;
         Dtype dtype;
         bool integral = strcmp(type->name.text, "integer") == 0 ||
-                        (is_dtype_name(type->name.text, DTYPE_F32, &dtype) && dtype_is_integer(dtype));
-        bool floating = is_dtype_name(type->name.text, DTYPE_F32, &dtype) && dtype_is_float(dtype);
+                        (is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) && dtype_is_integer(dtype));
+        bool floating = is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) && dtype_is_float(dtype);
         if (value.kind != VALUE_TENSOR || (!integral && !floating)) continue;
         if (integral && !dtype_is_integer(value.node->dtype)) return 0;
         if (floating && !dtype_is_float(value.node->dtype)) fit = 1;
         if (floating && value.node->dtype == DTYPE_BOOL) return 0;
     }
-    (void)e;
     return fit;
 }
 
@@ -217,14 +216,14 @@ static bool is_cast(Elaborator *e, const Expression *callee) {
     Dtype dtype;
     if (callee->kind != EXPRESSION_NAME || find_binding(e, callee->name.text)) return false;
     if (find_global(e, callee->name.text)) return false;
-    return is_dtype_name(callee->name.text, e->frame->floating, &dtype);
+    return is_dtype_name(e, callee->name.text, e->frame->floating, &dtype);
 }
 
 static Value evaluate_cast(Elaborator *e, const Expression *expression) {
     CallArguments arguments = evaluate_arguments(e, &expression->arguments);
     const char *name = expression->left->name.text;
     Dtype dtype;
-    is_dtype_name(name, e->frame->floating, &dtype);
+    is_dtype_name(e, name, e->frame->floating, &dtype);
     if (has_error(&arguments)) return (Value){.kind = VALUE_ERROR};
     if (arguments.count != 1 || arguments.items[0].name)
         return failure(e, D_wrong_arguments, expression->span, "%s(...) takes one value", name);

@@ -72,7 +72,7 @@ static Dtype wanted_dtype(Elaborator *e, const char *name) {
         const Item *item = e->file->items[i];
         if (item->kind != ITEM_LOSS && item->kind != ITEM_METRIC && item->kind != ITEM_NET) continue;
         int at = parameter_index(item, name);
-        if (at >= 0 && is_dtype_name(item->parameters[at].type.name.text, e->program->floating, &dtype) &&
+        if (at >= 0 && is_dtype_name(e, item->parameters[at].type.name.text, e->program->floating, &dtype) &&
             dtype_is_float(dtype))
             return dtype;
     }

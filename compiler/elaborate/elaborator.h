@@ -128,6 +128,7 @@ struct Instance {
     const char *path;   // "mlp.hidden"
     Instance *parent;
     bool library, frozen;
+    bool foreign;   // a root of the library's own files
     Span span;
     Binding *statics;
     ARRAY(Member) members;   // in order of declaration
@@ -238,7 +239,8 @@ typedef struct {
     Dtype dtype;   // TYPE_DTYPE
 } TypeName;
 TypeName type_name(Elaborator *e, Name name, bool has_dimensions);   // TYPE_UNKNOWN: reported
-bool is_dtype_name(const char *name, Dtype floating, Dtype *dtype);
+// Whether a dtype is called so; `floating` is what `float` means. In a program of f64 f32 is f64, too (L6).
+bool is_dtype_name(const Elaborator *e, const char *name, Dtype floating, Dtype *dtype);
 
 Value value_tensor(Node *node);
 Value value_integer(Elaborator *e, int64_t value);

@@ -25,7 +25,7 @@ static bool is_concrete_size(const Elaborator *e, const Size *size) {
 static bool is_concrete_type(const Elaborator *e, const Item *item, const Type *type) {
     Dtype dtype;
     bool is_float = strcmp(type->name.text, "float") == 0;
-    if (!is_dtype_name(type->name.text, DTYPE_F32, &dtype) || (is_float && item->kind == ITEM_FN)) return false;
+    if (!is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) || (is_float && item->kind == ITEM_FN)) return false;
     for (int i = 0; i < type->dimension_count; i++)
         if (type->dimensions[i].is_pack || !is_concrete_size(e, type->dimensions[i].size)) return false;
     return true;

@@ -73,7 +73,8 @@ bool spend(Elaborator *e, int work, Span span) {
         e->diagnostics = e->messages;
         report(e, D_program_too_large, span,
                "the program is too large: calls and loops unroll to more than %lld expressions", (long long)most);
-        help(e, "a loop over a tensor, or over a range that is not used as a size or a place, is not unrolled");
+        if (!e->frame->is_use)
+            help(e, "a loop over a tensor, or over a range that is not used as a size or a place, is not unrolled");
         e->diagnostics = diagnostics;
     }
     e->work += work;

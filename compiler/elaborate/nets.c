@@ -395,10 +395,9 @@ static void declare_member(Elaborator *e, Instance *instance, const Statement *s
 
 // ---- instances of the file's level
 
-static void add_roots(Elaborator *e, Value value) {
-    if (value.kind == VALUE_INSTANCE) array_push(e->arena, &e->roots, value.instance);
-    for (int i = 0; value.kind == VALUE_INSTANCES && i < value.instances.count; i++)
-        array_push(e->arena, &e->roots, value.instances.items[i]);
+static void add_root(Elaborator *e, Instance *instance, const Global *global) {
+    instance->foreign = global->library;
+    array_push(e->arena, &e->roots, instance);
 }
 
 Instance *shared_instance(Elaborator *e, Global *global, Span span) {
@@ -414,7 +413,7 @@ Instance *shared_instance(Elaborator *e, Global *global, Span span) {
         make_instance(e, item, global->library, item->name.text, NULL, NULL, false, item->name.span, (Span){0});
     frame_pop(e);
     global->shared = instance;
-    array_push(e->arena, &e->roots, instance);
+    add_root(e, instance, global);
     return instance;
 }
 
@@ -432,6 +431,9 @@ Value use_value(Elaborator *e, Global *global) {
     e->diagnostics = diagnostics;
     global->use_busy = false;
     global->has_use_value = true;
-    add_roots(e, global->use_value);
+    Value made = global->use_value;
+    if (made.kind == VALUE_INSTANCE) add_root(e, made.instance, global);
+    for (int i = 0; made.kind == VALUE_INSTANCES && i < made.instances.count; i++)
+        add_root(e, made.instances.items[i], global);
     return global->use_value;
 }

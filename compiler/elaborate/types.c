@@ -22,10 +22,10 @@ static const struct {
 } static_types[] = {
     {"int", TYPE_INT}, {"bool", TYPE_BOOLEAN}, {"string", TYPE_STRING}, {"fn", TYPE_FUNCTION}, {"shape", TYPE_SHAPE}};
 
-bool is_dtype_name(const char *name, Dtype floating, Dtype *dtype) {
+bool is_dtype_name(const Elaborator *e, const char *name, Dtype floating, Dtype *dtype) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         if (strcmp(dtypes[i].name, name) != 0) continue;
-        *dtype = dtypes[i].dtype;
+        *dtype = dtypes[i].dtype == DTYPE_F32 ? e->program->floating : dtypes[i].dtype;
         return true;
     }
     *dtype = floating;
@@ -38,7 +38,7 @@ TypeName type_name(Elaborator *e, Name name, bool has_dimensions) {
     if (strcmp(name.text, "float") == 0) return (TypeName){.class = TYPE_FLOAT};
     if (strcmp(name.text, "integer") == 0) return (TypeName){.class = TYPE_INTEGER};
     Dtype dtype;
-    if (is_dtype_name(name.text, DTYPE_F32, &dtype)) return (TypeName){.class = TYPE_DTYPE, .dtype = dtype};
+    if (is_dtype_name(e, name.text, DTYPE_F32, &dtype)) return (TypeName){.class = TYPE_DTYPE, .dtype = dtype};
     for (size_t i = 0; i < sizeof unsupported_dtypes / sizeof *unsupported_dtypes; i++) {
         if (strcmp(unsupported_dtypes[i], name.text) != 0) continue;
         refuse(e, name.span, arena_print(e->arena, "the dtype '%s' is", name.text));
