@@ -266,7 +266,6 @@ static REAL NAME(pow_size) PARAMETERS(REAL size, REAL y) {
     NAME(Pair) fraction = CALL(log_pair, split.f);
     NAME(Pair) log = CALL(sum, MUL(exponent, NUMBER(LN2_HIGH)), fraction.high);
     log.low = ADD(log.low, FMA(exponent, NUMBER(LN2_LOW), fraction.low));
-    y = AT_LEAST(AT_MOST(y, NUMBER(0x1p64)), NUMBER(-0x1p64));
     NAME(Pair) power = CALL(product, y, log.high);
     power.low = FMA(y, log.low, power.low);
     REAL high = AT_LEAST(AT_MOST(power.high, NUMBER(EXP_HIGHEST)), NUMBER(EXP_LOWEST));
@@ -291,13 +290,14 @@ static REAL NAME(pow_simple) PARAMETERS(REAL size, REAL y) {
 static REAL NAME(pow) PARAMETERS(REAL x, REAL y) {
     REAL size = ABS(x), zero = NUMBER(0), one = NUMBER(1), half = MUL(y, NUMBER(0.5));
     MASK whole = EQUAL(FLOOR(y), y), odd = BOTH(whole, UNEQUAL(FLOOR(half), half));
-    REAL value = CALL(pow_size, size, y);
+    REAL power = AT_LEAST(AT_MOST(y, NUMBER(0x1p64)), NUMBER(-0x1p64));   // enough, and its products are finite
+    REAL value = CALL(pow_size, size, power);
     REAL grows = SELECT(LESS(y, zero), zero, INFINITE), shrinks = SELECT(LESS(y, zero), INFINITE, zero);
-    MASK with_power = EQUAL(y, y);
-    value = SELECT(BOTH(EQUAL(size, INFINITE), with_power), grows, value);
-    value = SELECT(BOTH(EQUAL(size, zero), with_power), shrinks, value);
+    value = SELECT(EQUAL(size, INFINITE), grows, value);
+    value = SELECT(EQUAL(size, zero), shrinks, value);
     MASK broken = BOTH(LESS(x, zero), BOTH(UNEQUAL(FLOOR(y), y), LESS(size, INFINITE)));
     value = SELECT(broken, NUMBER(__builtin_nan("")), value);
+    value = SELECT(EQUAL(x, x), SELECT(EQUAL(y, y), value, y), x);
     BITS sign = AND(TO_BITS(SELECT(odd, x, zero)), SIGN_BIT);
     value = FROM_BITS(XOR(TO_BITS(value), sign));
     return SELECT(EITHER(EQUAL(y, zero), EQUAL(x, one)), one, value);
