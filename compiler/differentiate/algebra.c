@@ -27,9 +27,9 @@ Node *algebra_add(Graph *graph, Node *x, Node *y) {
     if (is_constant(x, 0)) return y;
     if (is_constant(y, 0)) return x;
     if (both_constant(x, y, &a, &b)) return constant_like(graph, x, a + b);
+    if (x == y) return algebra_multiply(graph, constant_like(graph, x, 2), x);
     if (y->op == OP_negate) return algebra_subtract(graph, x, y->inputs[0]);
     if (x->op == OP_negate) return algebra_subtract(graph, y, x->inputs[0]);
-    if (x == y) return algebra_multiply(graph, constant_like(graph, x, 2), x);
     return map2(graph, OP_add, x, y);
 }
 
@@ -40,6 +40,11 @@ Node *algebra_subtract(Graph *graph, Node *x, Node *y) {
     if (both_constant(x, y, &a, &b)) return constant_like(graph, x, a - b);
     if (y->op == OP_negate) return algebra_add(graph, x, y->inputs[0]);
     return map2(graph, OP_subtract, x, y);
+}
+
+static bool has_number(const Node *x) {
+    double number;
+    return x->op == OP_multiply && constant_value(x->inputs[0], &number);
 }
 
 Node *algebra_multiply(Graph *graph, Node *x, Node *y) {
@@ -58,6 +63,9 @@ Node *algebra_multiply(Graph *graph, Node *x, Node *y) {
         Node *number = constant_like(graph, x, a * b);
         return algebra_multiply(graph, number, y->inputs[1]);
     }
+    // (2 * x) * y is 2 * (x * y).
+    if (has_number(x)) return algebra_multiply(graph, x->inputs[0], algebra_multiply(graph, x->inputs[1], y));
+    if (has_number(y)) return algebra_multiply(graph, y->inputs[0], algebra_multiply(graph, x, y->inputs[1]));
     return map2(graph, OP_multiply, x, y);
 }
 
@@ -124,8 +132,15 @@ static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
     return broadcast(graph, reshape(graph, small, small_shape, small_rank), shape, rank, axes);
 }
 
-// A sum over repeated axes is a product with their number.
+// A sum over repeated axes is a product with their number. Signs and numbers come out of sums.
 Node *algebra_sum(Graph *graph, Node *x, const int *axes, int axis_count) {
+    if (x->op == OP_negate) return algebra_negate(graph, algebra_sum(graph, x->inputs[0], axes, axis_count));
+    if (has_number(x)) {
+        double number;
+        Node *sum = algebra_sum(graph, x->inputs[1], axes, axis_count);
+        constant_value(x->inputs[0], &number);
+        return algebra_multiply(graph, constant_like(graph, sum, number), sum);
+    }
     unsigned dropped = 0, repeated = x->op == OP_broadcast ? repeated_axes(x) : 0;
     const Extent *times = extent_constant(graph->extents, 1);
     int rest[MAX_RANK], rest_count = 0;

@@ -135,10 +135,18 @@ static bool is_number(const BuiltinCall *call, int index, double number) {
     return value.kind == VALUE_NUMBER && !value.number.integer && value.number.real == number;
 }
 
+// `site`, which printed derivatives have, says the number of the place that draws; else it is counted (S11).
 static Value drawn(const BuiltinCall *call, Op op) {
     Shape shape;
     Elaborator *e = call->e;
+    int64_t site;
     if (!shape_argument(call, 0, &shape)) return no_value();
+    if (call->given[3]) {
+        if (is_integer_number(call->values[3], &site) && site >= 0)
+            return value_tensor(random_make(e->graph, op, e->frame->floating, shape.extents, shape.rank, site));
+        return failure(e, D_not_static, call->spans[3], "a site is a whole number known when compiled, not %s",
+                       describe(e, call->values[3]));
+    }
     return value_tensor(draw_random(e, op, e->frame->floating, &shape, call->span));
 }
 

@@ -77,17 +77,24 @@ static Node *negate_twice(Simplifier *simplifier, Node *node) {
     return node->inputs[0]->op == OP_negate ? node->inputs[0]->inputs[0] : NULL;
 }
 
+// a in -a, also where -a is repeated; else NULL.
+static Node *without_minus(Simplifier *simplifier, Node *x) {
+    if (x->op == OP_negate) return x->inputs[0];
+    if (x->op != OP_broadcast || x->inputs[0]->op != OP_negate) return NULL;
+    return rebuild(simplifier->graph, x, x->inputs[0]->inputs);
+}
+
 static Node *add_negated(Simplifier *simplifier, Node *node) {
-    Node *left = node->inputs[0], *right = node->inputs[1];
-    if (right->op == OP_negate) return map2(simplifier->graph, OP_subtract, left, right->inputs[0]);
-    if (left->op == OP_negate) return map2(simplifier->graph, OP_subtract, right, left->inputs[0]);
+    for (int i = 1; i >= 0; i--) {
+        Node *positive = without_minus(simplifier, node->inputs[i]);
+        if (positive) return map2(simplifier->graph, OP_subtract, node->inputs[1 - i], positive);
+    }
     return NULL;
 }
 
 static Node *subtract_negated(Simplifier *simplifier, Node *node) {
-    Node *right = node->inputs[1];
-    if (right->op != OP_negate) return NULL;
-    return map2(simplifier->graph, OP_add, node->inputs[0], right->inputs[0]);
+    Node *positive = without_minus(simplifier, node->inputs[1]);
+    return positive ? map2(simplifier->graph, OP_add, node->inputs[0], positive) : NULL;
 }
 
 // x, which is made of numbers, with the other sign; NULL: it is not.
@@ -265,6 +272,12 @@ static Node *at_least_zero(Simplifier *simplifier, Node *node) {
     return holds ? constant_like(simplifier->graph, node, 1) : NULL;
 }
 
+// Nothing is less than the least, or greater than the greatest, and NaN is not compared.
+static Node *beyond_infinity(Simplifier *simplifier, Node *node) {
+    bool never = is_number(node->inputs[1], -INFINITY) || is_number(node->inputs[0], INFINITY);
+    return never ? constant_like(simplifier->graph, node, 0) : NULL;
+}
+
 const RewriteRow exact_rewrites[] = {
     {"fold_numbers", ANY_MAP, fold_numbers, "the evaluator's value of an elementwise op on numbers"},
     {"where_of_known", OP_where, where_of_known, "a choice that is known takes one side"},
@@ -281,6 +294,7 @@ const RewriteRow exact_rewrites[] = {
     {"unequal_to_itself", OP_not_equal, compare_with_itself, "integers and bools equal themselves"},
     {"less_than_itself", OP_less, compare_with_itself, "no integer is less than itself"},
     {"at_most_itself", OP_less_equal, compare_with_itself, "every integer is at most itself"},
+    {"beyond_infinity", OP_less, beyond_infinity, "nothing is less than -inf or greater than inf"},
     {"below_bound", OP_less, below_bound, "an index is less than what it counts"},
     {"at_least_zero", OP_less_equal, at_least_zero, "an index is not negative"},
     {"times_one", OP_multiply, times_one, "x * 1"},
