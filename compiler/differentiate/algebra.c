@@ -103,19 +103,20 @@ Node *algebra_where(Graph *graph, Node *condition, Node *x, Node *y) {
     return map3(graph, OP_where, condition, x, y);
 }
 
-// What of the axes the broadcast `node` repeats, as a bit mask.
+// Along which axes `node` shows that it only repeats, those of one element among them, as a bit mask.
 static unsigned repeated_axes(const Node *node) {
-    unsigned repeated = (1u << node->rank) - 1;
-    for (int i = 0; i < node->inputs[0]->rank; i++) {
+    unsigned repeated = node->op == OP_broadcast ? (1u << node->rank) - 1 : 0;
+    for (int i = 0; repeated && i < node->inputs[0]->rank; i++) {
         int axis = attribute_integer(node, i);
         if (node->inputs[0]->shape[i] == node->shape[axis]) repeated &= ~(1u << axis);
     }
+    for (int i = 0; i < node->rank; i++)
+        if (extent_is(node->shape[i], 1)) repeated |= 1u << i;
     return repeated;
 }
 
-// The broadcast `x` without the axes `dropped`, which it repeats.
+// `x` without the axes `dropped`, which it repeats.
 static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
-    Node *small = x->inputs[0];
     const Extent *shape[MAX_RANK], *small_shape[MAX_RANK];
     int rank = 0, place[MAX_RANK], axes[MAX_RANK], small_rank = 0;
     for (int i = 0; i < x->rank; i++) {
@@ -123,6 +124,8 @@ static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
         place[i] = rank;
         shape[rank++] = x->shape[i];
     }
+    if (x->op != OP_broadcast) return reshape(graph, x, shape, rank);
+    Node *small = x->inputs[0];
     for (int i = 0; i < small->rank; i++) {
         int axis = attribute_integer(x, i);
         if (dropped >> axis & 1) continue;
@@ -132,7 +135,7 @@ static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
     return broadcast(graph, reshape(graph, small, small_shape, small_rank), shape, rank, axes);
 }
 
-// A sum over repeated axes is a product with their number. Signs and numbers come out of sums.
+// A sum over repeated axes is a product with their number of elements. Signs and numbers come out of sums.
 Node *algebra_sum(Graph *graph, Node *x, const int *axes, int axis_count) {
     if (x->op == OP_negate) return algebra_negate(graph, algebra_sum(graph, x->inputs[0], axes, axis_count));
     if (has_number(x)) {
@@ -141,7 +144,7 @@ Node *algebra_sum(Graph *graph, Node *x, const int *axes, int axis_count) {
         constant_value(x->inputs[0], &number);
         return algebra_multiply(graph, constant_like(graph, sum, number), sum);
     }
-    unsigned dropped = 0, repeated = x->op == OP_broadcast ? repeated_axes(x) : 0;
+    unsigned dropped = 0, repeated = repeated_axes(x);
     const Extent *times = extent_constant(graph->extents, 1);
     int rest[MAX_RANK], rest_count = 0;
     for (int i = 0; i < axis_count; i++) {

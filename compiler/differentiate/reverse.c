@@ -105,17 +105,28 @@ static void report_missing(Reverse *reverse, const Node *node) {
     diagnose_help(reverse->diagnostics, "if it is to count as a constant, write stop_gradient(...) around it");
 }
 
+// The cotangent of input `first`, wherever among the inputs it stands: of x * x it is 2 * ct * x.
+static Node *map_cotangent(State *state, Node *node, int first, Node *cotangent) {
+    Node *sum = NULL;
+    for (int i = first; i < node->input_count; i++)
+        if (node->inputs[i] == node->inputs[first])
+            add_to(state, &sum, rules_apply(state->reverse->rules, state->reverse->graph, node, i, cotangent));
+    return sum;
+}
+
 // Along elementwise chains a select stays outside: the local derivative, which may be infinite where the branch was not
 // taken, is multiplied inside (S15).
 static void reverse_map(State *state, Node *node, Node *cotangent) {
-    Graph *graph = state->reverse->graph;
-    Masked masked = mask_split(graph, cotangent);
+    Masked masked = mask_split(state->reverse->graph, cotangent);
     for (int i = 0; i < node->input_count; i++) {
-        if (!region_active(&state->region, node->inputs[i])) continue;
-        Node *local = rules_apply(state->reverse->rules, graph, node, i, masked.value);
+        Node *input = node->inputs[i];
+        bool seen = false;
+        for (int k = 0; k < i; k++) seen = seen || node->inputs[k] == input;
+        if (seen || !region_active(&state->region, input)) continue;
+        Node *local = map_cotangent(state, node, i, masked.value);
         if (!local) continue;
         bool same = local == masked.value;
-        contribute(state, node->inputs[i], same ? cotangent : mask_apply(graph, masked.mask, local));
+        contribute(state, input, same ? cotangent : mask_apply(state->reverse->graph, masked.mask, local));
     }
 }
 
