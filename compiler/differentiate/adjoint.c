@@ -15,8 +15,10 @@ Node *adjoint_reduce_sum(Graph *graph, Node *node, int input, Node *cotangent) {
 
 // ---- products
 
+// A tensor, or the place of one, with a label per axis.
 typedef struct {
-    Node *node;
+    Node *node;   // not read of the place that a result is for
+    const Extent *shape[MAX_RANK];
     int labels[MAX_RANK];
     int rank;
 } Operand;
@@ -25,6 +27,15 @@ static int find_label(const Operand *operand, int label) {
     for (int i = 0; i < operand->rank; i++)
         if (operand->labels[i] == label) return i;
     return -1;
+}
+
+static Operand operand_of(Node *node, const Node *contract, int first_label) {
+    Operand operand = {.node = node, .rank = node->rank};
+    for (int i = 0; i < node->rank; i++) {
+        operand.shape[i] = node->shape[i];
+        operand.labels[i] = attribute_integer(contract, first_label + i);
+    }
+    return operand;
 }
 
 // x, summed over what `result` does not have, with its axes in `result`'s order and repeated to its shape.
@@ -42,36 +53,83 @@ static Node *spread(Graph *graph, const Operand *x, const Operand *result) {
         axes[kept++] = i;
     }
     Node *node = transpose(graph, algebra_sum(graph, x->node, summed, count), permutation);
-    return broadcast(graph, node, (const Extent *const *)result->node->shape, result->rank, axes);
+    return broadcast(graph, node, result->shape, result->rank, axes);
 }
 
-// The contraction of x and y to the labels and shape of `result`; a plain product where nothing is summed, or where
-// one side is a number.
-static Node *product(Graph *graph, const Operand *x, const Operand *y, const Operand *result) {
-    bool sums = false;
+static bool sums(const Operand *x, const Operand *result) {
     for (int i = 0; i < x->rank; i++)
-        sums = sums || (find_label(result, x->labels[i]) < 0 && !extent_is(x->node->shape[i], 1));
-    const Operand *sides[2] = {x, y};
-    for (int i = 0; i < 2 && sums; i++) {
-        Node *number = strip_broadcast(sides[i]->node);
-        if (number->rank) continue;
-        const Extent *const *shape = (const Extent *const *)result->node->shape;
-        number = broadcast(graph, number, shape, result->rank, NULL);
-        return algebra_multiply(graph, number, spread(graph, sides[1 - i], result));
+        if (find_label(result, x->labels[i]) < 0 && !extent_is(x->shape[i], 1)) return true;
+    return false;
+}
+
+static Node *product(Graph *graph, const Operand *sides, const Operand *result);
+
+// Along an axis of `operand`: the places that a pad gives its elements.
+typedef struct {
+    const Extent *lows[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+} Places;
+
+static Places all_places(Graph *graph, const Operand *operand) {
+    Places places;
+    for (int i = 0; i < operand->rank; i++) {
+        places.lows[i] = extent_constant(graph->extents, 0);
+        places.steps[i] = 1;
+        places.shape[i] = operand->shape[i];
     }
-    if (!sums) return algebra_multiply(graph, spread(graph, x, result), spread(graph, y, result));
-    return contract(graph, x->node, y->node, x->labels, y->labels, result->labels, result->rank);
+    return places;
+}
+
+static void place(Places *places, const Operand *operand, int label, const Node *pad, int axis) {
+    int at = find_label(operand, label);
+    if (at < 0) return;
+    places->lows[at] = pad->attributes[2 * axis];
+    places->steps[at] = attribute_integer(pad, 2 * axis + 1);
+    places->shape[at] = pad->inputs[0]->shape[axis];
+}
+
+// A product with a padded side: the zeros are not multiplied. Of the other side what would meet them is cut away, in the
+// result they are put back.
+static Node *product_of_padded(Graph *graph, const Operand *sides, int padded, const Operand *result) {
+    Operand small[2] = {sides[0], sides[1]}, small_result = *result;
+    Operand *x = &small[padded], *y = &small[1 - padded];
+    const Node *pad_node = x->node;
+    Places kept = all_places(graph, y), places = all_places(graph, result);
+    x->node = pad_node->inputs[0];
+    for (int i = 0; i < x->rank; i++) {
+        x->shape[i] = x->node->shape[i];
+        place(&kept, y, x->labels[i], pad_node, i);
+        place(&places, result, x->labels[i], pad_node, i);
+    }
+    y->node = slice(graph, y->node, kept.lows, kept.steps, kept.shape);
+    for (int i = 0; i < y->rank; i++) y->shape[i] = y->node->shape[i];
+    for (int i = 0; i < result->rank; i++) small_result.shape[i] = places.shape[i];
+    return pad(graph, product(graph, small, &small_result), places.lows, places.steps, result->shape);
+}
+
+// The contraction of two sides to the labels and shape of `result`; a plain product where nothing is summed, or where
+// one side is a number.
+static Node *product(Graph *graph, const Operand *sides, const Operand *result) {
+    if (!sums(&sides[0], result))
+        return algebra_multiply(graph, spread(graph, &sides[0], result), spread(graph, &sides[1], result));
+    for (int i = 0; i < 2; i++) {
+        Node *number = strip_broadcast(sides[i].node);
+        if (sides[i].node->op == OP_pad) return product_of_padded(graph, sides, i, result);
+        if (number->rank) continue;
+        number = broadcast(graph, number, result->shape, result->rank, NULL);
+        return algebra_multiply(graph, number, spread(graph, &sides[1 - i], result));
+    }
+    return contract(graph, sides[0].node, sides[1].node, sides[0].labels, sides[1].labels, result->labels,
+                    result->rank);
 }
 
 // A product with the other operand that leaves this one's labels. The operands keep their sides.
 Node *adjoint_contract(Graph *graph, Node *node, int input, Node *cotangent) {
-    Operand x = {node->inputs[0], {0}, node->inputs[0]->rank}, y = {node->inputs[1], {0}, node->inputs[1]->rank};
-    Operand result = {cotangent, {0}, node->rank};
-    int at = 2;
-    for (int i = 0; i < x.rank; i++) x.labels[i] = attribute_integer(node, at++);
-    for (int i = 0; i < y.rank; i++) y.labels[i] = attribute_integer(node, at++);
-    for (int i = 0; i < node->rank; i++) result.labels[i] = attribute_integer(node, at++);
-    return input == 0 ? product(graph, &result, &y, &x) : product(graph, &x, &result, &y);
+    int x_rank = node->inputs[0]->rank, y_rank = node->inputs[1]->rank;
+    Operand operands[2] = {operand_of(node->inputs[0], node, 2), operand_of(node->inputs[1], node, 2 + x_rank)};
+    Operand result = operands[input];
+    operands[input] = operand_of(cotangent, node, 2 + x_rank + y_rank);
+    return product(graph, operands, &result);
 }
 
 // Views that keep every element in some place take the select of a masked cotangent along (S15).

@@ -201,6 +201,13 @@ static Node *build_pad(Graph *graph, Node **inputs) {
     return pad(graph, inputs[0], lows, (int64_t[]){1, -2}, shape);
 }
 
+// Its cotangents are products of padded tensors, along kept, summed and shared axes.
+static Node *build_part_of_product(Graph *graph, Node **inputs) {
+    const Extent *starts[3] = {constant(graph, 1), constant(graph, 1), constant(graph, 3)};
+    const Extent *shape[3] = {constant(graph, 1), constant(graph, 2), constant(graph, 2)};
+    return slice(graph, build_batched(graph, inputs), starts, (int64_t[]){1, -1, -2}, shape);
+}
+
 // ---- indices
 
 static Node *build_gather(Graph *graph, Node **inputs) {
@@ -305,6 +312,7 @@ const GradientCase gradient_cases[] = {
     {"transpose", build_transpose, 2, 1, {TENSOR(3, 2, 2, 2)}},
     {"slice", build_slice, 2, 1, {TENSOR(2, 3, 6)}},
     {"pad", build_pad, 2, 1, {TENSOR(2, 2, 2)}},
+    {"part of a product", build_part_of_product, 2, 2, {TENSOR(3, 2, 2, 3), TENSOR(3, 2, 3, 4)}},
     {"gather", build_gather, 2, 2, {TENSOR(2, 3, 2), {2, {2, 2}, 0, 3, NULL, INPUT_INDEX}}},
     {"scatter_add", build_scatter_add, 2, 2, {TENSOR(2, 4, 2), {1, {4}, 0, 3, NULL, INPUT_INDEX}}},
 };
