@@ -1,5 +1,5 @@
 // Panels of a contraction's right operand: for every k the panel's columns side by side, so that tiles read straight
-// ahead. An operand that is computed is computed here, once; one that lies transposed is turned in blocks of W by W.
+// ahead. An operand that is computed is computed here, once; one that lies transposed is turned.
 #include "emit/emitter.h"
 
 typedef struct {
@@ -9,10 +9,10 @@ typedef struct {
     int count, width;
 } Pack;
 
-static void store_packed(const Pack *pack, LLVMValueRef k, int column, LLVMValueRef value) {
+static void store_packed(const Pack *pack, LLVMValueRef k, LLVMValueRef column, LLVMValueRef value) {
     const Code *code = &pack->emitter->code;
     LLVMValueRef at = v_multiply(code, k, v_i64(code, pack->count));
-    at = v_add(code, at, v_i64(code, column));
+    at = v_add(code, at, column);
     LLVMValueRef pointer = LLVMBuildGEP2(code->builder, LLVMTypeOf(value), pack->product->panel, &at, 1, "");
     LLVMSetAlignment(LLVMBuildStore(code->builder, value, pointer), (unsigned)dtype_size(pack->product->dtype));
 }
@@ -25,99 +25,132 @@ static void pack_values(const Pack *pack) {
     for (int j = 0; j < pack->count; j++) {
         Scope scope = scope_inside(pack->emitter, &pack->columns[j]);
         scope_bind(&scope, product->k, loop.index);
-        store_packed(pack, loop.index, j, scope_value(pack->emitter, &scope, product->right));
+        store_packed(pack, loop.index, v_i64(code, j), scope_value(pack->emitter, &scope, product->right));
     }
     loop_end(code, &loop, NULL);
 }
 
 // ---- transposed
 
-// Turns the block: afterwards vector i holds what was lane i of each. Pairs of vectors a power of two apart exchange
-// the lanes in which their numbers differ.
-static void transpose_block(const Code *code, LLVMValueRef *block, int width) {
-    LLVMTypeRef i32 = LLVMInt32TypeInContext(code->context);
-    for (int distance = width / 2; distance >= 1; distance /= 2) {
-        LLVMValueRef low[64], high[64];
-        for (int l = 0; l < width; l++) {
-            bool moved = l & distance;
-            low[l] = LLVMConstInt(i32, (unsigned)(moved ? width + l - distance : l), 0);
-            high[l] = LLVMConstInt(i32, (unsigned)(moved ? width + l : l + distance), 0);
-        }
-        LLVMValueRef take_low = LLVMConstVector(low, (unsigned)width);
-        LLVMValueRef take_high = LLVMConstVector(high, (unsigned)width);
-        for (int i = 0; i < width; i++) {
-            if (i & distance) continue;
-            LLVMValueRef a = block[i], b = block[i + distance];
-            block[i] = LLVMBuildShuffleVector(code->builder, a, b, take_low, "");
-            block[i + distance] = LLVMBuildShuffleVector(code->builder, a, b, take_high, "");
-        }
-    }
-}
+// A row of the operand is a column of the product, so W rows of some k must become one vector for each k. A step takes
+// as many k as fit 16 bytes: pieces of that size are put side by side, those of rows `side` apart in one vector, and
+// turned within their 16 bytes.
+enum { PIECE_BYTES = 16 };
 
-// W elements from `pointer` on, of which `left` exist (NULL: all).
-static LLVMValueRef load_row(const Pack *pack, LLVMValueRef pointer, LLVMValueRef left) {
-    const Code *code = &pack->emitter->code;
-    LLVMTypeRef type = v_type(code, pack->product->dtype, pack->width);
-    unsigned alignment = (unsigned)dtype_size(pack->product->dtype);
-    if (!left) {
-        LLVMValueRef value = LLVMBuildLoad2(code->builder, type, pointer, "");
+typedef struct {
+    const Pack *pack;
+    const Code *code;
+    int side;             // elements of a piece
+    LLVMValueRef first;   // address of the first row
+    LLVMValueRef last;    // number of the last row that is there; NULL: all are
+    LLVMValueRef left;    // how many k are left; NULL: enough
+    LLVMValueRef at;      // number of the column vector, at run time
+} Turn;
+
+static LLVMValueRef load_piece(const Turn *turn, int row, LLVMValueRef k) {
+    const Code *code = turn->code;
+    const Product *product = turn->pack->product;
+    const Affine *affine = &product->kernel->instructions.items[product->right].affine;
+    LLVMValueRef stride = extent_value_of(turn->pack->emitter, affine->strides[product->n]);
+    LLVMValueRef number = v_add(code, v_multiply(code, turn->at, v_i64(code, turn->pack->width)), v_i64(code, row));
+    if (turn->last) number = v_minimum(code, number, turn->last);   // columns that are not there: any that is
+    LLVMValueRef offset = v_add(code, v_multiply(code, number, stride), k);
+    LLVMTypeRef type = v_memory_type(code, product->dtype), piece = v_type(code, product->dtype, turn->side);
+    LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, turn->first, &offset, 1, "");
+    unsigned alignment = (unsigned)dtype_size(product->dtype);
+    if (!turn->left) {
+        LLVMValueRef value = LLVMBuildLoad2(code->builder, piece, pointer, "");
         LLVMSetAlignment(value, alignment);
         return value;
     }
-    LLVMTypeRef types[] = {type, v_pointer_type(code)};
+    LLVMTypeRef types[] = {piece, v_pointer_type(code)};
     LLVMValueRef arguments[] = {pointer, LLVMConstInt(LLVMInt32TypeInContext(code->context), alignment, 0),
-                                tail_mask(pack->emitter, left, pack->width), LLVMConstNull(type)};
+                                tail_mask(turn->pack->emitter, turn->left, turn->side), LLVMConstNull(piece)};
     return v_intrinsic(code, "llvm.masked.load", types, 2, arguments, 4);
 }
 
-// One block of column vector `column` from row k on.
-static void turn_block(const Pack *pack, int column, LLVMValueRef k, LLVMValueRef left) {
-    const Code *code = &pack->emitter->code;
-    const Product *product = pack->product;
-    const Affine *affine = &product->kernel->instructions.items[product->right].affine;
-    LLVMTypeRef type = v_memory_type(code, product->dtype);
-    Scope *scope = &pack->columns[column];
-    LLVMValueRef first = access_pointer(pack->emitter, scope, product->right), block[64];
-    LLVMValueRef limit = extent_value_of(pack->emitter, product->kernel->axes[product->n].extent);
-    LLVMValueRef last = v_subtract(code, v_subtract(code, limit, scope->index[product->n]), v_i64(code, 1));
-    LLVMValueRef stride = extent_value_of(pack->emitter, affine->strides[product->n]);
-    last = v_select(code, v_less(code, last, v_i64(code, 0)), v_i64(code, 0), last);
-    for (int l = 0; l < pack->width; l++) {
-        LLVMValueRef lane = v_i64(code, l);
-        if (scope->mask) lane = v_minimum(code, lane, last);   // columns that are not there: any that is
-        LLVMValueRef offset = v_add(code, v_multiply(code, lane, stride), k);
-        LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, first, &offset, 1, "");
-        block[l] = load_row(pack, pointer, left);
+static LLVMValueRef shuffle(const Code *code, LLVMValueRef a, LLVMValueRef b, const int *lanes, int count) {
+    LLVMValueRef order[MAX_LANES];
+    for (int i = 0; i < count; i++)
+        order[i] = LLVMConstInt(LLVMInt32TypeInContext(code->context), (unsigned)lanes[i], 0);
+    return LLVMBuildShuffleVector(code->builder, a, b, LLVMConstVector(order, (unsigned)count), "");
+}
+
+// The pieces of rows `row`, `row + side`, ... in one vector.
+static LLVMValueRef load_pieces(const Turn *turn, int row, LLVMValueRef k) {
+    LLVMValueRef pieces[MAX_LANES];
+    int count = turn->pack->width / turn->side, lanes[MAX_LANES];
+    for (int i = 0; i < MAX_LANES; i++) lanes[i] = i;
+    for (int i = 0; i < count; i++) pieces[i] = load_piece(turn, row + i * turn->side, k);
+    for (int size = turn->side; count > 1; count /= 2, size *= 2)
+        for (int i = 0; i < count / 2; i++)
+            pieces[i] = shuffle(turn->code, pieces[2 * i], pieces[2 * i + 1], lanes, 2 * size);
+    return pieces[0];
+}
+
+// Of two vectors the lower (or upper) half of every piece, in turn, `unit` lanes at a time.
+static LLVMValueRef interleave(const Turn *turn, LLVMValueRef a, LLVMValueRef b, int unit, bool upper) {
+    int lanes[MAX_LANES], width = turn->pack->width;
+    for (int i = 0; i < width; i++) {
+        int piece = i / turn->side * turn->side, inside = i % turn->side;
+        int from = inside / (2 * unit) * unit + inside % unit + (upper ? turn->side / 2 : 0);
+        lanes[i] = piece + from + (inside / unit % 2 ? width : 0);
     }
-    transpose_block(code, block, pack->width);
-    for (int l = 0; l < pack->width; l++) store_packed(pack, v_add(code, k, v_i64(code, l)), column, block[l]);
+    return shuffle(turn->code, a, b, lanes, width);
 }
 
-static void turn_blocks(const Pack *pack, LLVMValueRef k, LLVMValueRef left) {
-    for (int j = 0; j < pack->count; j++) turn_block(pack, j, k, left);
+// Turns `side` vectors of pieces: afterwards vector i holds what was lane i of every piece.
+static void turn_pieces(const Turn *turn, LLVMValueRef *rows) {
+    if (turn->side == 2) {
+        LLVMValueRef a = rows[0], b = rows[1];
+        rows[0] = interleave(turn, a, b, 1, false);
+        rows[1] = interleave(turn, a, b, 1, true);
+        return;
+    }
+    LLVMValueRef low01 = interleave(turn, rows[0], rows[1], 1, false),
+                 high01 = interleave(turn, rows[0], rows[1], 1, true);
+    LLVMValueRef low23 = interleave(turn, rows[2], rows[3], 1, false),
+                 high23 = interleave(turn, rows[2], rows[3], 1, true);
+    rows[0] = interleave(turn, low01, low23, 2, false);
+    rows[1] = interleave(turn, low01, low23, 2, true);
+    rows[2] = interleave(turn, high01, high23, 2, false);
+    rows[3] = interleave(turn, high01, high23, 2, true);
 }
 
+static void turn_step(const Turn *turn, LLVMValueRef k) {
+    LLVMValueRef rows[4];
+    for (int i = 0; i < turn->side; i++) rows[i] = load_pieces(turn, i, k);
+    turn_pieces(turn, rows);
+    for (int i = 0; i < turn->side; i++)
+        store_packed(turn->pack, v_add(turn->code, k, v_i64(turn->code, i)), turn->at, rows[i]);
+}
+
+// One vector of columns after the other.
 static void pack_transposed(const Pack *pack) {
     const Code *code = &pack->emitter->code;
     const Product *product = pack->product;
+    Turn turn = {.pack = pack, .code = code, .side = PIECE_BYTES / dtype_size(product->dtype)};
+    turn.first = access_pointer(pack->emitter, &pack->columns[0], product->right);
+    if (pack->columns[pack->count - 1].mask) {
+        LLVMValueRef limit = extent_value_of(pack->emitter, product->kernel->axes[product->n].extent);
+        turn.last = v_subtract(code, v_subtract(code, limit, pack->columns[0].index[product->n]), v_i64(code, 1));
+    }
+    Loop columns = loop_begin(code, "columns", v_i64(code, 0), v_i64(code, pack->count), v_i64(code, 1), NULL, 0);
+    turn.at = columns.index;
     LLVMValueRef extent = extent_value_of(pack->emitter, product->kernel->axes[product->k].extent);
-    LLVMValueRef size = v_i64(code, pack->width), rest = LLVMBuildSRem(code->builder, extent, size, "");
+    LLVMValueRef size = v_i64(code, turn.side), rest = LLVMBuildSRem(code->builder, extent, size, "");
     LLVMValueRef whole = v_subtract(code, extent, rest);
     Loop loop = loop_begin(code, "turn", v_i64(code, 0), whole, size, NULL, 0);
-    turn_blocks(pack, loop.index, NULL);
+    turn_step(&turn, loop.index);
     loop_end(code, &loop, NULL);
     int64_t known;
-    if (extent_is_constant(product->kernel->axes[product->k].extent, &known) && known % pack->width == 0) return;
-    Branch last = b_if(code, v_less(code, v_i64(code, 0), rest));
-    turn_blocks(pack, whole, rest);
-    b_join(code, last);
-}
-
-// A masked group may begin behind the end; its first column is then not there to be read.
-static bool may_be_empty(const Pack *pack) {
-    int64_t known;
-    const Extent *extent = pack->product->kernel->axes[pack->product->n].extent;
-    return pack->count > 1 && pack->columns[0].mask && !extent_is_constant(extent, &known);
+    if (!extent_is_constant(product->kernel->axes[product->k].extent, &known) || known % turn.side) {
+        Branch tail = b_if(code, v_less(code, v_i64(code, 0), rest));
+        turn.left = rest;
+        turn_step(&turn, whole);
+        b_join(code, tail);
+    }
+    loop_end(code, &columns, NULL);
 }
 
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count) {
@@ -126,6 +159,6 @@ void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int cou
     bool turned = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && right->dtype != DTYPE_BOOL &&
                   extent_is(right->affine.strides[product->k], 1) && !extent_is(right->affine.strides[product->n], 0) &&
                   !extent_is(right->affine.strides[product->n], 1);
-    if (turned && !may_be_empty(&pack)) pack_transposed(&pack);
+    if (turned) pack_transposed(&pack);
     else pack_values(&pack);
 }

@@ -6,6 +6,8 @@
 
 #include <llvm-c/Core.h>
 
+enum { MAX_LANES = 64 };
+
 // Where code is being written.
 typedef struct {
     LLVMContextRef context;

@@ -73,6 +73,7 @@ static void measure(Jit *jit, const char *layout, int64_t m, int64_t n, int64_t 
     printf("%.2f\n", 2e-9 * (double)(m * n * k) / time);
     fprintf(stderr, "%s %lld %lld %lld: %.2f GF/s, %.3f us, emitted in %.1f ms, compiled in %.1f ms\n", layout,
             (long long)m, (long long)n, (long long)k, 2e-9 * (double)(m * n * k) / time, time * 1e6, emit_ms, code_ms);
+    if (getenv("GRADC_BENCH_LLVM")) fputs(emit_llvm_text(jit, program), stderr);
     if (getenv("GRADC_BENCH_ASM")) fputs(emit_assembly_text(jit, program), stderr);
     free(x), free(y), free(z), free(room);
     arena_destroy(arena);
