@@ -4,7 +4,13 @@
 // a reshape that drops and adds axes.
 #include "elaborate/elaborator.h"
 
-typedef enum { AXIS_KEEP, AXIS_DROP, AXIS_NEW, AXIS_GATHER } AxisKind;
+typedef enum {
+    AXIS_KEEP,
+    AXIS_DROP,
+    AXIS_NEW,
+    AXIS_GATHER,
+    AXIS_PAIRED   // the second of two axes that are indexed by a pair of tensors
+} AxisKind;
 
 // What the indices do with each axis of x, and the new axes between.
 typedef struct {
@@ -12,8 +18,9 @@ typedef struct {
     int count;
     const Extent *starts[MAX_RANK], *extents[MAX_RANK];   // by axis of x
     int64_t steps[MAX_RANK];
-    Node *gathered;
-    int gather_axis;   // of x
+    Node *gathered[2];
+    int gather_count;
+    int gather_axis;   // of x; the second is the next
 } Plan;
 
 static const Extent *range_bound(Elaborator *e, const Expression *expression, bool *failed) {
@@ -125,14 +132,15 @@ static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, co
         if (node->dtype == DTYPE_BOOL) help(e, "choose elements by a mask with where(mask, x, 0)");
         return false;
     }
-    if (plan->gathered) {
-        refuse(e, span, "indexing with two tensors is");
+    if (plan->gather_count == 2 || (plan->gather_count && axis != plan->gather_axis + 1)) {
+        refuse(e, span, plan->gather_count == 2 ? "indexing with three tensors is"
+                                                : "indexing with tensors on axes that are no neighbours is");
         return false;
     }
     require_range(e, node, size, span);
-    plan->gathered = node;
-    plan->gather_axis = axis;
-    plan_whole(e, plan, axis, size, AXIS_GATHER);
+    if (!plan->gather_count) plan->gather_axis = axis;
+    plan->gathered[plan->gather_count++] = node;
+    plan_whole(e, plan, axis, size, plan->gather_count == 2 ? AXIS_PAIRED : AXIS_GATHER);
     return true;
 }
 
@@ -183,23 +191,48 @@ static Node *gather_axis(Elaborator *e, Node *x, Node *indices, int axis) {
     return transpose(e->graph, result, back);
 }
 
-static Node *apply_plan(Elaborator *e, Node *x, const Plan *plan, Span span) {
+// Two tensors i, j index neighbouring axes: the pair is the place i * size + j of both axes made one, or -1 where j is
+// no place of the second. False: reported.
+static bool pair_axes(Elaborator *e, Node **x, Node **indices, Plan *plan, Span span) {
+    Graph *graph = e->graph;
+    int axis = plan->gather_axis;
+    const Extent *size = (*x)->shape[axis + 1];
+    Shape shape, joined = {.rank = (*x)->rank - 1};
+    if (!broadcast_shapes(e, span, "indexing", plan->gathered, 2, &shape)) return false;
+    Node *i = broadcast_to(e, cast(graph, plan->gathered[0], DTYPE_I64), &shape);
+    Node *j = broadcast_to(e, cast(graph, plan->gathered[1], DTYPE_I64), &shape);
+    Node *count = broadcast_to(e, extent_value(graph, DTYPE_I64, size), &shape);
+    Node *place = map2(graph, OP_add, map2(graph, OP_multiply, i, count), j);
+    Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, j, 0), j),
+                      map2(graph, OP_less, j, count));
+    *indices = map3(graph, OP_where, fits, place, constant_like(graph, place, -1));
+    for (int k = 0; k < joined.rank; k++) joined.extents[k] = (*x)->shape[k < axis ? k : k + 1];
+    joined.extents[axis] = extent_multiply(graph->extents, (*x)->shape[axis], size);
+    *x = reshape(graph, *x, joined.extents, joined.rank);
+    return true;
+}
+
+static Node *apply_plan(Elaborator *e, Node *x, Plan *plan, Span span) {
     Node *result = slice(e->graph, x, plan->starts, plan->steps, plan->extents);
+    Node *indices = plan->gathered[0];
     int rank = 0, axis = 0;
     Shape shape = {0};
-    for (int i = 0; i < plan->count; i++)
-        rank += plan->kinds[i] == AXIS_GATHER ? plan->gathered->rank : plan->kinds[i] != AXIS_DROP;
-    if (rank > MAX_RANK || (plan->gathered && x->rank - 1 + plan->gathered->rank > MAX_RANK)) {
+    if (plan->gather_count == 2 && !pair_axes(e, &result, &indices, plan, span)) return NULL;
+    for (int i = 0; i < plan->count; i++) {
+        AxisKind kind = plan->kinds[i];
+        rank += kind == AXIS_GATHER ? indices->rank : kind == AXIS_KEEP || kind == AXIS_NEW;
+    }
+    if (rank > MAX_RANK || (indices && result->rank - 1 + indices->rank > MAX_RANK)) {
         report(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
         return NULL;
     }
-    if (plan->gathered) result = gather_axis(e, result, plan->gathered, plan->gather_axis);
+    if (indices) result = gather_axis(e, result, indices, plan->gather_axis);
     for (int i = 0; i < plan->count; i++) {
         if (plan->kinds[i] == AXIS_NEW) shape.extents[shape.rank++] = constant_extent(e, 1);
         if (plan->kinds[i] == AXIS_KEEP) shape.extents[shape.rank++] = result->shape[axis];
         if (plan->kinds[i] == AXIS_GATHER) {
-            for (int k = 0; k < plan->gathered->rank; k++) shape.extents[shape.rank++] = result->shape[axis++];
-        } else if (plan->kinds[i] != AXIS_NEW) axis++;
+            for (int k = 0; k < indices->rank; k++) shape.extents[shape.rank++] = result->shape[axis++];
+        } else if (plan->kinds[i] != AXIS_NEW && plan->kinds[i] != AXIS_PAIRED) axis++;
     }
     return reshape(e->graph, result, shape.extents, shape.rank);
 }
@@ -219,7 +252,8 @@ Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span) {
     if (ellipses > 1) return failure(e, D_wrong_kind, span, "an index has at most one '...'");
     if (!make_plan(e, x, indices, values, &plan, span)) return (Value){.kind = VALUE_ERROR};
     e->graph->span = user_span(e, span);
-    return value_tensor(apply_plan(e, x, &plan, span));
+    Node *result = apply_plan(e, x, &plan, span);
+    return result ? value_tensor(result) : (Value){.kind = VALUE_ERROR};
 }
 
 // ---- lists and arrays of instances

@@ -48,6 +48,36 @@ Node *class_product(Simplifier *simplifier, Node *node) {
     return NULL;
 }
 
+// The addend of `node` besides rows * count, where `rows` counts the rows: the place in a row of the place in a matrix.
+static Node *place_in_row(Node *node, const Extent *rows, const Extent *count) {
+    int64_t classes;
+    if (node->op != OP_add || !extent_is_constant(count, &classes)) return NULL;
+    for (int i = 0; i < 2; i++) {
+        const Node *product = node->inputs[i];
+        for (int k = 0; product->op == OP_multiply && k < 2; k++) {
+            const Node *counter = product->inputs[k];
+            if (!is_number(product->inputs[1 - k], (double)classes)) continue;
+            while (counter->op == OP_cast && dtype_is_integer(counter->inputs[0]->dtype)) counter = counter->inputs[0];
+            if (counter->op == OP_iota && counter->rank == 1 && counter->shape[0] == rows) return node->inputs[1 - i];
+        }
+    }
+    return NULL;
+}
+
+// x[arange(N), numbers] -> picked(x), where the numbers are known to be classes.
+Node *gather_of_rows(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    Node *flat = node->inputs[0], *x = flat->op == OP_reshape ? flat->inputs[0] : flat;
+    const Extent *bound;
+    if (x->rank != 2 || flat->rank != 1 || node->rank != 1 || node->shape[0] != x->shape[0]) return NULL;
+    Node *numbers = place_in_row(node->inputs[1], x->shape[0], x->shape[1]);
+    if (!numbers || !known_range(numbers, &bound) || !extent_at_least(graph->extents, x->shape[1], bound)) return NULL;
+    while (numbers->op == OP_cast) numbers = numbers->inputs[0];
+    Node *counter = iota(graph, numbers->dtype, (const Extent *const *)x->shape, 2, 1);
+    Node *mask = map2(graph, OP_equal, counter, to_rows(simplifier, numbers, 2, x));
+    return reduce_over(graph, OP_reduce_sum, map3(graph, OP_where, mask, x, constant_like(graph, x, 0)), 2);
+}
+
 // A sum over all of where(iota == number, x, 0): over the classes first.
 Node *sum_of_picked(Simplifier *simplifier, Node *node) {
     Node *choice = node->inputs[0], *numbers;

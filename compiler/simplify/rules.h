@@ -86,7 +86,8 @@ Rewrite map_of_repeated, map_of_unit_reshapes, iota_of_rank, broadcast_of_broadc
 // ---- rewrites of rows of exponentials (softmax.c, classes.c) and of sigmoids (sigmoid.c); rows of the stabilising table
 Rewrite softmax_shift, softmax_constant_shift, log_sum_exp_shift, log_sum_exp_constant_shift, log_softmax_shift,
     log_softmax_constant_shift, cancel_shift, log_of_softmax, exp_of_log_softmax, log_of_exp, softmax_of_quotient;
-Rewrite class_product, log_of_picked, log_of_gathered, sum_of_picked, picked_log_softmax, softmax_less_class;
+Rewrite class_product, gather_of_rows, log_of_picked, log_of_gathered, sum_of_picked, picked_log_softmax,
+    softmax_less_class;
 Rewrite log_of_one_plus, log_of_one_minus, exp_minus_one, expm1_plus_one, sigmoid_by_hand, one_minus_sigmoid, softplus,
     log_of_sigmoid, sigmoid_times_quotient;
 

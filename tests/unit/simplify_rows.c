@@ -259,6 +259,12 @@ static Node *shift_put_back(const Inputs *in, bool minus) {
 static Node *gathered(const Inputs *in) {
     return gather(in->graph, turned(in, softmax(in, in->m)), in->checked);
 }
+static Node *flat_gather(const Inputs *in) {   // m[arange(N), checked]
+    const Extent *all = extent_multiply(in->graph->extents, in->N, in->C);
+    Node *rows = iota(in->graph, DTYPE_I32, &in->N, 1, 0);
+    Node *places = add(in, multiply(in, rows, number(in, rows, CLASSES)), in->checked);
+    return gather(in->graph, reshape(in->graph, in->m, &all, 1), places);
+}
 static Node *p_minus_y(const Inputs *in, bool with_add) {
     Node *c = broadcast(in->graph, inverse_rows(in), in->m->shape, 2, NULL), *zero = number(in, in->m, 0);
     Node *picked = where(in, class_mask(in, in->label), with_add ? negated(in, c) : c, zero);
