@@ -120,6 +120,15 @@ static Value fold_integers(Elaborator *e, Operator operator, const Extent * a, c
     return result ? value_extent(result) : (Value){.kind = VALUE_NONE};
 }
 
+enum { MOST_FACTORS = 64 };
+
+// As a product, so that every machine computes the same.
+static double whole_power(double base, int64_t exponent) {
+    double product = 1;
+    for (int64_t i = 0; i < (exponent < 0 ? -exponent : exponent); i++) product *= base;
+    return exponent < 0 ? 1 / product : product;
+}
+
 static Value fold_numbers(Elaborator *e, Operator operator, Value left, Value right, Span span) {
     if (left.number.integer && right.number.integer) {
         Value folded = fold_integers(e, operator, left.number.integer, right.number.integer, span);
@@ -128,7 +137,12 @@ static Value fold_numbers(Elaborator *e, Operator operator, Value left, Value ri
     if (!is_constant_number(left) || !is_constant_number(right)) return (Value){.kind = VALUE_NONE};
     double a = real_of(left), b = real_of(right);
     if (is_comparison(operator)) return compare_reals(operator, a, b);
+    int64_t exponent;
     switch (operator) {
+    case OPERATOR_POWER:
+        return is_integer_number(right, &exponent) && exponent > -MOST_FACTORS && exponent < MOST_FACTORS
+                   ? value_real(whole_power(a, exponent))
+                   : (Value){.kind = VALUE_NONE};
     case OPERATOR_ADD: return value_real(a + b);
     case OPERATOR_SUBTRACT: return value_real(a - b);
     case OPERATOR_MULTIPLY: return value_real(a * b);

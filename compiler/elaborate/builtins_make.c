@@ -9,19 +9,24 @@ static Value filled(const BuiltinCall *call, Value number) {
         if (require_at_least_zero(e, shape.extents[i], call->span, "a size is negative")) continue;
         return failure(e, D_shape_mismatch, call->spans[0], "a size is negative in %s", describe_shape(e, &shape));
     }
-    Node *node = as_tensor(e, number, call->spans[1]);
+    Dtype dtype;
+    bool weak;   // full(s, 2) takes the dtype of what it meets, as 2 does
+    if (!promote(e, call->spans[1], &number, 1, &dtype, &weak)) return no_value();
+    Node *node = as_dtype(e, number, dtype, call->spans[1]);
     if (!node) return no_value();
     if (node->rank)
         return failure(e, D_shape_mismatch, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
-    return value_tensor(broadcast_to(e, node, &shape));
+    Value value = value_tensor(broadcast_to(e, node, &shape));
+    value.weak = weak;
+    return value;
 }
 
 Value builtin_zeros(const BuiltinCall *call) {
-    return filled(call, value_real(0));
+    return filled(call, value_tensor(constant_real(call->e->graph, call->e->frame->floating, 0)));
 }
 
 Value builtin_ones(const BuiltinCall *call) {
-    return filled(call, value_real(1));
+    return filled(call, value_tensor(constant_real(call->e->graph, call->e->frame->floating, 1)));
 }
 
 Value builtin_full(const BuiltinCall *call) {
@@ -40,15 +45,15 @@ Value builtin_arange(const BuiltinCall *call) {
         if (!extent && call->values[i].kind == VALUE_ERROR) return no_value();
         if (!extent)
             return failure(e, D_not_static, call->spans[i], "'arange' takes integers known when compiled, not %s",
-                        describe(e, call->values[i]));
+                           describe(e, call->values[i]));
         bounds[i == 0 ? given : i] = extent;
     }
     int64_t step;
     if (!extent_is_constant(bounds[2], &step) || !step)
         return failure(e, D_not_static, call->spans[2], "the step of 'arange' is a constant other than 0");
     int64_t magnitude = step > 0 ? step : -step;
-    const Extent *length = step > 0 ? extent_subtract(table, bounds[1], bounds[0])
-                                    : extent_subtract(table, bounds[0], bounds[1]);
+    const Extent *length =
+        step > 0 ? extent_subtract(table, bounds[1], bounds[0]) : extent_subtract(table, bounds[0], bounds[1]);
     length = extent_floor_divide(table, extent_add(table, length, extent_constant(table, magnitude - 1)),
                                  extent_constant(table, magnitude));
     if (!require_at_least_zero(e, length, call->span, "the end of 'arange' lies before its begin"))
@@ -93,7 +98,8 @@ static Node *class_mask(const BuiltinCall *call) {
     const Extent *count = as_extent(e, call->values[1]);
     if (!node) return NULL;
     if (!dtype_is_integer(node->dtype)) {
-        report(e, D_dtype_mismatch, call->spans[0], "class numbers are integers, not %s", describe(e, value_tensor(node)));
+        report(e, D_dtype_mismatch, call->spans[0], "class numbers are integers, not %s",
+               describe(e, value_tensor(node)));
         help(e, "convert them with i32(...)");
         return NULL;
     }

@@ -287,6 +287,8 @@ bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const
 // ---- expressions.c, indexing.c, arithmetic.c
 
 Value evaluate(Elaborator *e, const Expression *expression);
+// Counts what is nested, so that the stack holds it: `levels` are added to e->depth, or false: it is too deep, reported.
+bool go_deeper(Elaborator *e, int levels, Span span);
 // Counts work against what a program may take altogether. False: it is too much, reported.
 bool spend(Elaborator *e, int work, Span span);
 Value evaluate_index(Elaborator *e, const Expression *expression);

@@ -81,12 +81,18 @@ bool spend(Elaborator *e, int work, Span span) {
     return e->work <= most;
 }
 
-Value evaluate(Elaborator *e, const Expression *expression) {
+bool go_deeper(Elaborator *e, int levels, Span span) {
     enum { DEEPEST = 2000 };
-    if (!spend(e, 1, expression->span)) return (Value){.kind = VALUE_ERROR};
-    if (e->depth >= DEEPEST)
-        return failure(e, D_too_deep, expression->span, "expressions and calls are nested too deeply");
-    e->depth++;
+    if (e->depth + levels <= DEEPEST) {
+        e->depth += levels;
+        return true;
+    }
+    report(e, D_too_deep, span, "expressions, loops and calls are nested too deeply");
+    return false;
+}
+
+Value evaluate(Elaborator *e, const Expression *expression) {
+    if (!spend(e, 1, expression->span) || !go_deeper(e, 1, expression->span)) return (Value){.kind = VALUE_ERROR};
     Span outer = e->graph->span;
     e->graph->span = user_span(e, expression->span);
     Value value = evaluate_node(e, expression);

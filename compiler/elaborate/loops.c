@@ -421,7 +421,7 @@ static void fail_carries(Carries *carries) {
     for (int i = 0; i < carries->count; i++) carries->items[i].binding->value = (Value){.kind = VALUE_ERROR};
 }
 
-void run_for(Elaborator *e, const Statement *statement) {
+static void run_course(Elaborator *e, const Statement *statement) {
     Course course = {.statement = statement};
     Carries carries = {0};
     bool known = statement->range_begin ? range_course(e, statement, &course) : values_course(e, statement, &course);
@@ -440,4 +440,11 @@ void run_for(Elaborator *e, const Statement *statement) {
     if (course.begin && extent_is_constant(course.trips, NULL))
         help(e, "a range of up to %d that needs it is unrolled", MOST_UNROLLED);
     fail_carries(&carries);
+}
+
+void run_for(Elaborator *e, const Statement *statement) {
+    enum { LEVELS = 4 };   // as much of the stack as so many expressions
+    if (!go_deeper(e, LEVELS, statement->span)) return;
+    run_course(e, statement);
+    e->depth -= LEVELS;
 }

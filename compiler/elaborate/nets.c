@@ -148,11 +148,12 @@ static bool contains_itself(Elaborator *e, const Instance *parent, const Item *n
     enum { DEEPEST = 100 };
     int depth = 0;
     for (; parent; parent = parent->parent, depth++) {
-        if (parent->net != net && depth < DEEPEST) continue;
+        if (parent->net != net) continue;
         report(e, D_recursion, span, "the net '%s' uses itself", net->name.text);
         return true;
     }
-    return false;
+    if (depth > DEEPEST) report(e, D_too_deep, span, "nets are nested too deeply");
+    return depth > DEEPEST;
 }
 
 static bool bind_static(Elaborator *e, const Item *net, const StaticParameter *parameter, Value value, Span span,
