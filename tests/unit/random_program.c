@@ -300,8 +300,13 @@ static Entry make_gather(Generator *g) {
 }
 
 static Entry make_scatter(Generator *g) {
-    Entry x = pick(g);
-    if (!x.node->rank || x.node->shape[0] != g->indices->shape[0]) return x;
+    int from = random_below(&g->random, g->count), at = -1;
+    for (int i = 0; i < g->count && at < 0; i++) {
+        const Node *node = g->pool[(from + i) % g->count].node;
+        if (node->rank && node->shape[0] == g->indices->shape[0]) at = (from + i) % g->count;
+    }
+    if (at < 0) return g->pool[from];
+    Entry x = g->pool[at];
     const Extent *shape[MAX_RANK];
     for (int i = 0; i < x.node->rank; i++) shape[i] = x.node->shape[i];
     shape[0] = extent_of(g, 3 + random_below(&g->random, 4));
@@ -362,9 +367,9 @@ static const struct {
     Maker *make;
     int weight;
 } makers[] = {
-    {make_unary, 10},   {make_binary, 10},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
+    {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
     {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
-    {make_contract, 6}, {make_gather, 3},    {make_scatter, 3},      {make_leaf, 3},   {make_loop, 3},
+    {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
 };
 
 static Entry make_any(Generator *g) {

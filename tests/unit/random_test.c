@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROGRAMS = 400, COMPILED_EVERY = 5, LEAST_USES = 50, EXTRA_RESULTS = 3 };
+enum { PROGRAMS = 900, COMPILED_EVERY = 18, LEAST_USES = 50, EXTRA_RESULTS = 3 };
 
 static int uses[OP_COUNT], compared, skipped;
 
