@@ -220,5 +220,8 @@ Node *cotangent_add(Graph *graph, Node *x, Node *y) {
     if (!x) return y;
     if (!y) return x;
     Node *joined = join_selects(graph, x, y);
-    return joined ? joined : algebra_add(graph, x, y);
+    if (joined) return joined;
+    // A sum's last term may be the one that it meets.
+    Node *last = x->op == OP_add ? join_selects(graph, x->inputs[1], y) : NULL;
+    return last ? algebra_add(graph, x->inputs[0], last) : algebra_add(graph, x, y);
 }

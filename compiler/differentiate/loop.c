@@ -52,11 +52,16 @@ typedef struct {
     ARRAY(Named) results;
 } Keeper;
 
+// A carry is kept as it was before the iteration.
+static const char *kept_name(Arena *arena, const Node *node, const char *otherwise) {
+    if (node->op == OP_variable) return arena_print(arena, "previous_%s", node->name);
+    return node->name ? node->name : otherwise ? otherwise : "kept";
+}
+
 static void keep(Keeper *keeper, Node *node) {
     for (int i = keeper->carry_count; i < keeper->results.count; i++)
         if (keeper->results.items[i].node == node) return;
-    const char *name = node->name ? node->name : op_name(node->op);
-    Named result = {arena_print(keeper->graph->arena, "kept_%s", name), node};
+    Named result = {kept_name(keeper->graph->arena, node, NULL), node};
     array_push(keeper->graph->arena, &keeper->results, result);
 }
 
@@ -253,7 +258,7 @@ static void read_kept(Reversal *reversal, NodeMap *map, const bool *read) {
     for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++) {
         Node *node = body->results[i].node;
         if (!read[node->id] || !is_read_back(node) || node_map_get(map, node)) continue;
-        Node *copy = argument_like(reversal, node, "", node->name ? node->name : body->results[i].name);
+        Node *copy = argument_like(reversal, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
         node_map_set(map, node, copy);
         add_sequence(reversal, result_of(reversal->graph, reversal->loop, i), copy);
     }
