@@ -265,6 +265,8 @@ def kink_cases():
         ("std_of_equals", "std(x)", lambda x: torch.std(x), [2.0, 2.0, 2.0]),
     ]:
         yield name, expression, function, [points(values)], 1
+    yield ("isnan", "where(isnan(log(x)), -1, x)", lambda x: torch.where(torch.isnan(torch.log(x)), -1.0, x),
+           [points([-2.0, 0.5, 3.0])], 2)
 
 
 def gradients(outputs, inputs, cotangents, create_graph):

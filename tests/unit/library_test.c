@@ -3,9 +3,11 @@
 #include "compilation.h"
 #include "differentiate/differentiate.h"
 #include "evaluate/evaluate.h"
+#include "library/library.h"
 #include "runtime/gradc.h"
 #include "tests/unit/oracle.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +188,51 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
     run_machine_code(program, test, name, evaluated ? results : NULL);
 }
 
+// ---- completeness
+
+// Functions of the library that layers_test.c has, or that others here stand on.
+static const char *const elsewhere[] = {"dropout",        "he_normal",    "he_uniform",    "xavier_normal",
+                                        "xavier_uniform", "lecun_normal", "lecun_uniform", "euclidean_norm",
+                                        "general_norm",   "finite_amax"};
+
+static bool is_named(const char *text, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+        char before = at == text ? ' ' : at[-1], after = at[length];
+        if (!isalnum((unsigned char)before) && before != '_' && !isalnum((unsigned char)after) && after != '_')
+            return true;
+    }
+    return false;
+}
+
+static bool is_tested(const char *name, const Case *cases, int count) {
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcmp(elsewhere[i], name) == 0) return true;
+    for (int i = 0; i < count; i++)
+        if (is_named(cases[i].expression, name)) return true;
+    return false;
+}
+
+// Every function of the library stands in some case.
+static void check_complete(Compilation *compilation, const Case *cases, int count) {
+    for (int i = 0; i < gradc_library_file_count; i++) {
+        const LibraryFile *library = &gradc_library_files[i];
+        Source source = {library->path, library->text, library->length};
+        const File *file = parse_file(compilation->arena, compilation->diagnostics, &source);
+        for (int k = 0; k < file->count; k++) {
+            const Item *item = file->items[k];
+            if (item->kind == ITEM_FN && !item->documentation) {
+                printf("%s: %s has no comment that documents it\n", library->path, item->name.text);
+                failures++;
+            }
+            if (item->kind != ITEM_FN || is_tested(item->name.text, cases, count)) continue;
+            printf("%s: %s is not compared with PyTorch: add it to tests/oracle/primitives.py\n", library->path,
+                   item->name.text);
+            failures++;
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     FILE *file = oracle_open("tests/oracle/primitives.txt");
     int count = (int)oracle_number(file, "cases");
@@ -213,6 +260,7 @@ int main(int argc, char **argv) {
         run_case(compilation, program, &cases[i]);
         run++;
     }
+    check_complete(compilation, cases, count);
     gradc_program_free(program);
     compilation_destroy(compilation);
     oracle_close(file);
