@@ -87,8 +87,8 @@ static Value reshaped(const BuiltinCall *call, Node *x, Shape shape) {
     if (fill_rest(call, x, &shape) && product(e, &shape) == element_count(e->graph, x))
         return value_tensor(reshape(e->graph, x, shape.extents, shape.rank));
     return failure(e, D_shape_mismatch, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
-                describe_shape(e, &old), describe_shape(e, &shape), describe_number(e, element_count(e->graph, x)),
-                describe_number(e, product(e, &shape)));
+                   describe_shape(e, &old), describe_shape(e, &shape), describe_number(e, element_count(e->graph, x)),
+                   describe_number(e, product(e, &shape)));
 }
 
 Value builtin_reshape(const BuiltinCall *call) {
@@ -117,7 +117,7 @@ Value builtin_squeeze(const BuiltinCall *call) {
         bool single = extent_is(x->shape[i], 1);
         if (i == axis && !single)
             return failure(call->e, D_shape_mismatch, call->span, "axis %d of %s has %s elements, not 1", axis,
-                        describe(call->e, value_tensor(x)), describe_number(call->e, x->shape[i]));
+                           describe(call->e, value_tensor(x)), describe_number(call->e, x->shape[i]));
         if (axis < 0 ? !single : i != axis) shape.extents[shape.rank++] = x->shape[i];
     }
     return reshaped(call, x, shape);
@@ -206,7 +206,7 @@ Value builtin_broadcast(const BuiltinCall *call) {
     Shape old = shape_of(x);
     if (repeats_to(&old, &shape)) return value_tensor(broadcast_to(call->e, x, &shape));
     return failure(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
-                describe_shape(call->e, &shape));
+                   describe_shape(call->e, &shape));
 }
 
 // Sums over the axes that broadcasting from `shape` would repeat.
@@ -218,7 +218,7 @@ Value builtin_sum_to(const BuiltinCall *call) {
     Shape old = shape_of(x);
     if (!repeats_to(&shape, &old) || x->dtype == DTYPE_BOOL)
         return failure(e, D_shape_mismatch, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
-                    describe_shape(e, &shape));
+                       describe_shape(e, &shape));
     int axes[MAX_RANK], count = 0, extra = x->rank - shape.rank;
     for (int i = 0; i < x->rank; i++)
         if (i < extra || shape.extents[i - extra] != x->shape[i]) axes[count++] = i;
@@ -261,7 +261,7 @@ static Value join(const BuiltinCall *call, Node **parts, int count, int axis) {
     for (int i = 1; i < count; i++)
         if (!parts_fit(parts[0], parts[i], axis))
             return failure(call->e, D_shape_mismatch, call->spans[0], "%s and %s do not fit together along axis %d",
-                        describe(call->e, value_tensor(parts[0])), describe(call->e, value_tensor(parts[i])), axis);
+                           describe(call->e, value_tensor(parts[0])), describe(call->e, value_tensor(parts[i])), axis);
     return value_tensor(concatenate(call->e, parts, count, axis));
 }
 
@@ -271,7 +271,8 @@ Value builtin_concat(const BuiltinCall *call) {
     Node **parts = list_parts(call, &count, &weak);
     if (!parts || !axis_argument(call, 1, parts[0]->rank, 0, &axis)) return no_value();
     if (!parts[0]->rank)
-        return failure(call->e, D_shape_mismatch, call->spans[0], "numbers have no axis to concatenate along; use stack");
+        return failure(call->e, D_shape_mismatch, call->spans[0],
+                       "numbers have no axis to concatenate along; use stack");
     return join(call, parts, count, axis);
 }
 
@@ -285,8 +286,9 @@ Value builtin_stack(const BuiltinCall *call) {
         return failure(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
     for (int i = 1; i < count; i++)
         if (!same_shape(parts[0], parts[i]))
-            return failure(e, D_shape_mismatch, call->spans[0], "tensors are stacked that have one shape, not %s and %s",
-                        describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
+            return failure(e, D_shape_mismatch, call->spans[0],
+                           "tensors are stacked that have one shape, not %s and %s",
+                           describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     for (int i = 0; i < count; i++) {
         Shape shape = {0};
         for (int k = 0; k <= parts[i]->rank; k++) {
@@ -404,13 +406,14 @@ Value builtin_einsum(const BuiltinCall *call) {
     bool fits = parse_equation(call->values[0].string, labels, count, &result) &&
                 labels_fit(call, nodes, labels, count, &result) && dtype != DTYPE_BOOL;
     if (!fits && diagnostics_errors(e->diagnostics) == errors)
-        return failure(e, D_wrong_arguments, call->spans[0],
-                    "the equation \"%s\" does not fit %d operand%s of these ranks, with each letter once in an operand",
-                    call->values[0].string, count, count == 1 ? "" : "s");
+        return failure(
+            e, D_wrong_arguments, call->spans[0],
+            "the equation \"%s\" does not fit %d operand%s of these ranks, with each letter once in an operand",
+            call->values[0].string, count, count == 1 ? "" : "s");
     if (!fits) return no_value();
     if (count == 1) return einsum_one(e, nodes[0], &labels[0], &result);
     nodes[0] = sum_private(e, nodes[0], &labels[0], &labels[1], &result);
     nodes[1] = sum_private(e, nodes[1], &labels[1], &labels[0], &result);
-    return value_tensor(contract(e->graph, nodes[0], nodes[1], labels[0].labels, labels[1].labels, result.labels,
-                                 result.rank));
+    return value_tensor(
+        contract(e->graph, nodes[0], nodes[1], labels[0].labels, labels[1].labels, result.labels, result.rank));
 }

@@ -1,8 +1,8 @@
 // Data blocks: what stands in a file's columns, as functions of all its cells (program.h: DataField).
 //
-// How many columns the file has is not known here. So the fields are elaborated twice: first over any number of columns,
-// which gathers the conditions that the number must meet; then over as many as these ask for, and, where some column is
-// counted from the end, any number more. The runtime compares that with the file.
+// How many columns the file has is not known here. So the fields are elaborated twice: first over any number of
+// columns, which gathers the conditions that the number must meet; then over as many as these ask for, and, where some
+// column is counted from the end, any number more. The runtime compares that with the file.
 #include "elaborate/settings.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
-// Optimizers of train blocks: the body of an `optimizer`, as an update of a vector of any length (program.h: Optimizer).
+// Optimizers of train blocks: the body of an `optimizer` as an update of a vector of any length (program.h: Optimizer).
 //
 // An optimizer says what becomes of one parameter. If it works on each element alone, which is checked here, all
-// parameters can be updated as one long vector. Numbers given to it are hyperparameters: they lie in the frame, so that a
-// host can change them. An expression of `iteration`, a schedule, becomes part of the update itself.
+// parameters can be updated as one long vector. Numbers given to it are hyperparameters: they lie in the frame, so that
+// a host can change them. An expression of `iteration`, a schedule, becomes part of the update itself.
 #include "elaborate/settings.h"
 #include "graph/rewrite.h"
 
@@ -206,7 +206,8 @@ static bool check_elementwise(Elaborator *e, const Update *update, Node *const *
     return true;
 }
 
-// States that never change, such as those of a variant that is not asked for, are their first values: no memory is held.
+// States that never change, such as those of a variant that is not asked for, are their first values, and take no
+// memory.
 static void drop_constant_states(Elaborator *e, Update *update, Node **results) {
     Optimizer *optimizer = update->optimizer;
     NodeMap map = {.arena = e->arena};
