@@ -133,8 +133,9 @@ static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, co
         return false;
     }
     if (plan->gather_count == 2 || (plan->gather_count && axis != plan->gather_axis + 1)) {
-        refuse(e, span, plan->gather_count == 2 ? "indexing with three tensors is"
-                                                : "indexing with tensors on axes that are no neighbours is");
+        refuse(e, span,
+               plan->gather_count == 2 ? "indexing with three tensors is"
+                                       : "indexing with tensors on axes that are no neighbours is");
         return false;
     }
     require_range(e, node, size, span);
