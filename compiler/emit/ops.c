@@ -135,7 +135,9 @@ static LLVMValueRef emit_sqrt(const Operation *operation) {
 }
 
 // (x > y or x is NaN) ? x : y
-static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, LLVMIntPredicate integer) {
+static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, LLVMIntPredicate integer,
+                            LLVMIntPredicate truth) {
+    if (operation->operand_dtype == DTYPE_BOOL) integer = truth;
     LLVMValueRef first = compare(operation, real, integer, X, Y);
     if (is_float(operation)) {
         LLVMValueRef is_nan = LLVMBuildFCmp(BUILDER, LLVMRealUNO, X, X, "");
@@ -145,10 +147,10 @@ static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, 
 }
 
 static LLVMValueRef emit_maximum(const Operation *operation) {
-    return extreme(operation, LLVMRealOGT, LLVMIntSGT);
+    return extreme(operation, LLVMRealOGT, LLVMIntSGT, LLVMIntUGT);
 }
 static LLVMValueRef emit_minimum(const Operation *operation) {
-    return extreme(operation, LLVMRealOLT, LLVMIntSLT);
+    return extreme(operation, LLVMRealOLT, LLVMIntSLT, LLVMIntULT);
 }
 
 // ---- functions (compiler/math)

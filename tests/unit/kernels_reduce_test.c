@@ -205,9 +205,10 @@ static void check_batch_norm(Dtype dtype) {
 }
 
 int main(void) {
-    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64};
+    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64, DTYPE_BOOL};
     for (int r = 0; r < REDUCTIONS; r++)
         for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+            if (dtypes[i] == DTYPE_BOOL && reductions[r] == OP_reduce_sum) continue;
             check_rows(reductions[r], dtypes[i]);
             check_columns(reductions[r], dtypes[i]);
             check_axes(reductions[r], dtypes[i]);
