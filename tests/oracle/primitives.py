@@ -269,6 +269,66 @@ def kink_cases():
            [points([-2.0, 0.5, 3.0])], 2)
 
 
+def tensors(flat, *shapes):
+    """The tensors of these shapes that lie one after the other in `flat`, as a net's parameters do."""
+    result, at = [], 0
+    for shape in shapes:
+        count = torch.Size(shape).numel()
+        result.append(flat[at:at + count].reshape(shape))
+        at += count
+    return result
+
+
+def dense(x, flat):
+    W, b = tensors(flat, (3, 4), (4,))
+    return torch.tanh(x @ W + b)
+
+
+def linear(x, flat):
+    return F.linear(x, *tensors(flat, (4, 3), (4,)))
+
+
+def layer_norm(x, flat):
+    return F.layer_norm(x, (4,), *tensors(flat, (4,), (4,)))
+
+
+def rms_norm(x, flat):
+    return F.rms_norm(x, (4,), flat, eps=1.1920928955078125e-07)
+
+
+def batch_norm(x, flat):
+    return F.batch_norm(x, torch.zeros(4), torch.ones(4), *tensors(flat, (4,), (4,)))
+
+
+def lstm(x, flat):
+    W, U, b = tensors(flat, (3, 16), (4, 16), (16,))
+    h = c = torch.zeros(x.shape[0], 4)
+    steps = []
+    for t in range(x.shape[1]):
+        h, c = torch.lstm_cell(x[:, t], (h, c), W.T, U.T, b, torch.zeros(16))
+        steps.append(h)
+    return torch.stack(steps, 1)
+
+
+def gru(x, flat):
+    W, U, b, d = tensors(flat, (3, 12), (4, 12), (12,), (12,))
+    h = torch.zeros(x.shape[0], 4)
+    steps = []
+    for t in range(x.shape[1]):
+        h = torch.gru_cell(x[:, t], h, W.T, U.T, b, d)
+        steps.append(h)
+    return torch.stack(steps, 1)
+
+
+def layer_cases():
+    """Layers of tests/unit/library_test.c, called with y as their parameters."""
+    for name, function, rows, size in [("dense", dense, (2, 3), 16), ("linear", linear, (2, 3), 16),
+                                       ("layer_norm", layer_norm, (2, 4), 8), ("rms_norm", rms_norm, (2, 4), 4),
+                                       ("batch_norm", batch_norm, (2, 4), 8), ("lstm", lstm, (2, 5, 3), 128),
+                                       ("gru", gru, (2, 5, 3), 108)]:
+        yield binary(f"layer_{name}", f"{name}_layer(x, parameters = y)", function, random(*rows), random(size))
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -307,7 +367,7 @@ def write_case(out, case):
 if __name__ == "__main__":
     # In two parts, so that what is added to the second leaves the random numbers of the first as they are.
     parts = [(scalar_cases, binary_cases, reduction_cases, loss_cases, edge_cases),
-             (activation_cases, spread_cases, further_loss_cases, kink_cases)]
+             (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases)]
     out = io.StringIO()
     count = 0
     for part in parts:

@@ -47,6 +47,15 @@ static void read_case(FILE *file, Case *test) {
 
 // ---- one function of the language for each case
 
+// Layers that cases call, with parameters that are an input.
+static const char layers[] = "use dense_layer = dense<3, 4, tanh>\n"
+                             "use linear_layer = linear<3, 4>\n"
+                             "use layer_norm_layer = layer_norm<4>\n"
+                             "use rms_norm_layer = rms_norm<4>\n"
+                             "use batch_norm_layer = batch_norm<4>\n"
+                             "use lstm_layer = lstm<3, 4>\n"
+                             "use gru_layer = gru<3, 4>\n";
+
 typedef struct {
     char *bytes;
     int length;
@@ -114,6 +123,21 @@ static void check(const Case *test, const char *how, int result, const double *n
     printf("\n");
 }
 
+// The states of layers with their first values.
+static Environment first_states(Compilation *compilation) {
+    const Program *program = compilation->program;
+    VariableValue *values = arena_array(compilation->arena, VariableValue, program->states.count);
+    for (int i = 0; i < program->states.count; i++) {
+        const State *state = program->states.items[i];
+        Named initial = {state->path, state->initial};
+        Function function = {.name = state->path, .result_count = 1, .results = &initial};
+        Environment environment = {0};
+        values[i].variable = state->variable;
+        if (evaluate_function(compilation->arena, &function, NULL, &environment, &values[i].value)) exit(1);
+    }
+    return (Environment){.bindings = values, .binding_count = program->states.count};
+}
+
 // The results as the evaluator finds them. False: it failed, which is said.
 static bool evaluate_case(Compilation *compilation, const Case *test, const Function *function, const char *how,
                           Tensor *results) {
@@ -124,7 +148,7 @@ static bool evaluate_case(Compilation *compilation, const Case *test, const Func
         arguments[i].data = from->is_integer ? (void *)from->integers : (void *)from->numbers;
         memcpy(arguments[i].shape, from->shape, sizeof from->shape);
     }
-    Environment environment = {0};
+    Environment environment = first_states(compilation);
     const char *fault = evaluate_function(compilation->arena, function, arguments, &environment, results);
     if (fault) {
         printf("%s: %s: %s\n", test->name, how, fault);
@@ -238,6 +262,7 @@ int main(int argc, char **argv) {
     int count = (int)oracle_number(file, "cases");
     Case *cases = calloc((size_t)count, sizeof *cases);
     ProgramText text = {calloc(1, TEXT), 0};
+    add(&text, "%s", layers);
     for (int i = 0; i < count; i++) {
         read_case(file, &cases[i]);
         if (argc < 2 || !strcmp(argv[1], cases[i].name)) add_function(&text, &cases[i]);
