@@ -59,6 +59,7 @@ static const char *kept_name(Arena *arena, const Node *node, const char *otherwi
 }
 
 static void keep(Keeper *keeper, Node *node) {
+    if (node->rank == MAX_RANK) return;   // it cannot be stacked
     for (int i = keeper->carry_count; i < keeper->results.count; i++)
         if (keeper->results.items[i].node == node) return;
     Named result = {kept_name(keeper->graph->arena, node, NULL), node};
@@ -295,29 +296,90 @@ static void add_seeds(Reversal *reversal, Node *const *results) {
 
 enum { NOWHERE = -1 };
 
-// The cotangents that go out. Writes which result of the reversing loop belongs to which argument; those that are
-// yielded are counted from the first yield.
-static void add_results(Reversal *reversal, int *places) {
+static void add_yield(Reversal *reversal, const char *name, Node *node) {
+    Named result = {name, node};
+    array_push(reversal->graph->arena, &reversal->yields, result);
+}
+
+static int find(const Nodes *nodes, const Node *node) {
+    for (int i = 0; i < nodes->count; i++)
+        if (nodes->items[i] == node) return i;
+    return NOWHERE;
+}
+
+static int find_yield(const Reversal *reversal, const Node *node) {
+    for (int i = 0; i < reversal->yields.count; i++)
+        if (reversal->yields.items[i].node == node) return i;
+    return NOWHERE;
+}
+
+// Yields what the terms of the cotangent of a capture are made of, unless it comes from outside.
+static Total *add_total(Reversal *reversal, const char *name, Node *cotangent) {
+    Arena *arena = reversal->graph->arena;
+    Total total = total_of(reversal->graph, cotangent);
+    for (int i = 0; i < total.count; i++)
+        for (int side = 0; side < 2; side++) {
+            Node *node = total.terms[i].sides[side];
+            if (!node || find_yield(reversal, node) != NOWHERE) continue;
+            if (find(&reversal->elements, node) != NOWHERE || find(&reversal->constants, node) != NOWHERE) continue;
+            add_yield(reversal, !total.terms[i].sides[1] ? name : node->name ? node->name : "factor", node);
+        }
+    return arena_copy(arena, &total, sizeof total);
+}
+
+// The values of a node of the reversing body in all iterations, on axis 0.
+static Node *stacked(const Reversal *reversal, Node *reversed, const Node *node) {
+    Graph *graph = reversal->graph;
+    int at = find(&reversal->elements, node);
+    if (at != NOWHERE) return reversal->sequences.items[at];
+    at = find(&reversal->constants, node);
+    if (at == NOWHERE) return result_of(graph, reversed, loop_part(reversed, 1) + find_yield(reversal, node));
+    const Extent *shape[MAX_RANK + 1] = {reversed->attributes[0]};
+    int axes[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) {
+        shape[i + 1] = node->shape[i];
+        axes[i] = i + 1;
+    }
+    return broadcast(graph, reversal->captures.items[at], shape, node->rank + 1, axes);
+}
+
+static Node *summed(const Reversal *reversal, Node *reversed, const Total *total) {
+    Node *stacks[MAX_TERMS][2] = {0};
+    for (int i = 0; i < total->count; i++)
+        for (int side = 0; side < 2; side++)
+            if (total->terms[i].sides[side]) stacks[i][side] = stacked(reversal, reversed, total->terms[i].sides[side]);
+    return total_sum(reversal->graph, total, (Node *const(*)[2])stacks);
+}
+
+// Where the cotangent of an argument of the forward body comes out.
+typedef struct {
+    int carry, yield;   // or NOWHERE
+    Total *total;       // or NULL
+} Exit;
+
+// The cotangents that go out, by argument.
+static Exit *add_results(Reversal *reversal) {
     const Node *loop = reversal->loop;
     Arena *arena = reversal->graph->arena;
+    Exit *exits = arena_array(arena, Exit, loop->input_count);
     int sequence_count = loop_part(loop, 0), first_capture = sequence_count + loop_part(loop, 1), live = 0;
     for (int i = 0; i < loop->body->argument_count; i++) {
         Node *cotangent = reversal->cotangents[i];
         bool sequence = i < sequence_count, carry = !sequence && i < first_capture;
-        places[i] = NOWHERE;
-        if (carry && reversal->live[i - sequence_count]) places[i] = live++;
+        exits[i] = (Exit){NOWHERE, NOWHERE, NULL};
+        if (carry && reversal->live[i - sequence_count]) exits[i].carry = live++;
         if (carry || !cotangent) continue;
         const char *name = arena_print(arena, "d_%s", loop->body->arguments[i]->variable->name);
-        if (sequence || !reversal->backwards) {
-            places[i] = reversal->yields.count;
-            Named result = {name, cotangent};
-            array_push(arena, &reversal->yields, result);
-            continue;
-        }
-        places[i] = reversal->next.count;
-        Node *sum = argument_like(reversal, cotangent, "", name);
-        add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
+        if (sequence) {
+            exits[i].yield = reversal->yields.count;
+            add_yield(reversal, name, cotangent);
+        } else if (reversal->backwards) {
+            exits[i].carry = reversal->next.count;
+            Node *sum = argument_like(reversal, cotangent, "", name);
+            add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
+        } else exits[i].total = add_total(reversal, name, cotangent);
     }
+    return exits;
 }
 
 static Node *join(Reversal *reversal) {
@@ -342,26 +404,36 @@ static Node *join(Reversal *reversal) {
                 reversal->carries.items, carry_count, reversal->captures.items, reversal->captures.count, body);
 }
 
+// Values of the body are stacked, which takes an axis.
+static bool can_stack(Reverse *reverse, const Node *loop) {
+    int rank = 0;
+    for (int i = 0; i < loop->body->argument_count; i++)
+        if (loop->body->arguments[i]->rank > rank) rank = loop->body->arguments[i]->rank;
+    if (rank < MAX_RANK) return true;
+    reverse->failed = true;
+    diagnose(reverse->diagnostics, D_too_many_axes, loop->span,
+             "the derivative of this loop stacks a value of %d axes, but a tensor has at most %d", rank, MAX_RANK);
+    diagnose_help(reverse->diagnostics, "reshape it to fewer axes before the loop");
+    return false;
+}
+
 void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs) {
     Graph *graph = reverse->graph;
+    if (!can_stack(reverse, loop)) return;
     Reversal reversal = {.reverse = reverse, .graph = graph, .loop = loop, .flow = flow};
     find_live(&reversal, results);
     reverse_body(&reversal, results);
     graph->span = loop->span;
     read_forward(&reversal);
     add_seeds(&reversal, results);
-    int *places = arena_array(graph->arena, int, loop->input_count);
-    add_results(&reversal, places);
-    if (!reversal.next.count && !reversal.yields.count) return;
+    const Exit *exits = add_results(&reversal);
     Node *reversed = join(&reversal);
     name_node(reversed, loop->name ? arena_print(graph->arena, "d_%s", loop->name) : NULL);
-    int carry_count = loop_part(reversed, 1), first_capture = loop_part(loop, 0) + loop_part(loop, 1), axis = 0;
     for (int i = 0; i < loop->input_count; i++) {
-        if (places[i] == NOWHERE) continue;
-        bool sequence = i < loop_part(loop, 0), capture = i >= first_capture;
-        bool yielded = sequence || (capture && !reversal.backwards);
-        inputs[i] = result_of(graph, reversed, places[i] + (yielded ? carry_count : 0));
-        if (sequence) inputs[i] = in_order(&reversal, inputs[i]);
-        else if (yielded) inputs[i] = algebra_sum(graph, inputs[i], &axis, 1);
+        const Exit *exit = &exits[i];
+        if (exit->carry != NOWHERE) inputs[i] = result_of(graph, reversed, exit->carry);
+        else if (exit->yield != NOWHERE)
+            inputs[i] = in_order(&reversal, result_of(graph, reversed, loop_part(reversed, 1) + exit->yield));
+        else if (exit->total) inputs[i] = summed(&reversal, reversed, exit->total);
     }
 }

@@ -63,6 +63,23 @@ void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *cons
 // what is costly to compute again. Its first results are the old ones.
 Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count);
 
+// ---- total.c
+enum { MAX_TERMS = 8 };
+typedef struct {
+    double factor;
+    int rank;
+    Node *sides[2];   // of a contraction with these labels; sides[1] NULL: a plain value
+    int labels[2][MAX_RANK], result_labels[MAX_RANK];
+} TotalTerm;
+typedef struct {
+    int count;
+    TotalTerm terms[MAX_TERMS];
+} Total;
+// `value`, of a loop's body, as a sum of terms, of which it is enough to know the sides in every iteration.
+Total total_of(Graph *graph, Node *value);
+// The sum of the value over the iterations, given the sides of each term, stacked on axis 0.
+Node *total_sum(Graph *graph, const Total *total, Node *const (*stacks)[2]);
+
 // ---- finish.c
 // Removes tracks and stop_gradients, and what nothing reads of loops: results, carries, inputs.
 void finish_function(Graph *graph, Function *function);

@@ -86,6 +86,21 @@ static Node *build_independent(Graph *graph, Node **inputs) {
     return result_of(graph, map, 0);
 }
 
+// for x in xs { yield y = U x - 2 (U sin(x)) + U v - 3 v }: several products, some with sides that do not change.
+static Node *build_sum_of_products(Graph *graph, Node **inputs) {
+    static const int64_t two[] = {2, 2};
+    Node *x = argument(graph, "x", 1, two), *u = argument(graph, "u", 2, two), *v = argument(graph, "v", 1, two);
+    Node *twice =
+        map2(graph, OP_multiply, constant_like(graph, x, 2), matrix_by_vector(graph, u, map1(graph, OP_sin, x)));
+    Node *sum = map2(graph, OP_subtract, matrix_by_vector(graph, u, x), twice);
+    sum = map2(graph, OP_add, sum, matrix_by_vector(graph, u, v));
+    sum = map2(graph, OP_subtract, sum, map2(graph, OP_multiply, constant_like(graph, v, 3), v));
+    Named results[] = {{"y", sum}};
+    Function *body = body_of(graph, 3, (Node *[]){x, u, v}, 1, results);
+    Node *map = loop(graph, inputs[0]->shape[0], &inputs[0], 1, NULL, 0, &inputs[1], 2, body);
+    return result_of(graph, map, 0);
+}
+
 // for x in xs { for y in ys { h = sin(h * x + y) }; yield h }, the inner loop's carry being the outer's.
 static Node *build_nested(Graph *graph, Node **inputs) {
     static const int64_t two[] = {2};
@@ -191,6 +206,7 @@ const GradientCase loop_cases[] = {
     {"exchanged carries", build_exchanged_carries, 3, 3, {SCALAR, SCALAR, SCALAR}},
     {"chained carries", build_chained_carries, 2, 2, {SCALAR, SCALAR}},
     {"independent iterations", build_independent, 3, 3, {TENSOR(2, -3, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
+    {"independent sums of products", build_sum_of_products, 3, 3, {TENSOR(2, -3, 2), TENSOR(2, 2, 2), TENSOR(1, 2)}},
     {"loop in a loop", build_nested, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 2)}},
     {"no iterations", build_no_trips, 2, 2, {SCALAR, SCALAR}},
     {"an integer carry", build_counter, 2, 3, {TENSOR(1, 3), SCALAR, TENSOR(1, 3)}},
