@@ -151,6 +151,7 @@ static bool make_fields(Elaborator *e, const Item *item, const Extent *rows, con
 
 // The least number of columns that meets all conditions. False: some condition is not of that kind, which is reported.
 static bool least_columns(Elaborator *e, const Entry *conditions, const Extent *columns, int64_t *least) {
+    static const int64_t most = (int64_t)1 << 40;
     int dim, other;
     int64_t scale, offset;
     extent_affine(columns, &dim, &scale, &offset);
@@ -160,6 +161,10 @@ static bool least_columns(Elaborator *e, const Entry *conditions, const Extent *
         if (!extent_affine(check->extent, &other, &scale, &offset) || other != dim || scale <= 0) {
             report(e, D_wrong_setting, check->span,
                    "these columns are not at numbers, counted from the first or the last");
+            return false;
+        }
+        if (offset < -most) {
+            report(e, D_wrong_setting, check->span, "a file does not have that many columns");
             return false;
         }
         int64_t needed = (-offset + scale - 1) / scale;
