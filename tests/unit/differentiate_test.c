@@ -271,6 +271,23 @@ static void test_unread_parts_of_loops_go(void) {
     arena_destroy(world.arena);
 }
 
+// What a reversing loop reads is stacked, which takes an axis more.
+static void test_too_many_axes(void) {
+    World world = world_of(0);
+    Graph *graph = world.graph;
+    const Extent *shape[MAX_RANK];
+    for (int i = 0; i < MAX_RANK; i++) shape[i] = extent_constant(graph->extents, 1);
+    Node *start = broadcast(graph, world.x, shape, MAX_RANK, NULL);
+    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = "h"};
+    Node *h = variable_make(graph, &variable, DTYPE_F64, shape, MAX_RANK);
+    Function body = {"body", 1, &h, 1, &(Named){"h", map1(graph, OP_sin, h)}};
+    Node *scan = loop(graph, extent_constant(graph->extents, 4), NULL, 0, &start, 1, NULL, 0, &body);
+    Node *last = reshape(graph, result_of(graph, scan, 0), NULL, 0);
+    CHECK(slope(&world, last, world.x) == NULL);
+    CHECK(strstr(diagnostics_text(world.diagnostics, false), "a tensor has at most 8"));
+    arena_destroy(world.arena);
+}
+
 int main(void) {
     check_cases(gradient_cases, gradient_case_count);
     check_cases(edge_cases, edge_case_count);
@@ -284,6 +301,7 @@ int main(void) {
     test_missing_derivative();
     test_names_and_places();
     test_unread_parts_of_loops_go();
+    test_too_many_axes();
     if (failures) printf("%d failures\n", failures);
     return failures != 0;
 }
