@@ -272,6 +272,7 @@ gradc_status gradc_call_store_states(gradc_call *call) {
             memcpy((char *)program->states.bytes + (size_t)state->offset * size, value->data,
                    (size_t)state->count * size);
     }
+    if (entry->updates.count) program->version++;
     return GRADC_OK;
 }
 
@@ -312,7 +313,7 @@ static gradc_status check_tape(gradc_call *call) {
     }
     if (call->tape.version != program->version)
         return fail(program, GRADC_ORDER,
-                    "a parameter needed for the gradient of %s has been modified by an inplace "
+                    "a parameter or state needed for the gradient of %s has been modified by an inplace "
                     "operation since its forward; run the forward again",
                     name);
     if (call->tape.changes != call->binding.changes)

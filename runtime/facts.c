@@ -71,6 +71,12 @@ static const char *type_text(Arena *arena, const Node *node) {
     return text.bytes;
 }
 
+static const char *extent_text(Arena *arena, const Extent *extent) {
+    Text text = {.arena = arena};
+    extent_print(&text, extent);
+    return text.bytes;
+}
+
 static void find_entry_facts(const Program *program, const Entry *entry, EntryFacts *facts) {
     Graph *graph = program->graph;
     const Function *function = &entry->function;
@@ -85,6 +91,9 @@ static void find_entry_facts(const Program *program, const Entry *entry, EntryFa
     facts->output_types = arena_array(graph->arena, const char *, function->result_count + 1);
     for (int i = 0; i < function->result_count; i++)
         facts->output_types[i] = type_text(graph->arena, function->results[i].node);
+    facts->conditions = arena_array(graph->arena, const char *, entry->checks.count + 1);
+    for (int i = 0; i < entry->checks.count; i++)
+        facts->conditions[i] = extent_text(graph->arena, entry->checks.items[i].extent);
 }
 
 gradc_status find_facts(gradc_program *program) {

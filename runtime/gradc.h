@@ -132,9 +132,16 @@ typedef struct {
     double split;   // the share of rows that train
 } gradc_data_info;
 
+// What must hold for an entry's open dims; a call for which it does not is refused with GRADC_ARGUMENT.
+typedef struct {
+    const char *size;      // "N - 5": must be at least 0
+    const char *message;   // what is wrong otherwise
+} gradc_condition_info;
+
 bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info);
 bool gradc_entry_input(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
 bool gradc_entry_output(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
+bool gradc_entry_condition(const gradc_program *program, int entry, int index, gradc_condition_info *info);
 bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info);
 bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info);
 bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info);
@@ -174,8 +181,9 @@ void gradc_call_free(gradc_call *call);
 // The number of the input of that name, or -1.
 int gradc_call_input(const gradc_call *call, const char *name);
 
-// Binds an input to an array, which is read by every later run and must live as long; nothing is copied. Open dims
-// take their values from the shapes: bind again when they change. The dtype must be that of the input.
+// Binds an input to an array, which is read by every later run and must live as long; nothing is copied. A backward
+// reads it again: it must still hold what the forward read. Open dims take their values from the shapes: bind again when
+// they change. The dtype must be that of the input.
 gradc_status gradc_call_bind(gradc_call *call, int input, const gradc_tensor *array);
 // Sets an open dim that no input's shape says.
 gradc_status gradc_call_set_dim(gradc_call *call, const char *dim, int64_t value);
@@ -195,7 +203,7 @@ gradc_status gradc_call_forward(gradc_call *call);
 gradc_status gradc_call_output(gradc_call *call, int index, gradc_tensor *output);
 
 // Stores the states of nets (running means and the like) that the last run, in training mode, computed: the end of a
-// training step that is made of forward, backward and update.
+// training step that is made of forward, backward and update. A backward of an earlier forward is then an error.
 gradc_status gradc_call_store_states(gradc_call *call);
 
 // The gradient of output 0, which must be one number, by every parameter that it depends on and that is not frozen, and

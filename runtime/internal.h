@@ -46,6 +46,7 @@ typedef struct {
     bool *used_dims;                            // by number: the entry reads this open dim
     Reached reached[2];                         // [training]
     const char **input_types, **output_types;   // "f32[N, 64]"
+    const char **conditions;                    // "N - 5", one for each of Entry.checks
 } EntryFacts;
 
 gradc_status find_facts(gradc_program *program);

@@ -215,6 +215,14 @@ bool gradc_entry_output(const gradc_program *program, int entry, int index, grad
                     program->facts[entry].output_types[index], info);
 }
 
+bool gradc_entry_condition(const gradc_program *program, int entry, int index, gradc_condition_info *info) {
+    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
+    const Entry *described = program->program->entries.items[entry];
+    if (index < 0 || index >= described->checks.count) return false;
+    *info = (gradc_condition_info){program->facts[entry].conditions[index], described->checks.items[index].message};
+    return true;
+}
+
 bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info) {
     if (!program->program || index < 0 || index >= program->program->parameters.count) return false;
     const Parameter *parameter = program->program->parameters.items[index];

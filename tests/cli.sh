@@ -81,6 +81,8 @@ expect 1 'half.grad:1:' "$gradc" dump --stage=ast half.grad
 expect 0 'name y' "$gradc" dump --stage=ast wrong.grad
 expect 1 'wrong.grad:1:' "$gradc" dump --stage=graph wrong.grad
 nothing w
+printf 'dim N\nfn f(x: f32[N]) -> f32[4] { return x[1:5] }\n' >slice.grad
+expect 0 'needs N - 5 >= 0: else the slice 1:5 is out of bounds' "$gradc" check slice.grad
 : >empty.grad
 expect 0 'no errors' "$gradc" check empty.grad
 expect 1 'no train block' "$gradc" train empty.grad

@@ -29,6 +29,9 @@ static void print_entry(gradc_program *program, int index, const gradc_entry_inf
     for (int i = 0; i < entry->output_count && gradc_entry_output(program, index, i, &tensor); i++)
         printf("%s%s", i ? ", " : "", tensor.type);
     printf(entry->output_count > 1 ? ")\n" : "\n");
+    gradc_condition_info condition;
+    for (int i = 0; gradc_entry_condition(program, index, i, &condition); i++)
+        printf("    needs %s >= 0: else %s\n", condition.size, condition.message);
 }
 
 static void print_parameters(gradc_program *program) {

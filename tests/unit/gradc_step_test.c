@@ -224,6 +224,7 @@ static void test_states(void) {
     gradc_call_set_training(call, true);
     OK(gradc_call_forward(call));
     OK(gradc_call_store_states(call));   // mu is 1
+    REFUSED(gradc_call_backward(call, false), GRADC_ORDER, "modified by an inplace operation");
     gradc_call_set_training(call, false);
     OK(gradc_call_value(call));
     CHECK(number(call) == 4);
