@@ -329,6 +329,74 @@ def layer_cases():
         yield binary(f"layer_{name}", f"{name}_layer(x, parameters = y)", function, random(*rows), random(size))
 
 
+def placed(x, low, step, size):
+    """x's rows at low + step * i of `size` rows, zeros elsewhere."""
+    return torch.zeros(size, *x.shape[1:]).index_add(0, low + step * torch.arange(x.shape[0]), x)
+
+
+def shape_cases():
+    x, y, cube = random(3, 4), random(3, 4), random(2, 3, 4)
+    for name, expression, function in [
+        ("reshape", "reshape(x, [4, 3])", lambda x: x.reshape(4, 3)),
+        ("reshape_rest", "reshape(x, [2, -1])", lambda x: x.reshape(2, -1)),
+        ("flatten", "flatten(x)", torch.flatten),
+        ("squeeze", "squeeze(x[:, 1:2], 1)", lambda x: x[:, 1:2].squeeze(1)),
+        ("unsqueeze", "unsqueeze(x, -1)", lambda x: x.unsqueeze(-1)),
+        ("transpose", "transpose(x) * [1, 2, 3]", lambda x: x.T * points([1.0, 2.0, 3.0])),
+        ("flip", "flip(x, 1) * x", lambda x: x.flip(1) * x),
+        ("broadcast", "broadcast(x, [2, 3, 4])", lambda x: x.expand(2, 3, 4)),
+        ("expand", "expand(x[:, 0:1], [3, 5])", lambda x: x[:, 0:1].expand(3, 5)),
+        ("sum_to_row", "sum_to(x^2, [4])", lambda x: (x**2).sum(0)),
+        ("sum_to_column", "sum_to(x^2, [3, 1])", lambda x: (x**2).sum(1, keepdim=True)),
+        ("index_row", "x[1] * x[-1]", lambda x: x[1] * x[-1]),
+        ("index_steps", "x[::2, 3:0:-2]", lambda x: x[::2, [3, 1]]),
+        ("index_reversed", "x[::-1] * x", lambda x: x.flip(0) * x),
+        ("index_ellipsis", "x[..., 1:] * x[..., none, 0]", lambda x: x[..., 1:] * x[..., None, 0]),
+        ("index_none", "x[:, none, :] - x[none]", lambda x: x[:, None, :] - x[None]),
+        ("einsum_transpose", 'einsum("ij->ji", x)', lambda x: x.T),
+        ("einsum_sum", 'einsum("ij->j", x)', lambda x: x.sum(0)),
+        ("einsum_outer", 'einsum("ij,kj->ik", x, x)', lambda x: x @ x.T),
+        ("arange", "x * arange(4) + x * arange(8, 0, -2)",
+         lambda x: x * torch.arange(4) + x * torch.arange(8, 0, -2)),
+        ("filled", "x * full([4], 1.5) + ones([3, 1]) * x + zeros(shape(x))", lambda x: 2.5 * x),
+        ("size", "x * size(x) + x * size(x, 0) - identity(x)", lambda x: 14 * x),
+        ("argmax", "x * f64(argmax(x, axis = 1))[:, none]", lambda x: x * x.argmax(1)[:, None]),
+        ("argmin", "x * f64(argmin(x, axis = 0, keepdims = true)) + f64(argmax(x))",
+         lambda x: x * x.argmin(0, keepdim=True) + x.argmax()),
+        ("max_min", "max(x, axis = 1, keepdims = true) - min(x, 0)",
+         lambda x: x.amax(1, keepdim=True) - x.amin(0)),
+        ("pad", "pad(x, [1, 0], [2, 1], [6, 5])", lambda x: F.pad(placed(x, 1, 2, 6), (0, 1))),
+        ("floor", "x * floor(x * 3)", lambda x: x * torch.floor(x * 3)),
+        ("ceil", "x * ceil(x * 3)", lambda x: x * torch.ceil(x * 3)),
+        ("round", "x * round(x * 2)", lambda x: x * torch.round(x * 2)),
+        ("sign", "x * sign(x)", lambda x: x * torch.sign(x)),
+        ("fma", "fma(x, x, 2 * x)", lambda x: x * x + 2 * x),
+        ("stop_gradient", "x * stop_gradient(x) + detach(x^2)", lambda x: x * x.detach() + (x**2).detach()),
+        ("track", "track(x)^2", lambda x: x**2),
+    ]:
+        yield name, expression, function, [x], 2
+    yield "logic", "where(x > 1 or not (x < 0.5 and x != -1), x^2, 3 * x)", lambda x: torch.where(
+        (x > 1) | ~((x < 0.5) & (x != -1)), x**2, 3 * x), [x], 2
+    yield "permute", "permute(x, [2, 0, 1]) * [1, 2, 3]", lambda x: x.permute(2, 0, 1) * points([1.0, 2.0, 3.0]), [cube], 2
+    yield "transpose_axes", "transpose(x, 0, 2)", lambda x: x.transpose(0, 2), [cube], 2
+    yield binary("concat", "concat([x, 2 * y, x], axis = 1)", lambda x, y: torch.cat([x, 2 * y, x], 1), x, y)
+    yield binary("stack", "stack([x, x * y], axis = 1)", lambda x, y: torch.stack([x, x * y], 1), x, y)
+    yield binary("einsum_batched", 'einsum("bij,bj->bi", x, y)', lambda x, y: torch.einsum("bij,bj->bi", x, y),
+                 cube, random(2, 4))
+    yield binary("einsum_rows", 'einsum("ij,ij->i", x, y)', lambda x, y: (x * y).sum(1), x, y)
+    yield binary("einsum_all", 'einsum("ij,ij->", x, y)', lambda x, y: (x * y).sum(), x, y)
+    yield binary("matmul_vector", "matmul(x, y)", torch.matmul, x, random(4))
+    yield binary("remainder", "x % y + x // y", lambda x, y: torch.remainder(x, y) + torch.floor_divide(x, y).detach(),
+                 x, random(3, 4, low=0.5, high=1.5))
+    yield binary("vjp", "vjp(exp(x) * y, x, x^2)", lambda x, y: torch.exp(x) * y * x**2, x, y)
+    yield binary("gather", "x[y] * x[0]", lambda x, y: x[y.long()] * x[0], x, classes(2, 0, 2, 1))
+    yield binary("gather_columns", "x[:, y]", lambda x, y: x[:, y.long()], x, classes(3, 3, 0))
+    yield binary("scatter_add", "scatter_add(y, x^2, [5, 4])",
+                 lambda x, y: torch.zeros(5, 4).index_add(0, y.long(), x**2), x, classes(4, 1, 4))
+    yield binary("one_hot", "one_hot(y, 4) * x + f64(is_class(y, 4))", lambda x, y: F.one_hot(y.long(), 4) * (x + 1),
+                 x, classes(2, 0, 3))
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -367,7 +435,8 @@ def write_case(out, case):
 if __name__ == "__main__":
     # In two parts, so that what is added to the second leaves the random numbers of the first as they are.
     parts = [(scalar_cases, binary_cases, reduction_cases, loss_cases, edge_cases),
-             (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases)]
+             (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases,
+              shape_cases)]
     out = io.StringIO()
     count = 0
     for part in parts:

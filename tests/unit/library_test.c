@@ -2,6 +2,7 @@
 // evaluator before and after the rewrites, and from machine code, which must have the evaluator's bits.
 #include "compilation.h"
 #include "differentiate/differentiate.h"
+#include "elaborate/builtins.h"
 #include "evaluate/evaluate.h"
 #include "library/library.h"
 #include "runtime/gradc.h"
@@ -215,9 +216,10 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 // ---- completeness
 
 // Functions of the library that layers_test.c has, or that others here stand on.
-static const char *const elsewhere[] = {"dropout",        "he_normal",    "he_uniform",    "xavier_normal",
-                                        "xavier_uniform", "lecun_normal", "lecun_uniform", "euclidean_norm",
-                                        "general_norm",   "finite_amax"};
+static const char *const elsewhere[] = {"uniform",       "normal",         "fan_in",         "fan_out",
+                                        "parameters",    "grad",           "dropout",        "he_normal",
+                                        "he_uniform",    "xavier_normal",  "xavier_uniform", "lecun_normal",
+                                        "lecun_uniform", "euclidean_norm", "general_norm",   "finite_amax"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);
@@ -237,7 +239,13 @@ static bool is_tested(const char *name, const Case *cases, int count) {
     return false;
 }
 
-// Every function of the library stands in some case.
+static void check_tested(const char *where, const char *name, const Case *cases, int count) {
+    if (is_tested(name, cases, count)) return;
+    printf("%s: %s is not compared with PyTorch: add it to tests/oracle/primitives.py\n", where, name);
+    failures++;
+}
+
+// Every function of the library and every builtin that has a name stands in some case.
 static void check_complete(Compilation *compilation, const Case *cases, int count) {
     for (int i = 0; i < gradc_library_file_count; i++) {
         const LibraryFile *library = &gradc_library_files[i];
@@ -249,11 +257,14 @@ static void check_complete(Compilation *compilation, const Case *cases, int coun
                 printf("%s: %s has no comment that documents it\n", library->path, item->name.text);
                 failures++;
             }
-            if (item->kind != ITEM_FN || is_tested(item->name.text, cases, count)) continue;
-            printf("%s: %s is not compared with PyTorch: add it to tests/oracle/primitives.py\n", library->path,
-                   item->name.text);
-            failures++;
+            if (item->kind == ITEM_FN) check_tested(library->path, item->name.text, cases, count);
         }
+    }
+    int builtins;
+    const Builtin *table = builtin_table(&builtins);
+    for (int i = 0; i < builtins; i++) {
+        bool has_name = isalpha((unsigned char)table[i].name[0]) && table[i].op != OP_cast;
+        if (has_name && table[i].function != builtin_refused) check_tested("builtins.def", table[i].name, cases, count);
     }
 }
 
