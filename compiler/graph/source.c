@@ -60,6 +60,8 @@ static const char *plain_name(const Node *node) {
     case OP_less:
     case OP_less_equal: return "mask";
     case OP_contract: return "product";
+    case OP_random_uniform:
+    case OP_random_normal: return "noise";
     default: return "t";
     }
 }
@@ -133,7 +135,9 @@ static void name_node_of(SourceWriter *writer, Block *block, Node *node) {
     }
     block->weights[node->id] = weight;
     OpClass class = op_class(node->op);
-    if (writer->names[node->id] || writer->aliases[node->id] || class == CLASS_LEAF || node->op == OP_broadcast) return;
+    bool drawn = node->op == OP_random_uniform || node->op == OP_random_normal;   // written twice it is drawn twice
+    bool in_place = (class == CLASS_LEAF && !drawn) || node->op == OP_broadcast;
+    if (writer->names[node->id] || writer->aliases[node->id] || in_place) return;
     if (node->op == OP_loop) name_loop(writer, block, node);
     else if (node->op == OP_result)
         set_name(writer, block, node, block->results[node->inputs[0]->id][attribute_integer(node, 0)]);

@@ -246,13 +246,13 @@ static void write_contract(SourceWriter *writer, const Node *node, int power) {
         text_add(writer->text, power > BIND_MULTIPLY ? ")" : "");
         return;
     }
+    const int ends[] = {2 + x_rank, 2 + x_rank + y_rank, node->attribute_count};
+    static const char *const separators[] = {",", "->", "\", "};
     text_add(writer->text, "einsum(\"");
-    for (int i = 2; i < node->attribute_count; i++) {
-        if (i == 2 + x_rank) text_add(writer->text, ",");
-        if (i == 2 + x_rank + y_rank) text_add(writer->text, "->");
-        text_add(writer->text, "%c", 'a' + attribute_integer(node, i));
+    for (int part = 0, at = 2; part < 3; part++) {
+        for (; at < ends[part]; at++) text_add(writer->text, "%c", 'a' + attribute_integer(node, at));
+        text_add(writer->text, "%s", separators[part]);
     }
-    text_add(writer->text, node->rank ? "\", " : "->\", ");
     write_value(writer, node->inputs[0], BIND_NONE);
     text_add(writer->text, ", ");
     write_value(writer, node->inputs[1], BIND_NONE);
@@ -297,6 +297,18 @@ static void write_slice(SourceWriter *writer, const Node *node, unsigned dropped
         else write_range(writer, node, i);
     }
     text_add(writer->text, "]");
+}
+
+// A reshape of one element to a number: x[0, 0].
+static bool write_only_element(SourceWriter *writer, const Node *node) {
+    const Node *x = node->inputs[0];
+    for (int i = 0; i < x->rank; i++)
+        if (!extent_is(x->shape[i], 1)) return false;
+    if (node->rank || !x->rank) return false;
+    write_value(writer, x, BIND_POSTFIX);
+    for (int i = 0; i < x->rank; i++) text_add(writer->text, i ? ", 0" : "[0");
+    text_add(writer->text, "]");
+    return true;
 }
 
 // A reshape that drops axes of one element from a slice is an index: x[:, 0].
@@ -355,10 +367,11 @@ static void write_iota(SourceWriter *writer, const Node *node) {
 // Drawn at the site that it had in the program, so that the numbers are the same.
 static void write_random(SourceWriter *writer, const Node *node) {
     text_add(writer->text, "%s(", op_spelling(node->op));
-    write_shape(writer, node);
+    if (node->rank) write_shape(writer, node);
+    else text_add(writer->text, "[1]");
     text_add(writer->text, ", site = ");
     write_extent(writer, node->attributes[0]);
-    text_add(writer->text, ")");
+    text_add(writer->text, node->rank ? ")" : ")[0]");
 }
 
 static void write_indexing(SourceWriter *writer, const Node *node) {
@@ -396,7 +409,7 @@ static void write_structural(SourceWriter *writer, const Node *node, int power) 
     case OP_gather:
     case OP_scatter_add: write_indexing(writer, node); return;
     case OP_reshape:
-        if (write_indexed(writer, node)) return;
+        if (write_indexed(writer, node) || write_only_element(writer, node)) return;
         open_call(writer, "reshape", node->inputs[0]);
         text_add(writer->text, ", ");
         write_shape(writer, node);
