@@ -152,16 +152,15 @@ static void put_outputs(Compilation *compilation, Placements *results, const Fun
 
 // ---- the kernels of an entry's functions
 
-static bool add_kernels(Compilation *compilation, KernelProgram *kernels, const Placements *leaves,
-                        const Placements *results) {
-    return kernel_program_add(kernels, compilation->diagnostics, leaves->items, leaves->count, results->items,
-                              results->count);
+static bool add_kernels(KernelProgram *kernels, const Placements *leaves, const Placements *results) {
+    kernel_program_add(kernels, leaves->items, leaves->count, results->items, results->count);
+    return true;
 }
 
 static bool value_kernels(Compilation *compilation, const Function *function, KernelProgram *kernels) {
     Placements leaves = entry_leaves(compilation, function, function->argument_count), results = {0};
     put_outputs(compilation, &results, function, function->result_count);
-    return add_kernels(compilation, kernels, &leaves, &results);
+    return add_kernels(kernels, &leaves, &results);
 }
 
 static bool forward_kernels(Compilation *compilation, const CutEntry *entry, KernelProgram *kernels,
@@ -170,7 +169,7 @@ static bool forward_kernels(Compilation *compilation, const CutEntry *entry, Ker
     Placements leaves = entry_leaves(compilation, &cut->forward, cut->forward.argument_count), results = {0};
     put_outputs(compilation, &results, &cut->forward, entry->joint.forward_count);
     *tape = put_tape(compilation, &results, cut->tape, cut->tape_count);
-    return add_kernels(compilation, kernels, &leaves, &results);
+    return add_kernels(kernels, &leaves, &results);
 }
 
 static bool backward_kernels(Compilation *compilation, const CutEntry *entry, KernelProgram *kernels,
@@ -187,7 +186,7 @@ static bool backward_kernels(Compilation *compilation, const CutEntry *entry, Ke
             put(compilation, &results, value, SPACE_GRADIENTS, 0, parameter->offset * dtype_size(value->dtype), true);
         else put(compilation, &results, value, SPACE_OUTPUT, output++, 0, false);
     }
-    return add_kernels(compilation, kernels, &leaves, &results);
+    return add_kernels(kernels, &leaves, &results);
 }
 
 // ---- the optimizer
@@ -276,7 +275,7 @@ static bool update_run(Compilation *compilation, const TrainBlock *train, Functi
     put(compilation, &results, update.results[0].node, SPACE_PARAMETERS, 0, start, false);
     for (int i = 0; i < states; i++)
         put(compilation, &results, update.results[1 + i].node, SPACE_OPTIMIZER, 0, i * all + start, false);
-    return add_kernels(compilation, kernels, &leaves, &results);
+    return add_kernels(kernels, &leaves, &results);
 }
 
 static bool update_kernels(Compilation *compilation, const TrainBlock *train, const Function *update,
@@ -312,7 +311,7 @@ static bool step_kernels(Compilation *compilation, const TrainBlock *train, cons
         Node *value = function->results[1 + train->report_count + train->trained_count + i].node;
         put(compilation, &results, value, SPACE_STATE, 0, state->offset * dtype_size(value->dtype), false);
     }
-    return add_kernels(compilation, kernels, &leaves, &results) &&
+    return add_kernels(kernels, &leaves, &results) &&
            update_kernels(compilation, train, update, kernels, &runs);
 }
 

@@ -142,14 +142,16 @@ KernelProgram *kernel_program_create(Graph *graph, const char *name);
 
 // Appends the kernels that compute `results` from `leaves` (variables, and nodes that another function left on the
 // tape). Results whose place is that of a leaf (an update in place) are computed last. Needs: no gradient, track or
-// stop_gradient nodes; normalised reductions; fma placed. Returns false, with a diagnostic, for what it cannot lower.
-bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const Placement *leaves, int leaf_count,
-                        const Placement *results, int result_count);
+// stop_gradient nodes; normalised reductions; fma placed.
+void kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
+                        int result_count);
 // A scratch buffer that outlives the kernels around it: the flat gradients between a step's two halves. Use as the
 // place of later results and leaves: space SPACE_SCRATCH, index = its id.
 Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent *elements, const char *name);
 // Gives every scratch buffer its offset and sets scratch_bytes. Call once, after the last add.
 void kernel_program_plan(KernelProgram *program);
+// How many bytes of scratch live while kernel `position` runs: no plan can do with less.
+const Extent *kernel_program_live(const KernelProgram *program, int position);
 
 static inline bool is_effect(const Instruction *instruction) {
     return instruction->kind >= INSTRUCTION_STORE;

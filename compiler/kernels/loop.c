@@ -26,7 +26,6 @@ static Lowering enter_body(Lowering *outer, Draft *draft, int counter) {
     inner.states = NULL;
     inner.state_capacity = 0;
     inner.kernels = &kernel->body;
-    inner.placing = false;
     inner.in_place_start = 0;
     inner.loop_axis_count = counter + 1;
     memcpy(inner.loop_axes, kernel->axes, sizeof inner.loop_axes);
@@ -122,7 +121,6 @@ void lower_loop(Lowering *lowering, Node *loop) {
     body_roots(&inner, loop, &next, &yields, counter);
     lower_roots(&inner);
     copy_carries(&inner, loop, &next, &carries);
-    lowering->failed = lowering->failed || inner.failed;
     NodeState *state = node_state(lowering, loop);
     state->draft = draft;
 }

@@ -15,6 +15,7 @@
 // A value that must end up in memory.
 typedef struct {
     Node *node;
+    int order;   // of wholes: ascending
     Buffer *buffer;
     Affine origin;   // where in the buffer its first element lies: depends on loop axes only
     bool accumulate;
@@ -59,7 +60,6 @@ typedef struct Lowering {
     Graph *graph;
     ExtentTable *extents;
     Arena *arena;
-    Diagnostics *diagnostics;
     NodeState **states;   // by node id; made when asked for
     int state_capacity;
     KernelArray *kernels;   // where finished kernels go: the program's, or a loop's body
@@ -70,7 +70,6 @@ typedef struct Lowering {
     int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
     Axis loop_axes[MAX_AXES];
     int top_position;   // in a loop's body: position of the outermost loop kernel; else -1
-    bool failed;
 } Lowering;
 
 // ---- index.c

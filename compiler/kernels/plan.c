@@ -8,8 +8,9 @@
 enum { ALIGNMENT_BYTES = 64 };
 
 typedef struct {
-    const Extent *offset, *size;
-    int free_from;   // the first kernel after the life of its last tenant
+    const Extent *offset;
+    const Extent *bytes;   // of its first tenant; each takes these, rounded up to the alignment
+    int free_from;         // the first kernel after the life of its last tenant
 } Slot;
 
 static void touch(Buffer *buffer, int position) {
@@ -24,21 +25,24 @@ static void touch_all(const Kernel *kernel, int position) {
     for (int i = 0; i < kernel->body.count; i++) touch_all(kernel->body.items[i], position);
 }
 
-static const Extent *aligned_bytes(ExtentTable *extents, const Buffer *buffer) {
+static const Extent *bytes_of(ExtentTable *extents, const Buffer *buffer) {
+    return extent_multiply(extents, buffer->elements, extent_constant(extents, dtype_size(buffer->dtype)));
+}
+
+static const Extent *align(ExtentTable *extents, const Extent *bytes) {
     const Extent *alignment = extent_constant(extents, ALIGNMENT_BYTES);
-    const Extent *bytes =
-        extent_multiply(extents, buffer->elements, extent_constant(extents, dtype_size(buffer->dtype)));
     const Extent *rounded = extent_add(extents, bytes, extent_constant(extents, ALIGNMENT_BYTES - 1));
     return extent_multiply(extents, extent_floor_divide(extents, rounded, alignment), alignment);
 }
 
-// Among the free slots that are large enough, the one that wastes least as far as that can be compared.
-static Slot *find_slot(ExtentTable *extents, Slot *slots, int count, const Buffer *buffer, const Extent *size) {
+// Among the free slots that are large enough, the one that wastes least as far as that can be compared. Sizes are
+// compared before they are rounded: that keeps their order, and polynomials without `//` can be told apart.
+static Slot *find_slot(ExtentTable *extents, Slot *slots, int count, const Buffer *buffer, const Extent *bytes) {
     Slot *best = NULL;
     for (int i = 0; i < count; i++) {
         Slot *slot = &slots[i];
-        if (slot->free_from > buffer->first_use || !extent_at_least(extents, slot->size, size)) continue;
-        if (!best || extent_at_least(extents, best->size, slot->size)) best = slot;
+        if (slot->free_from > buffer->first_use || !extent_at_least(extents, slot->bytes, bytes)) continue;
+        if (!best || extent_at_least(extents, best->bytes, slot->bytes)) best = slot;
     }
     return best;
 }
@@ -53,15 +57,27 @@ void kernel_program_plan(KernelProgram *program) {
         for (int i = 0; i < program->buffers.count; i++) {
             Buffer *buffer = program->buffers.items[i];
             if (buffer->space != SPACE_SCRATCH || buffer->first_use != position) continue;
-            const Extent *size = aligned_bytes(extents, buffer);
-            Slot *slot = find_slot(extents, slots, slot_count, buffer, size);
+            const Extent *bytes = bytes_of(extents, buffer);
+            Slot *slot = find_slot(extents, slots, slot_count, buffer, bytes);
             if (!slot) {
                 slot = &slots[slot_count++];
-                *slot = (Slot){program->scratch_bytes, size, 0};
-                program->scratch_bytes = extent_add(extents, program->scratch_bytes, size);
+                *slot = (Slot){program->scratch_bytes, bytes, 0};
+                program->scratch_bytes = extent_add(extents, program->scratch_bytes, align(extents, bytes));
             }
             buffer->offset = slot->offset;
             slot->free_from = buffer->last_use + 1;
         }
     }
+}
+
+const Extent *kernel_program_live(const KernelProgram *program, int position) {
+    ExtentTable *extents = program->graph->extents;
+    const Extent *live = extent_constant(extents, 0);
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->space != SPACE_SCRATCH || buffer->first_use < 0) continue;
+        if (buffer->first_use > position || buffer->last_use < position) continue;
+        live = extent_add(extents, live, align(extents, bytes_of(extents, buffer)));
+    }
+    return live;
 }

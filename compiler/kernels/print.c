@@ -110,10 +110,28 @@ void kernel_program_print(Text *text, const KernelProgram *program) {
     for (int i = 0; i < program->kernels.count; i++) print_kernel(text, program->kernels.items[i], 0);
 }
 
+// The kernels at which most lives, apart from those at which provably no more does than at another.
+static void print_live(Text *text, const KernelProgram *program) {
+    ExtentTable *extents = program->graph->extents;
+    for (int i = 0; i < program->kernels.count; i++) {
+        const Extent *live = kernel_program_live(program, i);
+        bool most = true;
+        for (int k = 0; k < program->kernels.count && most; k++) {
+            const Extent *other = kernel_program_live(program, k);
+            most = !extent_at_least(extents, other, live) || (other == live ? k >= i : false);
+        }
+        if (!most || extent_is(live, 0)) continue;
+        text_add(text, "live in kernel %d: ", i);
+        extent_print(text, live);
+        text_add(text, " bytes\n");
+    }
+}
+
 void kernel_program_print_plan(Text *text, const KernelProgram *program) {
     text_add(text, "function %s: scratch ", program->name);
     extent_print(text, program->scratch_bytes);
     text_add(text, " bytes\n");
+    print_live(text, program);
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
         if (buffer->first_use < 0) continue;

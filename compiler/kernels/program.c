@@ -102,7 +102,6 @@ static void copy_updates(Lowering *lowering, const Placement *leaves, int leaf_c
 
 void lower_roots(Lowering *lowering) {
     bool in_place = false;
-    lowering->placing = true;
     for (int i = 0; i < lowering->roots.count; i++) {
         Root *root = &lowering->roots.items[i];
         if (root->whole && !root->buffer && root->node->op != OP_loop) root->buffer = add_scratch(lowering, root->node);
@@ -138,8 +137,8 @@ typedef struct {
     int kernels, buffers;
 } Mark;
 
-bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const Placement *leaves, int leaf_count,
-                        const Placement *results, int result_count) {
+void kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
+                        int result_count) {
     Mark mark = {program->kernels.count, program->buffers.count};
     Graph *graph = program->graph;
     Node **nodes = arena_array(graph->arena, Node *, result_count);
@@ -155,7 +154,6 @@ bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const 
                              .graph = graph,
                              .extents = graph->extents,
                              .arena = graph->arena,
-                             .diagnostics = diagnostics,
                              .kernels = &program->kernels};
         for (int i = 0; i < order.count; i++)
             node_state(&lowering, order.items[i])->recomputed = recomputed[order.items[i]->id];
@@ -173,6 +171,6 @@ bool kernel_program_add(KernelProgram *program, Diagnostics *diagnostics, const 
             again = again || (now && !recomputed[node->id] && round + 1 < ROUNDS);
             recomputed[node->id] = recomputed[node->id] || (now && round + 1 < ROUNDS);
         }
-        if (!again) return !lowering.failed;
+        if (!again) return;
     }
 }

@@ -41,7 +41,7 @@ bool is_fusible(const Node *node) {
 }
 
 bool is_expensive(const Node *node) {
-    if (op_class(node->op) != CLASS_MAP) return false;
+    if (op_class(node->op) != CLASS_MAP || node->rank == 0) return false;
     return strncmp(emitters[node->op], "math_", 5) == 0 || node->op == OP_divide || node->op == OP_sqrt;
 }
 
@@ -63,14 +63,25 @@ Node *below_reshapes(Node *node) {
     return node;
 }
 
+// Roots are kept in the order of their nodes' ids, inputs before users. A node that this stage made comes right before
+// the node that it was made for.
+static void insert_root(Lowering *lowering, Root root) {
+    array_push(lowering->arena, &lowering->roots, root);
+    int at = lowering->roots.count - 1;
+    for (; at > 0 && lowering->roots.items[at - 1].order > root.order; at--)
+        lowering->roots.items[at] = lowering->roots.items[at - 1];
+    lowering->roots.items[at] = root;
+}
+
 // A reshape has no buffer of its own: that of its input can be read in any shape.
-static void add_root(Lowering *lowering, Node *node) {
+static void add_root(Lowering *lowering, Node *node, const Node *user) {
     node = below_reshapes(node);
     NodeState *state = node_state(lowering, node);
     if (state->root || state->buffer) return;
     state->root = true;
     Root root = {.node = node, .whole = true, .origin = affine_constant(lowering, NULL)};
-    array_push(lowering->arena, &lowering->roots, root);
+    root.order = node->id < user->id ? node->id : user->id;
+    insert_root(lowering, root);
 }
 
 static bool costs(Lowering *lowering, Node *node, int depth) {
@@ -142,21 +153,21 @@ Node *contract_operand(Lowering *lowering, const Node *contract, int which, int 
     return reshape(lowering->graph, ordered, shape, at);
 }
 
-static void root_of_reshape(Lowering *lowering, Node *node) {
+static void root_of_reshape(Lowering *lowering, Node *node, const Node *user) {
     if (node->op == OP_reshape && is_fusible(below_reshapes(node)) && !reshape_merges(lowering, node))
-        add_root(lowering, node->inputs[0]);
+        add_root(lowering, node->inputs[0], user);
 }
 
 static void roots_of_contract(Lowering *lowering, const Node *node) {
     for (int which = 0; which < 2; which++) {
         int labels[MAX_RANK];
         Node *operand = contract_operand(lowering, node, which, labels);
-        root_of_reshape(lowering, operand);
+        root_of_reshape(lowering, operand, node);
         Node *below = below_views(lowering, operand);
         bool left = which == contract_swaps(node);   // read once for each column panel: must lie ready
         if (is_fusible(below) && op_class(below->op) != CLASS_LEAF &&
             (left || node_state(lowering, below)->users > 1 || costs(lowering, below, 0)))
-            add_root(lowering, below);
+            add_root(lowering, below, node);
     }
 }
 
@@ -166,8 +177,7 @@ static Node *reshaped(Lowering *lowering, Node *x, const Extent *const *shape, i
     Graph *graph = lowering->graph;
     if (x->op == OP_reshape) return reshaped(lowering, x->inputs[0], shape, rank);
     const NodeState *state = node_state(lowering, x);
-    bool stored = state->buffer || (state->root && !lowering->placing);   // by then: what is asked for earlier
-    if (stored) return reshape(graph, x, shape, rank);
+    if (state->buffer || state->root) return reshape(graph, x, shape, rank);
     Node *scalar = strip_broadcast(x);
     if (scalar->rank == 0) return broadcast(graph, scalar, shape, rank, NULL);
     if (op_class(x->op) != CLASS_MAP || (is_expensive(x) && state->users > 1)) return NULL;
@@ -208,23 +218,23 @@ Node *reduce_input(Lowering *lowering, const Node *reduce) {
 
 static void roots_of_reduce(Lowering *lowering, Node *node) {
     if (!reduces_rows(node) || node->attribute_count < 2 || !is_fusible(node->inputs[0])) return;
-    if (!flat_input(lowering, node)) add_root(lowering, node->inputs[0]);
+    if (!flat_input(lowering, node)) add_root(lowering, node->inputs[0], node);
 }
 
 static void find_roots_of(Lowering *lowering, Node *node) {
     NodeState *state = node_state(lowering, node);
     if (state->buffer) return;
-    root_of_reshape(lowering, node);
+    root_of_reshape(lowering, node, node);
     if (node->op == OP_contract) roots_of_contract(lowering, node);
     if (op_class(node->op) == CLASS_REDUCE) roots_of_reduce(lowering, node);
-    if (node->op == OP_gather && is_fusible(below_reshapes(node->inputs[0]))) add_root(lowering, node->inputs[0]);
+    if (node->op == OP_gather && is_fusible(below_reshapes(node->inputs[0]))) add_root(lowering, node->inputs[0], node);
     if (node->op == OP_loop)
         for (int i = 0; i < node->input_count; i++) {
             bool carry = i >= loop_part(node, 0) && i < loop_part(node, 0) + loop_part(node, 1);
-            if (!carry && is_fusible(below_reshapes(node->inputs[i]))) add_root(lowering, node->inputs[i]);
+            if (!carry && is_fusible(below_reshapes(node->inputs[i]))) add_root(lowering, node->inputs[i], node);
         }
-    if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node);
-    else if (state->recomputed && is_expensive(node)) add_root(lowering, node);
+    if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node, node);
+    else if (state->recomputed && is_expensive(node)) add_root(lowering, node, node);
 }
 
 void find_roots(Lowering *lowering, NodeArray nodes) {

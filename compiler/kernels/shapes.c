@@ -114,7 +114,7 @@ static void number_phases(const Lowering *lowering, Kernel *kernel) {
 }
 
 // Further M and N axes become parallel ones: each a loop around the product of the rest.
-static void single_roles(Lowering *lowering, Kernel *kernel) {
+static void single_roles(Kernel *kernel) {
     for (int role = AXIS_M; role <= AXIS_N; role++) {
         for (int axis = 0; axis + 1 < kernel->axis_count; axis++) {
             if ((int)kernel->axes[axis].role != role || (int)kernel->axes[axis + 1].role != role) continue;
@@ -126,24 +126,18 @@ static void single_roles(Lowering *lowering, Kernel *kernel) {
             }
         }
     }
-    int k_axes = 0;
-    for (int axis = 0; axis < kernel->axis_count; axis++) k_axes += kernel->axes[axis].role == AXIS_K;
-    if (k_axes == 1) return;
-    diagnose(lowering->diagnostics, D_contraction_too_general, kernel->span,
-             "this contraction sums over %d axes that do not lie side by side", k_axes);
-    diagnose_help(lowering->diagnostics, "reshape them to one axis first");
-    lowering->failed = true;
 }
 
 // ---- panels of a contraction's right operand
 
-// Copying operand 1 to panels pays when it is computed or strided, or large and read by many rows of tiles.
-enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, PACK_BLOCK = 16 };
+// Copying operand 1 to panels pays when it is computed or strided, or has several panels, is large, and is read by many
+// rows of tiles. An open dim counts as the size of a usual batch.
+enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, PACK_BLOCK = 4, USUAL_BATCH = 128 };
 
-static bool is_large(const Extent *a, const Extent *b, int64_t limit) {
-    int64_t first, second;
-    if (!extent_is_constant(a, &first) || !extent_is_constant(b, &second)) return true;
-    return second > 0 && first >= (limit + second - 1) / second;
+static double usual_size(const Extent *extent) {
+    int64_t size = USUAL_BATCH;
+    extent_is_constant(extent, &size);
+    return (double)size;
 }
 
 static void choose_pack(Lowering *lowering, Kernel *kernel) {
@@ -160,11 +154,11 @@ static void choose_pack(Lowering *lowering, Kernel *kernel) {
         const Instruction *right = &kernel->instructions.items[contract->operands[1]];
         bool plain =
             right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && extent_is(right->affine.strides[n_axis], 1);
-        const Extent *one = extent_constant(lowering->extents, 1);
-        bool pays = plain ? is_large(m->extent, one, PACK_ROWS) && is_large(k->extent, n->extent, PACK_ELEMENTS)
-                          : is_large(m->extent, one, UNPACKED_ROWS + 1);
+        double rows_of_tiles = usual_size(m->extent), columns = usual_size(n->extent);
+        bool large = columns > PACK_COLUMNS && columns * usual_size(k->extent) > PACK_ELEMENTS;
+        bool pays = plain ? large && rows_of_tiles >= PACK_ROWS : rows_of_tiles > UNPACKED_ROWS;
         if (!pays) continue;
-        // A block is turned as a whole, so up to PACK_BLOCK rows are written behind the last.
+        // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
         const Extent *rows = extent_add(lowering->extents, k->extent, extent_constant(lowering->extents, PACK_BLOCK));
         const Extent *elements =
             extent_multiply(lowering->extents, rows, extent_constant(lowering->extents, PACK_COLUMNS));
@@ -200,8 +194,8 @@ void tidy_kernels(Lowering *lowering) {
         if (kernel->kind == KERNEL_LOOP) continue;
         drop_dead(lowering, kernel, loads, kept);
         merge_axes(lowering, kernel);
-        if (kernel->kind == KERNEL_CONTRACT) single_roles(lowering, kernel);
-        if (kernel->kind == KERNEL_CONTRACT && !lowering->failed) choose_pack(lowering, kernel);
+        if (kernel->kind == KERNEL_CONTRACT) single_roles(kernel);
+        if (kernel->kind == KERNEL_CONTRACT) choose_pack(lowering, kernel);
         number_phases(lowering, kernel);
     }
     drop_empty(lowering->kernels);

@@ -109,13 +109,10 @@ void case_lower(Case *test) {
     }
     const char *fault = verify_function(test->graph, &test->function);
     if (fault) fail(test, "the graph: %s", fault);
-    Diagnostics *diagnostics = diagnostics_create(test->arena, 0);
     Placement leaves[MAX_CASE_VALUES];
     for (int i = 0; i < test->leaf_count; i++) leaves[i] = test->leaves[i].place;
     test->program = kernel_program_create(test->graph, "test");
-    bool done =
-        kernel_program_add(test->program, diagnostics, leaves, test->leaf_count, test->results, test->result_count);
-    if (!done) fail(test, "%s", diagnostics_text(diagnostics, false));
+    kernel_program_add(test->program, leaves, test->leaf_count, test->results, test->result_count);
     kernel_program_plan(test->program);
     fault = kernel_program_verify(test->program);
     if (fault) fail(test, "the kernels: %s", fault);
