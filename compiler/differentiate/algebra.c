@@ -139,7 +139,7 @@ static Node *without_axes(Graph *graph, Node *x, unsigned dropped) {
 Node *algebra_sum(Graph *graph, Node *x, const int *axes, int axis_count) {
     if (x->op == OP_negate) return algebra_negate(graph, algebra_sum(graph, x->inputs[0], axes, axis_count));
     if (has_number(x)) {
-        double number;
+        double number = 1;
         Node *sum = algebra_sum(graph, x->inputs[1], axes, axis_count);
         constant_value(x->inputs[0], &number);
         return algebra_multiply(graph, constant_like(graph, sum, number), sum);
