@@ -2,7 +2,7 @@
 #include "gradient_check.h"
 
 static Node *argument(Graph *graph, const char *name, int rank, const int64_t *shape) {
-    const Extent *extents[MAX_RANK];
+    const Extent *extents[MAX_RANK] = {NULL};
     for (int i = 0; i < rank; i++) extents[i] = extent_constant(graph->extents, shape[i]);
     Variable variable = {.kind = VARIABLE_ARGUMENT, .name = name};
     return variable_make(graph, &variable, DTYPE_F64, extents, rank);
