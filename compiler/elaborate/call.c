@@ -161,6 +161,15 @@ static bool take_override(Elaborator *e, Instance *instance, const CallArguments
     return true;
 }
 
+// What `use hidden = ...` computes is called hidden, unless the net, or the statement that calls it, names it.
+static void name_result(Elaborator *e, const Instance *instance, Value result, Span span) {
+    const char *dot = strrchr(instance->path, '.');
+    const Span *named = &e->frame->named;
+    if (!dot || result.kind != VALUE_TENSOR || op_class(result.node->op) == CLASS_LEAF) return;
+    if (named->source != span.source || named->begin != span.begin || named->end != span.end)
+        name_node(result.node, dot + 1);
+}
+
 Value call_instance(Elaborator *e, Instance *instance, const CallArguments *arguments, Span span) {
     CallArguments rest;
     Override *outer = e->overrides;
@@ -173,6 +182,7 @@ Value call_instance(Elaborator *e, Instance *instance, const CallArguments *argu
     if (bind_arguments(e, instance->net, &rest, span)) result = run_body(e, instance->net);
     if (result.kind != VALUE_ERROR) store_states(e, instance);
     frame_pop(e);
+    name_result(e, instance, result, span);
     e->overrides = outer;
     return result;
 }

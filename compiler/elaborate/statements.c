@@ -57,7 +57,9 @@ static Value evaluate_values(Elaborator *e, const Statement *statement) {
 }
 
 static void run_assign(Elaborator *e, const Statement *statement) {
+    e->frame->named = values_span(statement);
     Value value = evaluate_values(e, statement);
+    e->frame->named = (Span){0};
     const Names *names = &statement->names;
     int given = value.kind == VALUE_TUPLE || value.kind == VALUE_LIST ? value.list.count : 1;
     if (value.kind != VALUE_ERROR && names->count > 1 && given != names->count) {
