@@ -34,8 +34,8 @@ static gradc_tensor array_for(const gradc_tensor_info *info, int seed) {
         double value = (double)(state >> 40) / (1 << 24) * 4 - 2;
         if (info->dtype == GRADC_F32) ((float *)tensor.data)[at] = (float)value;
         if (info->dtype == GRADC_F64) ((double *)tensor.data)[at] = value;
-        if (info->dtype == GRADC_I32) ((int32_t *)tensor.data)[at] = (int32_t)(state >> 33) % 4;
-        if (info->dtype == GRADC_I64) ((int64_t *)tensor.data)[at] = (int64_t)(state >> 33) % 4;
+        if (info->dtype == GRADC_I32) ((int32_t *)tensor.data)[at] = (int32_t)(state >> 33) % 3;
+        if (info->dtype == GRADC_I64) ((int64_t *)tensor.data)[at] = (int64_t)(state >> 33) % 3;
     }
     return tensor;
 }

@@ -148,6 +148,40 @@ static void require_examples(const RewriteRow *rows, int count, const Example *e
     }
 }
 
+// ---- what looks like a rewrite and is none
+
+static void require_untouched(const char *name, const Inputs *in, Node *node) {
+    int count;
+    const RewriteRow *const *rows = all_rewrites(in->arena, &count);
+    Function function = function_of(in, node);
+    simplify_by(in->graph, &function, rows, count, NULL);
+    if (function.results[0].node != node) FAIL("%s was rewritten", name);
+}
+
+static void check_untouched(void) {
+    Arena *arena = arena_create();
+    Inputs in = inputs_create(arena, DTYPE_F32);
+    Node *x = in.x, *y = in.y, *zero = number(&in, x, 0), *third = number(&in, x, 3);
+    require_untouched("x + 0", &in, add(&in, x, zero));
+    require_untouched("x - x", &in, subtract(&in, x, x));
+    require_untouched("x * 0", &in, multiply(&in, x, zero));
+    require_untouched("0 / x", &in, divide(&in, zero, x));
+    require_untouched("x / x", &in, divide(&in, x, x));
+    require_untouched("x / 3", &in, divide(&in, x, third));
+    require_untouched("-(x - y)", &in, unary(&in, OP_negate, subtract(&in, x, y)));
+    require_untouched("(x + y) - y", &in, subtract(&in, add(&in, x, y), y));
+    require_untouched("(x - y) + y", &in, add(&in, subtract(&in, x, y), y));
+    require_untouched("(x * y) / y", &in, divide(&in, multiply(&in, x, y), y));
+    require_untouched("not (x < y)", &in, unary(&in, OP_logical_not, map2(in.graph, OP_less, x, y)));
+    require_untouched("x == x", &in, map2(in.graph, OP_equal, x, x));
+    require_untouched("sqrt(x * x)", &in, unary(&in, OP_sqrt, multiply(&in, x, x)));
+    require_untouched("exp(x) / exp(y)", &in, divide(&in, unary(&in, OP_exp, x), unary(&in, OP_exp, y)));
+    Node *e = unary(&in, OP_exp, in.m);
+    require_untouched("exp / its maximum", &in, divide(&in, e, spread(in.graph, largest(&in, e, 1), 1, e)));
+    require_untouched("log(sum(x))", &in, unary(&in, OP_log, sum(&in, in.m, 1)));
+    arena_destroy(arena);
+}
+
 // ---- whole tables, random graphs
 
 static Tensor *random_arguments(Arena *arena, const RandomProgram *program, const int64_t *dims, Random *random) {
@@ -226,6 +260,7 @@ int main(void) {
     require_examples(exact_rewrites, exact_rewrite_count, exact_examples, exact_example_count);
     require_examples(stabilising_rewrites, stabilising_rewrite_count, stabilising_examples, stabilising_example_count);
     check_rows();
+    check_untouched();
     for (uint64_t seed = 0; seed < 400; seed++) check_random(seed);
     return failures != 0;
 }

@@ -101,8 +101,9 @@ static void check_values(gradc_program *program, const Spelling *spelling, float
     OK(gradc_call_bind(call, 2, &(gradc_tensor){GRADC_F32, 2, {ROWS, CLASSES}, targets}));
     OK(gradc_call_requires_grad(call, 0, true));
     OK(gradc_call_forward(call));
-    if (!is_near(number(call), loss)) {
-        printf("%s: the loss is %.9g, not %.9g\n", spelling->name, (double)number(call), loss);
+    float forward = number(call);
+    if (!is_near(forward, loss)) {
+        printf("%s: the loss is %.9g, not %.9g\n", spelling->name, (double)forward, loss);
         failures++;
     }
     OK(gradc_call_backward(call, false));
@@ -113,6 +114,12 @@ static void check_values(gradc_program *program, const Spelling *spelling, float
         printf("%s: element %d of the gradient is %.9g, not %.9g\n", spelling->name, i, value, expected);
         failures++;
         break;
+    }
+    OK(gradc_call_value(call));   // compiled without the marks that are put for a gradient
+    if (number(call) != forward) {
+        printf("%s: the value is %.9g alone and %.9g with a tape\n", spelling->name, (double)number(call),
+               (double)forward);
+        failures++;
     }
     gradc_call_free(call);
 }
