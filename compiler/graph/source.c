@@ -79,11 +79,30 @@ static Node *seen_through(Node *node) {
     return node;
 }
 
-static void visit(SourceWriter *writer, Block *block, bool *seen, Node *node) {
-    if (seen[node->id]) return;
-    seen[node->id] = true;
-    for (int i = 0; i < node->input_count; i++) visit(writer, block, seen, node->inputs[i]);
-    array_push(writer->text->arena, &block->nodes, node);
+// A node on the way down, and the input that comes next.
+typedef struct {
+    Node *node;
+    int next;
+} Step;
+
+// Adds the node and what it reads, inputs first, from left to right.
+static void add_nodes(SourceWriter *writer, Block *block, bool *seen, Node *root) {
+    ARRAY(Step) open = {0};
+    Arena *arena = writer->text->arena;
+    Step first = {root, 0};
+    if (!seen[root->id]) array_push(arena, &open, first);
+    seen[root->id] = true;
+    while (open.count) {
+        Step *step = &open.items[open.count - 1];
+        if (step->next == step->node->input_count) {
+            array_push(arena, &block->nodes, step->node);
+            open.count--;
+            continue;
+        }
+        Step input = {step->node->inputs[step->next++], 0};
+        if (!seen[input.node->id]) array_push(arena, &open, input);
+        seen[input.node->id] = true;
+    }
 }
 
 static void count_users(const Block *block, const Node *node) {
@@ -105,7 +124,7 @@ static Block block_of(SourceWriter *writer, const Function *function) {
     block.own = arena_array(arena, bool, count);
     block.results = arena_array(arena, const char **, count);
     bool *seen = arena_array(arena, bool, count);
-    for (int i = 0; i < function->result_count; i++) visit(writer, &block, seen, function->results[i].node);
+    for (int i = 0; i < function->result_count; i++) add_nodes(writer, &block, seen, function->results[i].node);
     for (int i = 0; i < block.nodes.count; i++)
         if (block.nodes.items[i]->op != OP_broadcast) count_users(&block, block.nodes.items[i]);
     for (int i = 0; i < function->result_count; i++) block.users[seen_through(function->results[i].node)->id]++;

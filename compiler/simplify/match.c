@@ -15,16 +15,20 @@ bool is_number(Node *node, double value) {
     return constant->scalar.real == value && !signbit(constant->scalar.real) == !signbit(value);
 }
 
-bool never_negative_zero(const Node *node) {
+// Looks a few nodes deep, so that its time does not grow with the graph.
+static bool is_never_negative_zero(const Node *node, int depth) {
     if (!dtype_is_float(node->dtype)) return true;
+    if (!depth--) return false;
     switch (node->op) {
     case OP_constant: return node->scalar.real != 0 || !signbit(node->scalar.real);
     case OP_broadcast:
     case OP_reshape:
     case OP_transpose:
-    case OP_slice: return never_negative_zero(node->inputs[0]);
-    case OP_where: return never_negative_zero(node->inputs[1]) && never_negative_zero(node->inputs[2]);
-    case OP_add: return never_negative_zero(node->inputs[0]) || never_negative_zero(node->inputs[1]);
+    case OP_slice: return is_never_negative_zero(node->inputs[0], depth);
+    case OP_where:
+        return is_never_negative_zero(node->inputs[1], depth) && is_never_negative_zero(node->inputs[2], depth);
+    case OP_add:
+        return is_never_negative_zero(node->inputs[0], depth) || is_never_negative_zero(node->inputs[1], depth);
     case OP_cast: return !dtype_is_float(node->inputs[0]->dtype);
     case OP_divide: {   // such as 1 / N: too large to round to 0, and an infinite N is none
         const Node *numerator = node->inputs[0];
@@ -38,6 +42,11 @@ bool never_negative_zero(const Node *node) {
     case OP_reduce_sum: return true;   // a sum starts at +0
     default: return false;
     }
+}
+
+bool never_negative_zero(const Node *node) {
+    enum { DEPTH = 8 };
+    return is_never_negative_zero(node, DEPTH);
 }
 
 Node *map_any(Graph *graph, Op op, Dtype dtype, Node *const *inputs, int count) {

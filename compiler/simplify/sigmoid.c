@@ -94,16 +94,17 @@ Node *log_of_sigmoid(Simplifier *simplifier, Node *node) {
 }
 
 // x * divisor, where x has terms that are divided by it; NULL: it has none.
-static Node *times_divisor(Simplifier *simplifier, Node *x, Node *divisor) {
+static Node *times_divisor(Simplifier *simplifier, Node *x, Node *divisor, int depth) {
     Graph *graph = simplifier->graph;
+    if (!depth--) return NULL;
     if (x->op == OP_divide && x->inputs[1] == divisor) return x->inputs[0];
     if (x->op == OP_negate) {
-        Node *inner = times_divisor(simplifier, x->inputs[0], divisor);
+        Node *inner = times_divisor(simplifier, x->inputs[0], divisor, depth);
         return inner ? map1(graph, OP_negate, inner) : NULL;
     }
     if (x->op != OP_add && x->op != OP_subtract) return NULL;
-    Node *left = times_divisor(simplifier, x->inputs[0], divisor);
-    Node *right = times_divisor(simplifier, x->inputs[1], divisor);
+    Node *left = times_divisor(simplifier, x->inputs[0], divisor, depth);
+    Node *right = times_divisor(simplifier, x->inputs[1], divisor, depth);
     if (!left && !right) return NULL;
     if (!left) left = map2(graph, OP_multiply, x->inputs[0], divisor);
     if (!right) right = map2(graph, OP_multiply, x->inputs[1], divisor);
@@ -112,9 +113,11 @@ static Node *times_divisor(Simplifier *simplifier, Node *x, Node *divisor) {
 
 // (c / sigmoid(x)) * sigmoid(x): the derivative of log(sigmoid(x)) asks for it, and sigmoid may be 0.
 Node *sigmoid_times_quotient(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 8 };
     for (int i = 0; i < 2; i++) {
         Node *sigmoid = node->inputs[i];
-        Node *result = sigmoid->op == OP_sigmoid ? times_divisor(simplifier, node->inputs[1 - i], sigmoid) : NULL;
+        Node *result =
+            sigmoid->op == OP_sigmoid ? times_divisor(simplifier, node->inputs[1 - i], sigmoid, DEPTH) : NULL;
         if (result) return result;
     }
     return NULL;
