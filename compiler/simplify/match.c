@@ -27,7 +27,9 @@ static bool is_never_negative_zero(const Node *node, int depth) {
     case OP_slice: return is_never_negative_zero(node->inputs[0], depth);
     case OP_where:
         return is_never_negative_zero(node->inputs[1], depth) && is_never_negative_zero(node->inputs[2], depth);
-    case OP_add:
+    case OP_add:   // one of a product will be fma, which rounds what is below 0 and tiny to -0
+        for (int i = 0; i < 2; i++)
+            if (node->inputs[i]->op == OP_multiply) return false;
         return is_never_negative_zero(node->inputs[0], depth) || is_never_negative_zero(node->inputs[1], depth);
     case OP_cast: return !dtype_is_float(node->inputs[0]->dtype);
     case OP_divide: {   // such as 1 / N: too large to round to 0, and an infinite N is none
