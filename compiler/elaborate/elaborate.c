@@ -3,8 +3,6 @@
 #include "elaborate/elaborator.h"
 #include "library/library.h"
 
-#include <string.h>
-
 const Extent *fresh_dim(Elaborator *e, const char *name) {
     int dim = e->program->dims.count;
     array_push(e->arena, &e->program->dims, name);
@@ -40,19 +38,6 @@ static void make_blocks(Elaborator *e) {
         if (e->file->items[i]->kind == ITEM_TRAIN) make_train(e, e->file->items[i]);
 }
 
-// An entry that could not be made without any message would be dropped in silence.
-static void check_complete(Elaborator *e) {
-    if (diagnostics_errors(e->diagnostics)) return;
-    for (int i = 0; i < e->file->count; i++) {
-        const Item *item = e->file->items[i];
-        bool is_entry = (item->kind == ITEM_LOSS || item->kind == ITEM_METRIC) && item->static_count == 0;
-        if (!is_entry || entry_of_name(e, item->name.text)) continue;
-        diagnose(e->diagnostics, D_internal, item->name.span, "internal error: '%s' was not elaborated",
-                 item->name.text);
-        diagnose_help(e->diagnostics, "this is a fault of gradc, not of your program; please report it");
-    }
-}
-
 Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, const ElaborateOptions *options) {
     Elaborator *e = arena_new(arena, Elaborator);
     Program *program = arena_new(arena, Program);
@@ -70,7 +55,6 @@ Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, con
     make_entries(e);
     number_parameters(e);
     make_blocks(e);
-    check_complete(e);
     if (diagnostics_errors(diagnostics)) return NULL;
     warn_about_entries(e);
     return program;

@@ -253,6 +253,13 @@ static Entry *make_entry(Elaborator *e, const Item *item) {
     return entry;
 }
 
+// An entry that could not be made without any message would be dropped in silence.
+static void check_made(Elaborator *e, const Item *item, const Entry *entry) {
+    if (entry || diagnostics_errors(e->diagnostics)) return;
+    report(e, D_internal, item->name.span, "internal error: '%s' was not elaborated", item->name.text);
+    help(e, "this is a fault of gradc, not of your program; please report it");
+}
+
 void make_entries(Elaborator *e) {
     Entry **entries = arena_array(e->arena, Entry *, e->file->count);
     mark_templates(e);
@@ -260,7 +267,9 @@ void make_entries(Elaborator *e) {
         for (int i = 0; i < e->file->count; i++) {
             const Item *item = e->file->items[i];
             bool leads = item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
-            if (leads == (pass == 0) && is_entry(e, item)) entries[i] = make_entry(e, item);
+            if (leads != (pass == 0) || !is_entry(e, item)) continue;
+            entries[i] = make_entry(e, item);
+            check_made(e, item, entries[i]);
         }
     }
     for (int i = 0; i < e->file->count; i++)
