@@ -20,5 +20,8 @@ gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit
 // The function's LLVM text, or its assembly; in the program's arena. NULL on failure.
 const char *emit_llvm_text(Jit *jit, const KernelProgram *program);
 const char *emit_assembly_text(Jit *jit, const KernelProgram *program);
+// The function as an object file of `*size` bytes, in the program's arena: the JIT's code, and no undefined symbol.
+// NULL on failure.
+const char *emit_object(Jit *jit, const KernelProgram *program, size_t *size);
 
 #endif

@@ -49,7 +49,7 @@ static LLVMTargetMachineRef create_machine(const Jit *jit, char **message) {
     LLVMTargetRef target;
     if (LLVMGetTargetFromTriple(jit->triple, &target, message)) return NULL;
     return LLVMCreateTargetMachine(target, jit->triple, jit->cpu, jit->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
-                                   LLVMCodeModelJITDefault);
+                                   LLVMCodeModelSmall);
 }
 
 // LLVM's error as text that the caller frees; the error is consumed.
@@ -171,19 +171,29 @@ const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
     return text;
 }
 
-const char *emit_assembly_text(Jit *jit, const KernelProgram *program) {
+static const char *emit_file(Jit *jit, const KernelProgram *program, LLVMCodeGenFileType type, size_t *size) {
     char *message = NULL, *fault = NULL;
     LLVMContextRef context = LLVMContextCreate();
     LLVMModuleRef module = make_module(jit, context, program, &message);
     LLVMMemoryBufferRef buffer = NULL;
-    const char *text = NULL;
-    if (module && !LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, LLVMAssemblyFile, &fault, &buffer)) {
-        text = arena_copy_text(program->arena, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+    const char *bytes = NULL;
+    if (module && !LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, type, &fault, &buffer)) {
+        *size = LLVMGetBufferSize(buffer);
+        bytes = arena_copy_text(program->arena, LLVMGetBufferStart(buffer), *size);
         LLVMDisposeMemoryBuffer(buffer);
     }
     if (fault) LLVMDisposeMessage(fault);
     if (module) LLVMDisposeModule(module);
     LLVMContextDispose(context);
     free(message);
-    return text;
+    return bytes;
+}
+
+const char *emit_assembly_text(Jit *jit, const KernelProgram *program) {
+    size_t size;
+    return emit_file(jit, program, LLVMAssemblyFile, &size);
+}
+
+const char *emit_object(Jit *jit, const KernelProgram *program, size_t *size) {
+    return emit_file(jit, program, LLVMObjectFile, size);
 }

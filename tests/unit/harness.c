@@ -1,6 +1,8 @@
 #include "harness.h"
 #include "simplify/simplify.h"
 
+#include <llvm-c/Core.h>
+#include <llvm-c/Object.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -137,15 +139,56 @@ int case_kernels_of(Case *test, KernelKind kind) {
     return count_kernels(&test->program->kernels, (int)kind);
 }
 
-static gradc_function *compiled(Case *test, int width_index) {
-    if (test->code[width_index]) return test->code[width_index];
+static Jit *jit_of(const Case *test, int width_index) {
     char *message = NULL;
     if (!jits[width_index]) jits[width_index] = jit_create(all_widths[width_index], &message);
-    if (jits[width_index])
-        test->code[width_index] = jit_compile(jits[width_index], test->program, NULL, NULL, &message);
+    if (!jits[width_index]) fail(test, "width %d: %s", all_widths[width_index], message);
+    free(message);
+    return jits[width_index];
+}
+
+static gradc_function *compiled(Case *test, int width_index) {
+    Jit *jit = test->code[width_index] ? NULL : jit_of(test, width_index);
+    if (!jit) return test->code[width_index];
+    char *message = NULL;
+    test->code[width_index] = jit_compile(jit, test->program, NULL, NULL, &message);
     if (!test->code[width_index]) fail(test, "width %d: %s", all_widths[width_index], message);
     free(message);
     return test->code[width_index];
+}
+
+static void check_symbols(const Case *test, LLVMBinaryRef object) {
+    LLVMSymbolIteratorRef symbol = LLVMObjectFileCopySymbolIterator(object);
+    for (; !LLVMObjectFileIsSymbolIteratorAtEnd(object, symbol); LLVMMoveToNextSymbol(symbol)) {
+        LLVMSectionIteratorRef section = LLVMObjectFileCopySectionIterator(object);
+        LLVMMoveToContainingSection(section, symbol);
+        const char *name = LLVMGetSymbolName(symbol);
+        bool own = !*name || strcmp(name, test->program->name) == 0;
+        if (!own && LLVMObjectFileIsSectionIteratorAtEnd(object, section)) fail(test, "the object needs '%s'", name);
+        LLVMDisposeSectionIterator(section);
+    }
+    LLVMDisposeSymbolIterator(symbol);
+}
+
+void case_check_object(Case *test) {
+    if (!test->program) case_lower(test);
+    for (int w = 1; w < WIDTHS; w++) {
+        size_t size = 0;
+        Jit *jit = jit_of(test, w);
+        const char *bytes = jit ? emit_object(jit, test->program, &size) : NULL;
+        if (!bytes) {
+            fail(test, "no object for width %d", all_widths[w]);
+            continue;
+        }
+        char *message = NULL;
+        LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(bytes, size, "test");
+        LLVMBinaryRef object = LLVMCreateBinary(buffer, NULL, &message);
+        if (object) check_symbols(test, object);
+        else fail(test, "the object cannot be read: %s", message);
+        if (object) LLVMDisposeBinary(object);
+        LLVMDisposeMemoryBuffer(buffer);
+        if (message) LLVMDisposeMessage(message);
+    }
 }
 
 // ---- the plan

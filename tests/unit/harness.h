@@ -76,6 +76,9 @@ void case_check(Case *test, const int64_t *dims);
 void case_check_widths(Case *test, const int64_t *dims, const int *widths, int width_count);
 #define DIMS(...) ((const int64_t[]){__VA_ARGS__})
 
+// The object file for every width must have no undefined symbol: no kernel calls anything.
+void case_check_object(Case *test);
+
 // Frees the jits. Returns the exit status.
 int harness_finish(void);
 

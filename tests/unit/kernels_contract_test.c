@@ -135,6 +135,7 @@ static void check_epilogue(Dtype dtype, int64_t m, int64_t n, int64_t k) {
     case_output(test, sum);
     if (case_kernels(test) != 1) fail(test, "%d kernels", case_kernels(test));
     case_check(test, DIMS(21));
+    case_check_object(test);
     case_end(test);
 }
 
@@ -165,6 +166,7 @@ static void check_producers(Dtype dtype) {
     case_output(test,
                 product(test, half, gather(test->graph, w, case_input(test, DTYPE_I32, FILL_INDEX, SHAPE(40))), NN));
     case_check(test, NULL);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -186,6 +188,7 @@ static void check_perceptron(Dtype dtype) {
     case_output(test, reduce(graph, OP_reduce_sum, masked, INTS(0), 1));
     if (case_kernels(test) != 6) fail(test, "%d kernels for five products and a sum", case_kernels(test));
     for (int64_t n = 0; n < 500; n = n * 3 + 7) case_check(test, &n);
+    case_check_object(test);
     case_end(test);
 }
 

@@ -47,6 +47,7 @@ static void check_op(Op op, int arity, Dtype dtype, Fill fill, int rank, const i
     case_output(test, apply(test, op, arity, inputs));
     if (rank == 1) check_lengths(test);
     else case_check(test, NULL);
+    if (rank == 1) case_check_object(test);
     case_end(test);
 }
 
@@ -66,6 +67,7 @@ static void check_casts(void) {
             Case *test = case_begin("cast");
             case_output(test, cast(test->graph, case_input(test, from, FILL_SPECIAL, SHAPE(-1)), to));
             check_lengths(test);
+            case_check_object(test);
             case_end(test);
         }
 }
@@ -82,6 +84,7 @@ static void check_leaves(void) {
     const Extent *count = extent_multiply(graph->extents, shape[0], case_extent(test, 3));
     for (Dtype dtype = DTYPE_F32; dtype <= DTYPE_I64; dtype++) case_output(test, extent_value(graph, dtype, count));
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -96,6 +99,7 @@ static void check_random(void) {
             case_output(test, random_make(test->graph, ops[i], dtype, shape, 1, INT64_C(1) << 40));
         }
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -213,6 +217,7 @@ static void check_pads(Dtype dtype) {
                  *low = case_extent(test, 3);
     case_output(test, pad(test->graph, x, &low, I64S(1), &more));
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -250,6 +255,7 @@ static void check_gather(Dtype dtype, Dtype index_dtype) {
                              gather(test->graph, case_input(test, index_dtype, FILL_INDEX, SHAPE(6)), square)));
     test->leaves[4].fill_limit = 5;
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -265,6 +271,7 @@ static void check_scatter(Dtype dtype, Dtype index_dtype) {
                             (const Extent *const *)case_shape(test, SHAPE(6)), 1);
     case_output(test, add(test, sum, sum));
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 

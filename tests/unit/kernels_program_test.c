@@ -106,6 +106,7 @@ static void check_adam(Dtype dtype, int64_t count) {
     case_store(test, next.v, SPACE_OPTIMIZER, bytes, false);
     expect_kernels(test, 1);
     case_check(test, NULL);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -166,6 +167,7 @@ static void check_accumulate(void) {
     case_store(test, reduce(graph, OP_reduce_sum, y, INTS(0), 1), SPACE_GRADIENTS, 20 * 33 * 4, true);
     case_store(test, transpose(graph, product, INTS(1, 0)), SPACE_GRADIENTS, 20 * 33 * 4 + 33 * 4, true);
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -233,6 +235,7 @@ static void check_recurrence(int64_t steps) {
     for (int i = 0; i < 3; i++) case_output(test, result_of(graph, result, i));
     case_output(test, map2(graph, OP_add, result_of(graph, result, 0), start));
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 

@@ -109,6 +109,7 @@ static void check_fused(Dtype dtype) {
     for (int r = 0; r < REDUCTIONS; r++) case_output(test, reduce(test->graph, reductions[r], x, INTS(1), 1));
     if (case_kernels(test) != 1) fail(test, "%d kernels for four reductions of a row", case_kernels(test));
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -183,6 +184,7 @@ static void check_cross_entropy(Dtype dtype) {
     if (case_kernels(test) != 2) fail(test, "%d kernels: one for the rows, one for their sum", case_kernels(test));
     check_lengths(test);
     case_check(test, DIMS(1797));
+    case_check_object(test);
     case_end(test);
 }
 
@@ -201,6 +203,7 @@ static void check_batch_norm(Dtype dtype) {
                 map2(graph, OP_divide, centred, broadcast(graph, deviation, (const Extent *const *)x->shape, 2, NULL)));
     case_output(test, mean);
     check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 

@@ -1,0 +1,72 @@
+// Jits come and go: twenty of them, each with two functions that are called, leave nothing behind (the sanitized build
+// looks for leaks). One host may hold several at once. The printed forms of a function are there, too.
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JITS = 20, COUNT = 37 };
+
+// x * x, or x + x.
+static Case *small_case(Op op) {
+    Case *test = case_begin("jit");
+    Node *x = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1));
+    case_output(test, map2(test->graph, op, x, x));
+    case_lower(test);
+    return test;
+}
+
+static void call(const Case *test, gradc_function *code, float expected) {
+    float x[COUNT], y[COUNT];
+    for (int i = 0; i < COUNT; i++) x[i] = 3, y[i] = 0;
+    const void *inputs[] = {x};
+    void *outputs[] = {y};
+    int64_t dims[] = {COUNT}, fault[2];
+    gradc_frame frame = {.inputs = inputs, .outputs = outputs, .dims = dims, .fault = fault};
+    if (code(&frame)) fail(test, "the function failed");
+    for (int i = 0; i < COUNT; i++)
+        if (y[i] != expected) fail(test, "%g, not %g", (double)y[i], (double)expected);
+}
+
+static gradc_function *compile(const Case *test, Jit *jit) {
+    char *message = NULL;
+    double emit_ms = -1, machine_code_ms = -1;
+    gradc_function *code = jit_compile(jit, test->program, &emit_ms, &machine_code_ms, &message);
+    if (!code) fail(test, "%s", message);
+    if (emit_ms < 0 || machine_code_ms < 0) fail(test, "no times");
+    free(message);
+    return code;
+}
+
+static void use(const Case *square, const Case *twice, Jit *jit) {
+    gradc_function *first = compile(square, jit), *second = compile(twice, jit);
+    if (first) call(square, first, 9);
+    if (second) call(twice, second, 6);
+}
+
+static void check_texts(const Case *test, Jit *jit) {
+    const char *llvm = emit_llvm_text(jit, test->program), *assembly = emit_assembly_text(jit, test->program);
+    if (!llvm || !strstr(llvm, "fmul <")) fail(test, "no vectors in LLVM's text");
+    if (!assembly || !strstr(assembly, "test:")) fail(test, "no function in the assembly");
+}
+
+int main(void) {
+    static const int widths[] = {0, 16, 32, 64};
+    Case *square = small_case(OP_multiply), *twice = small_case(OP_add);
+    char *message = NULL;
+    Jit *kept = jit_create(0, &message);
+    for (int i = 0; i < JITS; i++) {
+        Jit *jit = jit_create(widths[i % 4], &message);
+        if (!jit) fail(square, "no jit: %s", message);
+        else use(square, twice, jit);
+        jit_destroy(jit);
+    }
+    use(square, twice, kept);
+    check_texts(square, kept);
+    jit_destroy(kept);
+    jit_destroy(NULL);
+    case_end(square);
+    case_end(twice);
+    return harness_finish();
+}
