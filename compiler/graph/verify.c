@@ -178,8 +178,13 @@ static void verify_contract(Verifier *verifier, const Node *node) {
 
 // ---- views
 
+static void same_dtype(Verifier *verifier, const Node *node) {
+    expect(verifier, node, node->dtype == node->inputs[0]->dtype, "the operand has another dtype");
+}
+
 static void verify_broadcast(Verifier *verifier, const Node *node) {
     const Node *x = node->inputs[0];
+    same_dtype(verifier, node);
     expect(verifier, node, node->attribute_count == x->rank, "there is not one axis for each of the operand's");
     int64_t axis, previous = -1;
     for (int i = 0; i < x->rank && !verifier->fault; i++) {
@@ -193,6 +198,7 @@ static void verify_broadcast(Verifier *verifier, const Node *node) {
 }
 
 static void verify_reshape(Verifier *verifier, const Node *node) {
+    same_dtype(verifier, node);
     bool same = element_count(verifier->graph, node) == element_count(verifier->graph, node->inputs[0]);
     expect(verifier, node, same, "the operand has another number of elements");
     expect(verifier, node, node->attribute_count == 0, "a reshape has no attributes");
@@ -201,6 +207,7 @@ static void verify_reshape(Verifier *verifier, const Node *node) {
 static void verify_transpose(Verifier *verifier, const Node *node) {
     const Node *x = node->inputs[0];
     bool seen[MAX_RANK] = {0};
+    same_dtype(verifier, node);
     expect(verifier, node, node->rank == x->rank && node->attribute_count == x->rank, "the rank changes");
     for (int i = 0; i < node->rank && !verifier->fault; i++) {
         int64_t axis = 0;
@@ -215,6 +222,7 @@ static void verify_transpose(Verifier *verifier, const Node *node) {
 static void verify_strided(Verifier *verifier, const Node *node) {
     const Node *x = node->inputs[0], *whole = node->op == OP_slice ? x : node, *part = node->op == OP_slice ? node : x;
     int64_t start, step, size, count;
+    same_dtype(verifier, node);
     expect(verifier, node, node->rank == x->rank && node->attribute_count == 2 * x->rank, "the rank changes");
     for (int i = 0; i < node->rank && !verifier->fault; i++) {
         bool constant = constant_attribute(node, 2 * i + 1, &step);
@@ -232,6 +240,7 @@ static void verify_strided(Verifier *verifier, const Node *node) {
 
 static void verify_gather(Verifier *verifier, const Node *node) {
     const Node *x = node->inputs[0], *indices = node->inputs[1];
+    same_dtype(verifier, node);
     expect(verifier, node, dtype_is_integer(indices->dtype), "the indices are no integers");
     expect(verifier, node, x->rank >= 1 && node->rank == indices->rank + x->rank - 1, "the rank is wrong");
     for (int i = 0; i < node->rank && !verifier->fault; i++) {
@@ -352,25 +361,54 @@ static bool has_pointers(const Node *node) {
     return true;
 }
 
-static void verify_node(Verifier *verifier, const Node *node) {
+// What must hold before anything may be read through the node.
+static void verify_structure(Verifier *verifier, const Node *node) {
     if ((unsigned)node->op >= OP_COUNT) {
         verifier->fault = arena_print(verifier->graph->arena, "node %d: there is no op %d", node->id, (int)node->op);
         return;
     }
     expect(verifier, node, node->rank >= 0 && node->rank <= MAX_RANK, "the rank is out of range");
-    bool tuple = op_class(node->op) == CLASS_TUPLE;
-    expect(verifier, node, tuple == (node->dtype == DTYPE_TUPLE), "the dtype is not the op's");
+    expect(verifier, node, node->id >= 0 && node->id < verifier->graph->node_count, "the id is none of the graph's");
+    if (!verifier->fault && !has_pointers(node)) {
+        verifier->fault = arena_print(verifier->graph->arena, "node %d, %s: an operand, extent or attribute is missing",
+                                      node->id, op_name(node->op));
+        return;
+    }
+    for (int i = 0; i < node->input_count && !verifier->fault; i++)
+        expect(verifier, node, node->inputs[i]->id < node->id, "an operand was made after it");
+}
+
+static void verify_node(Verifier *verifier, const Node *node) {
     int arity = op_arity(node->op);
     expect(verifier, node, arity < 0 || arity == node->input_count, "the number of operands is wrong");
-    if (verifier->fault) return;
-    expect(verifier, node, has_pointers(node), "an operand, extent or attribute is missing");
-    expect(verifier, node, node->id >= 0 && node->id < verifier->graph->node_count, "the id is none of the graph's");
-    for (int i = 0; i < node->input_count && !verifier->fault; i++) {
-        const Node *input = node->inputs[i];
-        expect(verifier, node, input->id < node->id, "an operand was made after it");
-        expect(verifier, node, input->dtype != DTYPE_TUPLE || node->op == OP_result, "it reads a tuple");
-    }
+    bool tuple = op_class(node->op) == CLASS_TUPLE;
+    expect(verifier, node, tuple == (node->dtype == DTYPE_TUPLE), "the dtype is not the op's");
+    for (int i = 0; i < node->input_count; i++)
+        expect(verifier, node, node->inputs[i]->dtype != DTYPE_TUPLE || node->op == OP_result, "it reads a tuple");
     if (!verifier->fault) rules[node->op](verifier, node);
+}
+
+// Follows operands only once they were checked, so that no broken one is followed.
+static void verify_structures(Verifier *verifier, Node *const *roots, int root_count) {
+    Arena *arena = verifier->graph->arena;
+    NodeArray stack = {0};
+    bool *seen = arena_array(arena, bool, verifier->graph->node_count);
+    for (int i = 0; i < root_count; i++) array_push(arena, &stack, roots[i]);
+    while (stack.count && !verifier->fault) {
+        const Node *node = stack.items[--stack.count];
+        verify_structure(verifier, node);
+        if (verifier->fault || seen[node->id]) continue;
+        seen[node->id] = true;
+        for (int i = 0; i < node->input_count; i++)
+            if (!seen[node->inputs[i]->id]) array_push(arena, &stack, node->inputs[i]);
+    }
+}
+
+static void verify_closed(Verifier *verifier, const Node *node) {
+    const Function *body = verifier->function;
+    for (int i = 0; i < body->argument_count; i++)
+        if (body->arguments[i] == node) return;
+    fail(verifier, node, "a body reads what is none of its arguments");
 }
 
 static void verify_nodes(Verifier *verifier, const Function *function, bool closed) {
@@ -379,14 +417,12 @@ static void verify_nodes(Verifier *verifier, const Function *function, bool clos
     verifier->function = function;
     Node **roots = arena_array(graph->arena, Node *, function->result_count);
     for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
-    NodeArray nodes = reachable(graph, roots, function->result_count);
-    for (int i = 0; i < nodes.count && !verifier->fault; i++) {
-        const Node *node = nodes.items[i];
-        verify_node(verifier, node);
-        if (!closed || node->op != OP_variable) continue;
-        bool argument = false;
-        for (int k = 0; k < function->argument_count; k++) argument = argument || function->arguments[k] == node;
-        expect(verifier, node, argument, "a body reads what is none of its arguments");
+    verify_structures(verifier, roots, function->result_count);
+    NodeArray nodes = {0};
+    if (!verifier->fault) nodes = reachable(graph, roots, function->result_count);
+    for (int i = 0; i < nodes.count && !verifier->fault; i++) {   // operands before their users, whose rules read them
+        verify_node(verifier, nodes.items[i]);
+        if (closed && nodes.items[i]->op == OP_variable) verify_closed(verifier, nodes.items[i]);
     }
     verifier->function = outer;
 }

@@ -275,7 +275,7 @@ static void check_absolute(const char *name, double worst, double bound, bool al
 
 static void check_erf(const Row *row, bool all) {
     double single = 0, wide = 0;
-    for (int i = 0; i < 200000; i++) {
+    for (int i = 0; i < 80000; i++) {
         double x = (double)next_random() * 0x1p-64 * 6.5;
         single = fmax(single, absolute_error(row, (float)x, true));
         if (i % 4 == 0) wide = fmax(wide, absolute_error(row, x, false));
