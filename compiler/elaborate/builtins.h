@@ -13,6 +13,14 @@ Node *tensor_argument(const BuiltinCall *call, int index);
 bool shape_argument(const BuiltinCall *call, int index, Shape *shape);
 bool flag_argument(const BuiltinCall *call, int index, bool *flag);   // left out: false
 bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, int *axis);
+Node *floating_argument(const BuiltinCall *call, int index);
 Value no_value(void);
+
+// ---- gradients.c
+
+// The vector-Jacobian product of y and the cotangent (NULL: 1) by what argument 1 of the call names, and nothing else.
+Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused);
+// The value that `grad` differentiates: argument 0, one floating number. NULL: reported.
+Node *scalar_argument(const BuiltinCall *call);
 
 #endif

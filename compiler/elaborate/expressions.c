@@ -19,6 +19,15 @@ static Value evaluate_items(Elaborator *e, const Expression *expression, ValueKi
     return result;
 }
 
+// Functions stand before what they are applied to: sum(x), not x.sum().
+static void suggest_function(Elaborator *e, Value left, const char *name) {
+    const Global *global = find_global(e, name);
+    const char *function = strcmp(name, "T") == 0 ? "transpose" : name;
+    if (is_tensor_like(left) && (find_builtin(function) || (global && global->functions)))
+        help(e, "functions stand before their arguments: %s(...)", function);
+    else help(e, "only instances of nets have members: their parameters, states and instances");
+}
+
 static Value evaluate_member(Elaborator *e, const Expression *expression) {
     Value left = evaluate(e, expression->left);
     if (left.kind == VALUE_ERROR) return left;
@@ -32,7 +41,7 @@ static Value evaluate_member(Elaborator *e, const Expression *expression) {
                        expression->name.text, left.instances.count);
     }
     failure(e, D_wrong_kind, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
-    help(e, "only instances of nets have members: their parameters, states and instances");
+    suggest_function(e, left, expression->name.text);
     return (Value){.kind = VALUE_ERROR};
 }
 

@@ -119,7 +119,7 @@ static Value flat_results(Elaborator *e, Node *request, int count) {
     return value_tensor(concatenate(e, parts, count, 0));
 }
 
-static Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused) {
+Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused) {
     Elaborator *e = call->e;
     Targets targets = {0};
     Span span = call->spans[1];
@@ -146,7 +146,7 @@ static Value gradient_call(const BuiltinCall *call, Node *y, Node *cotangent, bo
     return result;
 }
 
-static Node *floating_argument(const BuiltinCall *call, int index) {
+Node *floating_argument(const BuiltinCall *call, int index) {
     Node *node = tensor_argument(call, index);
     if (!node || dtype_is_float(node->dtype)) return node;
     report(call->e, D_dtype_mismatch, call->spans[index], "only floating values have gradients, not %s",
@@ -155,17 +155,20 @@ static Node *floating_argument(const BuiltinCall *call, int index) {
     return NULL;
 }
 
-Value builtin_grad(const BuiltinCall *call) {
+Node *scalar_argument(const BuiltinCall *call) {
     Elaborator *e = call->e;
     Node *y = floating_argument(call, 0);
+    if (!y || !y->rank) return y;
+    report(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
+           describe(e, value_tensor(y)));
+    help(e, "take the gradient of a sum: grad(sum(...), x); or give a cotangent: vjp(y, x, cotangent)");
+    return NULL;
+}
+
+Value builtin_grad(const BuiltinCall *call) {
+    Node *y = scalar_argument(call);
     bool allow_unused;
     if (!y || !flag_argument(call, 2, &allow_unused)) return no_value();
-    if (y->rank) {
-        failure(e, D_not_a_scalar, call->spans[0], "grad can be implicitly created only for scalar outputs, not for %s",
-                describe(e, value_tensor(y)));
-        help(e, "take the gradient of a sum: grad(sum(...), x); or give a cotangent: vjp(y, x, cotangent)");
-        return no_value();
-    }
     return gradient_call(call, y, NULL, allow_unused);
 }
 

@@ -275,6 +275,37 @@ static const struct {
                                "loss two(x: float[N]) {\n"
                                "    return sum(n.a^3 * x) + sum(tanh(tanh(x))) / N\n"
                                "}\n"},
+    {"a Jacobian",
+     "dim N, B, K, T\n"
+     "net n(x: float) -> float { param a: float ~ ones; return a * x }\n"
+     "loss one(x: float[N] requires_grad, w: float[N, N, K]) {\n"
+     "    return sum(jacobian(exp(n.a * x)[:, none] * x[:, none] * ones([N, K]), x) * transpose(w, 1, 2))\n"
+     "}\n"
+     "loss two(x: float[N] requires_grad, w: float[N, N, K]) {\n"
+     "    d = exp(n.a * x) * (1 + n.a * x)\n"
+     "    diagonal = (arange(N)[:, none] == arange(N))[:, :, none]\n"
+     "    return sum(d[:, none, none] * where(diagonal, w, 0))\n"
+     "}\n"},
+    {"a Hessian", "dim N, B, K, T\n"
+                  "net n(x: float) -> float { param a: float ~ ones; return a * x }\n"
+                  "loss one(x: float[N] requires_grad, w: float[N, N]) {\n"
+                  "    return sum(hessian(exp(n.a * sum(x)) * sum(x), x) * w)\n"
+                  "}\n"
+                  "loss two(x: float[N] requires_grad, w: float[N, N]) {\n"
+                  "    s = sum(x)\n"
+                  "    return sum(w) * exp(n.a * s) * n.a * (2 + n.a * s)\n"
+                  "}\n"},
+    {"forward mode", MLP "loss one(x: float[N, 2] requires_grad, t: float[N, 2], w: float[N, 3]) {\n"
+                         "    return sum(jvp(mlp(x), x, t) * w)\n"
+                         "}\n"
+                         "loss two(x: float[N, 2] requires_grad, t: float[N, 2], w: float[N, 3]) {\n"
+                         "    return sum(vjp(mlp(x), x, w) * t)\n"
+                         "}\n"},
+    {"a Jacobian by parameters",
+     MLP "loss one(x: float[N, 2], w: float[N, 3]) {\n"
+         "    return sum((reshape(w, [1, 3 * N]) @ reshape(jacobian(mlp(x), mlp), [3 * N, 27]))^2)\n"
+         "}\n"
+         "loss two(x: float[N, 2], w: float[N, 3]) { return sum(vjp(mlp(x), mlp, w)^2) }\n"},
 };
 
 int main(void) {
