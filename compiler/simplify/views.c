@@ -76,8 +76,11 @@ Node *broadcast_of_units(Simplifier *simplifier, Node *node) {
 }
 
 Node *broadcast_to_units(Simplifier *simplifier, Node *node) {
-    if (!node->inputs[0]->rank || !same_but_units(node, node->inputs[0])) return NULL;
-    return reshape(simplifier->graph, node->inputs[0], node->shape, node->rank);
+    Node *x = node->inputs[0];
+    if (!same_but_units(node, x)) return NULL;
+    // A number stays repeated in each axis, unless it is the one element of a tensor.
+    if (!x->rank && x->op != OP_reshape) return NULL;
+    return reshape(simplifier->graph, x->rank ? x : x->inputs[0], node->shape, node->rank);
 }
 
 // ---- reshape and transpose
