@@ -323,6 +323,7 @@ Value matmul(Elaborator *e, Value left, Value right, Span span) {
     bool weak;
     if (!promote(e, span, values, 2, &dtype, &weak)) return (Value){.kind = VALUE_ERROR};
     if (dtype == DTYPE_BOOL) return failure(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
+    if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
     Node *x = as_dtype(e, values[0], dtype, span), *y = as_dtype(e, values[1], dtype, span);
     if (!x || !y) return (Value){.kind = VALUE_ERROR};
     if (!x->rank || !y->rank) {
