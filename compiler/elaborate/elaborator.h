@@ -102,7 +102,7 @@ struct Frame {
     Value result;
     Span result_span;
     struct Loop *loop;   // the innermost loop of this body that is being elaborated
-    Span named;   // the whole value of the assignment that is being evaluated: it gets a name by that
+    Span named;          // the whole value of the assignment that is being evaluated: it gets a name by that
 };
 
 typedef enum {

@@ -36,14 +36,14 @@ typedef struct {
 // A condition on the open dims that must hold when an entry is called (S3): `extent` >= 0.
 typedef struct {
     const Extent *extent;
-    const char *message;           // "the slice 1:5 ends behind the axis of N elements"
+    const char *message;   // "the slice 1:5 ends behind the axis of N elements"
     Span span;
 } Check;
 
 // An integer input whose elements must lie in [0, count): class numbers. What fills it must look, since comparing with
 // a number that no class has would quietly give zeros.
 typedef struct {
-    Node *input;                   // one of the entry's arguments
+    Node *input;   // one of the entry's arguments
     const Extent *count;
     Span span;
 } IndexRange;
