@@ -1,5 +1,5 @@
-// The recipes of compiler/math as LLVM values: the same operations in the same order as the C of math/scalar.c, on scalars
-// and on vectors of any width, and so the same bits. Random numbers likewise.
+// The recipes of compiler/math as LLVM values: the same operations in the same order as the C of math/scalar.c, on
+// scalars and on vectors of any width, and so the same bits. Random numbers likewise.
 #include "emit/math.h"
 
 #include "math/coefficients.h"

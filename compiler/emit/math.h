@@ -17,8 +17,8 @@ typedef struct {
 // The function of operands of one type: float, double, or a vector of either.
 LLVMValueRef math_emit(MathEmitter *emitter, MathFunction function, const LLVMValueRef *operands);
 
-// Random numbers of `type` (float, double, or a vector): `element` is i64 or a vector of i64 of the same width; seed and
-// draw are scalar i64.
+// Random numbers of `type` (float, double, or a vector): `element` is i64 or a vector of i64 of the same width; seed
+// and draw are scalar i64.
 LLVMValueRef math_emit_random(MathEmitter *emitter, bool normal, LLVMTypeRef type, LLVMValueRef element,
                               LLVMValueRef seed, LLVMValueRef draw, int64_t site);
 

@@ -1,5 +1,5 @@
-// Contractions: for each element of the result a chain of multiply-adds over the summed axes, in chunks that are added in
-// order (S10). The last axis of the result is walked innermost, so that the chains of its elements run side by side.
+// Contractions: for each element of the result a chain of multiply-adds over the summed axes, in chunks that are added
+// in order (S10). The last axis of the result is walked innermost, so that the chains of its elements run side by side.
 #include "evaluate/evaluator.h"
 
 #include "evaluate/element.h"

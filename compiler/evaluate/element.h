@@ -1,5 +1,5 @@
-// The words of ops.def's evaluate column, for each C type that an element may have. They give the bits that the emitter's
-// builders give (compiler/emit/ops.c).
+// The words of ops.def's evaluate column, for each C type that an element may have. They give the bits that the
+// emitter's builders give (compiler/emit/ops.c).
 #ifndef GRADC_EVALUATE_ELEMENT_H
 #define GRADC_EVALUATE_ELEMENT_H
 

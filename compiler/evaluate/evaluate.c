@@ -1,5 +1,5 @@
-// Functions: their nodes are evaluated in order of their ids, which is inputs first, each into memory of its own that is
-// given back after its last reader. One Plan for each function, made when it is first evaluated.
+// Functions: their nodes are evaluated in order of their ids, which is inputs first, each into memory of its own that
+// is given back after its last reader. One Plan for each function, made when it is first evaluated.
 #include "evaluate/evaluator.h"
 
 #include <stdarg.h>

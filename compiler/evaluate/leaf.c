@@ -1,5 +1,5 @@
-// Values that come from nothing but the node: constants, extents, iota, random numbers; and the marks, which are not there
-// once differentiation is done.
+// Values that come from nothing but the node: constants, extents, iota, random numbers; and the marks, which are not
+// there once differentiation is done.
 #include "evaluate/evaluator.h"
 
 #include "math/scalar.h"

@@ -30,11 +30,11 @@ typedef void MapLoop(int64_t count, const void *const *inputs, void *result);
     MAP_LOOP(map_##name##_##t, arity, expression, element_truth, element_##t, element_##t, element_##t)
 #define CONVERT(name, arity, expression, t, u) \
     MAP_LOOP(map_##name##_##t##_to_##u, arity, expression, element_##t, element_##t, element_##t, element_##u)
-#define CONVERT_ALL(name, arity, expression, t)                                       \
-    CONVERT(name, arity, expression, t, f32)                                          \
-    CONVERT(name, arity, expression, t, f64)                                          \
-    CONVERT(name, arity, expression, t, i32) CONVERT(name, arity, expression, t, i64) \
-        CONVERT(name, arity, expression, t, truth)
+#define CONVERT_ALL(name, arity, expression, t) \
+    CONVERT(name, arity, expression, t, f32)    \
+    CONVERT(name, arity, expression, t, f64)    \
+    CONVERT(name, arity, expression, t, i32)    \
+    CONVERT(name, arity, expression, t, i64) CONVERT(name, arity, expression, t, truth)
 
 #define FOR_FLOATING(f, ...) f(__VA_ARGS__, f32) f(__VA_ARGS__, f64)
 #define FOR_NUMBERS(f, ...) FOR_FLOATING(f, __VA_ARGS__) f(__VA_ARGS__, i32) f(__VA_ARGS__, i64)

@@ -1,5 +1,5 @@
-// Reductions, in the order of S10 (graph/order.h). A row's elements go to lanes, the lanes are folded, the chunks combined;
-// elements of a column are combined one after the other, chunk by chunk.
+// Reductions, in the order of S10 (graph/order.h). A row's elements go to lanes, the lanes are folded, the chunks
+// combined; elements of a column are combined one after the other, chunk by chunk.
 #include "evaluate/evaluator.h"
 
 #include "evaluate/element.h"

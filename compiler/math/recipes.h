@@ -152,37 +152,43 @@ static REAL NAME(log_parts) PARAMETERS(REAL f, REAL exponent) {
     return FMA(exponent, NUMBER(LN2_HIGH), sum);
 }
 
-// x as 2^exponent (1 + f), where biased is the exponent plus BIAS, still in its place.
+// x as 2^exponent (1 + f); biased is the exponent plus BIAS, still in its place. offset: WHOLE + BIAS, and more if x
+// was made larger.
 typedef struct {
     REAL f, exponent;
     BITS biased;
 } NAME(Split);
 
-static NAME(Split) NAME(split) PARAMETERS(REAL x) {
+static NAME(Split) NAME(split) PARAMETERS(REAL x, REAL offset) {
     BITS root = INTEGER(CHOICE(UINT64_C(0x3f3504f3), UINT64_C(0x3fe6a09e667f3bcd)));   // sqrt(1/2)
     BITS bits = BITS_ADD(TO_BITS(x), BITS_SUB(ONE, root));
     REAL fraction = FROM_BITS(BITS_ADD(AND(bits, MANTISSA_FIELD), root));
     REAL whole = FROM_BITS(OR(SHIFT_RIGHT(bits, MANTISSA), WHOLE_BITS));
-    NAME(Split) split = {SUB(fraction, NUMBER(1)), SUB(whole, NUMBER(WHOLE + BIAS)), AND(bits, EXPONENT_FIELD)};
+    NAME(Split) split = {SUB(fraction, NUMBER(1)), SUB(whole, offset), AND(bits, EXPONENT_FIELD)};
     return split;
 }
 
-// The logarithm of x where it is no number of its own: x is the argument plus `shift`.
+// `value`, unless x is infinite, NaN or at most `zero`, where the logarithm is -inf.
 static REAL NAME(log_edges) PARAMETERS(REAL x, REAL zero, REAL value) {
     REAL edge = SELECT(EQUAL(x, zero), NEGATE(INFINITE), NUMBER(__builtin_nan("")));
     return SELECT(LESS_EQUAL(x, zero), edge, SELECT(LESS(x, INFINITE), value, x));
 }
 
-static REAL NAME(log) PARAMETERS(REAL x) {
+// Of a number that may be subnormal.
+static NAME(Split) NAME(split_any) PARAMETERS(REAL x) {
     MASK subnormal = LESS(x, NUMBER(CHOICE(0x1p-126, 0x1p-1022)));
-    NAME(Split) split = CALL(split, SELECT(subnormal, MUL(x, NUMBER(WHOLE)), x));
-    REAL exponent = SUB(split.exponent, SELECT(subnormal, NUMBER(MANTISSA), NUMBER(0)));
-    return CALL(log_edges, x, NUMBER(0), CALL(log_parts, split.f, exponent));
+    REAL offset = SELECT(subnormal, NUMBER(WHOLE + BIAS + MANTISSA), NUMBER(WHOLE + BIAS));
+    return CALL(split, SELECT(subnormal, MUL(x, NUMBER(WHOLE)), x), offset);
+}
+
+static REAL NAME(log) PARAMETERS(REAL x) {
+    NAME(Split) split = CALL(split_any, x);
+    return CALL(log_edges, x, NUMBER(0), CALL(log_parts, split.f, split.exponent));
 }
 
 // With 1 + x = 2^e (1 + f): f = 2^-e x + (2^-e - 1), rounded once. 4 * 2^-e stands for 2^-e, which may be subnormal.
 static REAL NAME(log1p) PARAMETERS(REAL x) {
-    NAME(Split) split = CALL(split, ADD(x, NUMBER(1)));
+    NAME(Split) split = CALL(split, ADD(x, NUMBER(1)), NUMBER(WHOLE + BIAS));
     BITS scale_bits = BITS_SUB(INTEGER((uint64_t)(2 * BIAS + 2) << MANTISSA), split.biased);
     REAL scale = FROM_BITS(scale_bits), quarter = NUMBER(0.25);
     REAL f = FMA(MUL(x, quarter), scale, FMA(scale, quarter, NUMBER(-1)));
@@ -260,12 +266,10 @@ static NAME(Pair) NAME(log_pair) PARAMETERS(REAL f) {
 
 // |x|^y of x finite and not 0
 static REAL NAME(pow_size) PARAMETERS(REAL size, REAL y) {
-    MASK subnormal = LESS(size, NUMBER(0x1p-1022));
-    NAME(Split) split = CALL(split, SELECT(subnormal, MUL(size, NUMBER(WHOLE)), size));
-    REAL exponent = SUB(split.exponent, SELECT(subnormal, NUMBER(MANTISSA), NUMBER(0)));
+    NAME(Split) split = CALL(split_any, size);
     NAME(Pair) fraction = CALL(log_pair, split.f);
-    NAME(Pair) log = CALL(sum, MUL(exponent, NUMBER(LN2_HIGH)), fraction.high);
-    log.low = ADD(log.low, FMA(exponent, NUMBER(LN2_LOW), fraction.low));
+    NAME(Pair) log = CALL(sum, MUL(split.exponent, NUMBER(LN2_HIGH)), fraction.high);
+    log.low = ADD(log.low, FMA(split.exponent, NUMBER(LN2_LOW), fraction.low));
     NAME(Pair) power = CALL(product, y, log.high);
     power.low = FMA(y, log.low, power.low);
     REAL high = AT_LEAST(AT_MOST(power.high, NUMBER(EXP_HIGHEST)), NUMBER(EXP_LOWEST));

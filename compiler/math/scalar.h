@@ -15,12 +15,12 @@ typedef enum {
 #define MATH_ENUM(name, arity) MATH_##name,
     MATH_LIST(MATH_ENUM)
 #undef MATH_ENUM
-    MATH_COUNT
+        MATH_COUNT
 } MathFunction;
 
 #define MATH_PARAMETERS_1(T) (T x)
 #define MATH_PARAMETERS_2(T) (T x, T y)
-#define MATH_DECLARE(name, arity)                    \
+#define MATH_DECLARE(name, arity)                            \
     float gradc_##name##_f32 MATH_PARAMETERS_##arity(float); \
     double gradc_##name##_f64 MATH_PARAMETERS_##arity(double);
 MATH_LIST(MATH_DECLARE)

@@ -70,7 +70,8 @@ def polynomial(name, comment, function, low, high, f32=None, f64=None):
 
 
 def log_series(first):
-    """2 (z^first / (2 first + 3) + ...) / z^first with z = s^2: the tail of log((1 + s)/(1 - s)) = 2 s + 2/3 s^3 + ..."""
+    """With z = s^2, from its term of z^first on, the series of log((1 + s) / (1 - s)) = s (2 + 2/3 z + 2/5 z^2 + ...),
+    divided by s z^(first + 1)."""
     return lambda z: 2 * sum(z**k / (2 * (k + first) + 3) for k in range(60))
 
 

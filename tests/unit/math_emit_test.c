@@ -1,5 +1,6 @@
-// Machine code's functions give the bits of the evaluator's: emit/math.c against math/scalar.c, for widths 1, 4, 8 and 16, on
-// a broad sample and on special values, in code for this machine and for plain x86-64-v3; and no target's code calls anything.
+// Machine code's functions give the bits of the evaluator's: emit/math.c against math/scalar.c, for widths 1, 4, 8 and
+// 16, on a broad sample and on special values, in code for this machine and for plain x86-64-v3; and no target's code
+// calls anything.
 //
 // With the argument --time it prints instead what an element costs in an array that lies in the first-level cache.
 #include "emit/math.h"

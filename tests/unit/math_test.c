@@ -1,6 +1,6 @@
-// The accuracy of compiler/math, measured against MPFR: every exponent of f32 and of f64 with both signs, many samples each,
-// the surroundings of the points where functions of this kind go wrong, and the values at the edges. Prints the measured
-// maxima when something failed, or when called with an argument.
+// The accuracy of compiler/math, measured against MPFR: every exponent of f32 and of f64 with both signs, many samples
+// each, the surroundings of the points where functions of this kind go wrong, and the values at the edges. Prints the
+// measured maxima when something failed, or when called with an argument.
 #include "math/scalar.h"
 
 #include <math.h>
@@ -171,7 +171,8 @@ static void try_around(Row *row, double x, int steps) {
     }
 }
 
-// Where arguments change from one reduction to the next, where results come close to 0, and where they leave the format.
+// Where arguments change from one reduction to the next, where results come close to 0, and where they leave the
+// format.
 static void try_hard_points(Row *row) {
     static const double edges[] = {88.722839,
                                    87.336544,

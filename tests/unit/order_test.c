@@ -1,10 +1,10 @@
 // The two decisions about bits that everything leans on, shown in the smallest program (semantics.md, S9 and S10):
 //
-// - Multiply-add. With the flag `contract` LLVM decides what becomes one operation, and whether the product has another
-//   reader changes its mind: keeping the product for a backward pass moves the bits of the sum. An fma that is placed is
-//   one, whoever else reads the product.
-// - Order of sums. 32 virtual lanes in vectors of 4, 8 or 16, folded in a fixed tree, chunks of 4,096 added in order, give the
-//   bits of the definition for every width, and so do chunks that are summed apart and in another order.
+// - Multiply-add. With the flag `contract` LLVM decides what becomes one operation, and whether the product has
+//   another reader changes its mind: keeping the product for a backward pass moves the bits of the sum. An fma that is
+//   placed is one, whoever else reads the product.
+// - Order of sums. 32 virtual lanes in vectors of 4, 8 or 16, folded in a fixed tree, chunks of 4,096 added in order,
+//   give the bits of the definition for every width, and so do chunks that are summed apart and in another order.
 //
 // With the argument --time it prints instead what the order of sums costs against a sum in free order.
 #include "graph/order.h"
@@ -82,8 +82,8 @@ static LLVMValueRef fold(Writer *w, LLVMValueRef *vectors, int count, int width)
     return LLVMBuildExtractElement(w->builder, total, LLVMConstInt(w->index, 0, 0), "");
 }
 
-// float NAME(const float *x, int64_t count): the sum of `count` elements, a multiple of `lanes`, in `lanes` lanes that stand
-// in vectors of `width`.
+// float NAME(const float *x, int64_t count): the sum of `count` elements, a multiple of `lanes`, in `lanes` lanes that
+// stand in vectors of `width`.
 static void write_sum(Writer *w, const char *name, int lanes, int width) {
     LLVMTypeRef parameters[] = {w->pointer, w->index}, type = LLVMVectorType(w->real, (unsigned)width);
     LLVMValueRef function = begin(w, name, w->real, parameters, 2), sums[64], next[64];

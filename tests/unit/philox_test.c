@@ -1,5 +1,5 @@
-// Random numbers: Philox against its authors' known answers, how seed, element, site and draw reach it, and that uniform and
-// normal numbers are what they say.
+// Random numbers: Philox against its authors' known answers, how seed, element, site and draw reach it, and that
+// uniform and normal numbers are what they say.
 #include "math/scalar.h"
 
 #include <math.h>

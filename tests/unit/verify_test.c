@@ -1,5 +1,5 @@
-// The verifier must notice what a wrong pass could leave: every node of a function that uses each kind of op is spoilt in every
-// way in turn (dtype, rank, an extent, an operand, an attribute), and each time there must be a fault.
+// The verifier must notice what a wrong pass could leave: every node of a function that uses each kind of op is spoilt
+// in every way in turn (dtype, rank, an extent, an operand, an attribute), and each time there must be a fault.
 #include "graph/graph.h"
 
 #include <stdio.h>
@@ -64,6 +64,9 @@ static void add_tensors(Sample *sample, Node *x, Node *i) {
     add(sample, reshape(graph, x, SHAPE(three, two), 2));
     add(sample, slice(graph, x, SHAPE(number(1), number(2)), (const int64_t[]){1, -1}, SHAPE(number(1), three)));
     add(sample, pad(graph, x, SHAPE(number(1), number(0)), (const int64_t[]){1, 2}, SHAPE(four, number(5))));
+    Node *windows = window(graph, x, 1, two, 1, number(1));
+    add(sample, windows);
+    add(sample, fold_windows(graph, windows, 1, 1, number(1), three));
     Node *indices = reshape(graph, i, SHAPE(number(6)), 1);
     Node *gathered = gather(graph, x, indices);
     add(sample, gathered);
