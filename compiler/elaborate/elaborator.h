@@ -97,7 +97,6 @@ struct Frame {
     Pack *packs;
     Instance *instance;   // of a net
     Dtype floating;       // what `float` means
-    bool has_floating;    // it was fixed by an argument
     bool returned;
     Value result;
     Span result_span;
