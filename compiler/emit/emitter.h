@@ -51,6 +51,7 @@ typedef struct Scope {
     LLVMValueRef mask;        // NULL: all lanes
     LLVMValueRef *values;     // by instruction: computed in this scope
     LLVMValueRef *pointers;   // by access: its address at this scope's indices
+    LLVMValueRef *splats;     // by instruction: its value in every lane; NULL: none
 } Scope;
 
 // ---- extent.c
@@ -66,6 +67,8 @@ void scope_hoist(Emitter *emitter, Scope *scope);
 // The instruction's value, as a scalar or with scope->width lanes.
 LLVMValueRef scope_value(Emitter *emitter, Scope *scope, int instruction);
 void scope_set(Scope *scope, int instruction, LLVMValueRef value);
+// Puts what is known here, and read by what changes along `axis`, into all lanes of a vector: once, before the loop.
+void scope_spread(Emitter *emitter, Scope *scope, int axis, int width);
 // Loads what this kernel also stores to, before it does.
 void scope_load_updated(Emitter *emitter, Scope *scope);
 // Runs the stores of `phase` (-1: all) that change along one of the axes `with` (0: any) and along none of `without`.

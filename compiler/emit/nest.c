@@ -99,6 +99,7 @@ void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *vi
     }
     const Extent *extent = outer->kernel->axes[axis].extent;
     Walk walk = {emitter, outer, axis, kernel_lanes(emitter, outer->kernel), visit, context};
+    scope_spread(emitter, outer, axis, walk.width);
     int64_t constant;
     if (extent_is_constant(extent, &constant)) walk_static(&walk, constant, group);
     else walk_open(&walk, extent_value_of(emitter, extent), group);

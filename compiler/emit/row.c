@@ -232,6 +232,7 @@ void emit_row(Emitter *emitter, const Kernel *kernel) {
     uint32_t row_axes = axes_mask(kernel, AXIS_ROW);
     for (pass.phase = 0; pass.phase <= kernel->phase_count; pass.phase++) {
         scope_hoist(emitter, outer);
+        scope_spread(emitter, outer, pass.row, pass.width);
         scope_effects(emitter, outer, pass.phase, 0, row_axes);
         if (pass.phase < kernel->phase_count) run_pass(&pass);
     }

@@ -7,6 +7,7 @@
 static void allocate(Emitter *emitter, Scope *scope) {
     scope->values = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
     scope->pointers = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
+    scope->splats = NULL;
 }
 
 Scope scope_root(Emitter *emitter, const Kernel *kernel) {
@@ -40,10 +41,13 @@ void scope_set(Scope *scope, int instruction, LLVMValueRef value) {
     scope->values[instruction] = value;
 }
 
+// As many as fit for the widest floating type that changes along an axis: a lone f64 number narrows nothing.
 int kernel_lanes(const Emitter *emitter, const Kernel *kernel) {
+    const uint32_t *depends = kernel_depends(emitter->arena, kernel);
     int size = 4;
+    uint32_t loops = axes_mask(kernel, AXIS_LOOP);
     for (int i = 0; i < kernel->instructions.count; i++)
-        if (kernel->instructions.items[i].dtype == DTYPE_F64) size = 8;
+        if (kernel->instructions.items[i].dtype == DTYPE_F64 && (depends[i] & ~loops)) size = 8;
     return emitter->vector_bytes / size;
 }
 
@@ -132,10 +136,31 @@ static LLVMValueRef known_value(Scope *scope, int instruction) {
     return NULL;
 }
 
+static LLVMValueRef known_splat(const Scope *scope, int instruction) {
+    for (const Scope *at = scope; at; at = at->parent)
+        if (at->splats && at->splats[instruction]) return at->splats[instruction];
+    return NULL;
+}
+
 LLVMValueRef scope_value(Emitter *emitter, Scope *scope, int instruction) {
     LLVMValueRef value = known_value(scope, instruction);
     if (!value) value = scope->values[instruction] = compute(emitter, scope, instruction);
-    return v_splat(&emitter->code, value, scope->width);
+    LLVMValueRef splat = scope->width > 1 && v_width(value) == 1 ? known_splat(scope, instruction) : NULL;
+    return splat ? splat : v_splat(&emitter->code, value, scope->width);
+}
+
+void scope_spread(Emitter *emitter, Scope *scope, int axis, int width) {
+    const Kernel *kernel = scope->kernel;
+    if (!scope->splats) scope->splats = arena_array(emitter->arena, LLVMValueRef, kernel->instructions.count + 1);
+    for (int i = 0; i < kernel->instructions.count; i++) {
+        if (!(scope->depends[i] >> axis & 1)) continue;
+        for (int k = 0; k < MAX_ARITY; k++) {
+            int operand = kernel->instructions.items[i].operands[k];
+            LLVMValueRef value = operand >= 0 ? known_value(scope, operand) : NULL;
+            if (!value || v_width(value) > 1 || LLVMIsConstant(value) || known_splat(scope, operand)) continue;
+            scope->splats[operand] = v_splat(&emitter->code, value, width);
+        }
+    }
 }
 
 void scope_hoist(Emitter *emitter, Scope *scope) {
