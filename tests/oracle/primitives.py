@@ -397,6 +397,17 @@ def shape_cases():
                  x, classes(2, 0, 3))
 
 
+def derivative_cases():
+    functional = torch.autograd.functional
+    x, y = random(3), random(3, low=0.5)
+    yield binary("jacobian", "jacobian(exp(x) * y * sum(x), x)", lambda x, y: functional.jacobian(
+        lambda v: torch.exp(v) * y * v.sum(), x, create_graph=True), x, y)
+    yield binary("hessian", "hessian(sum(x^3 * y) * sum(x), x)", lambda x, y: functional.hessian(
+        lambda v: (v**3 * y).sum() * v.sum(), x, create_graph=True), x, y)
+    yield binary("jvp", "jvp(sin(x) * sum(x^2), x, y)", lambda x, y: functional.jvp(
+        lambda v: torch.sin(v) * (v**2).sum(), x, y, create_graph=True)[1], x, y)
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -433,10 +444,11 @@ def write_case(out, case):
 
 
 if __name__ == "__main__":
-    # In two parts, so that what is added to the second leaves the random numbers of the first as they are.
+    # In parts, so that what is added to the last leaves the random numbers of the others as they are.
     parts = [(scalar_cases, binary_cases, reduction_cases, loss_cases, edge_cases),
              (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases,
-              shape_cases)]
+              shape_cases),
+             (derivative_cases,)]
     out = io.StringIO()
     count = 0
     for part in parts:
