@@ -189,6 +189,88 @@ Node *adjoint_pad(Graph *graph, Node *node, int input, Node *cotangent) {
     return slice(graph, cotangent, lows, steps, (const Extent *const *)node->inputs[input]->shape);
 }
 
+// ---- windows
+
+// Pads one axis. A window over other axes is taken of what is padded, and pads of several axes are one: what is read
+// through them lies in memory once, not once for each tap.
+static Node *pad_axis(Graph *graph, Node *x, int axis, const Extent *low, const Extent *extent) {
+    const Extent *lows[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    int windowed = x->op == OP_window ? attribute_integer(x, 0) : 0;
+    if (x->op == OP_window && axis != windowed && axis != windowed + 1) {
+        Node *inner = pad_axis(graph, x->inputs[0], axis < windowed ? axis : axis - 1, low, extent);
+        return window(graph, inner, windowed, x->shape[windowed + 1], attribute_integer(x, 1), x->attributes[2]);
+    }
+    bool joins = x->op == OP_pad && x->shape[axis] == x->inputs[0]->shape[axis];
+    for (int i = 0; i < x->rank; i++) {
+        lows[i] = joins ? x->attributes[2 * i] : extent_constant(graph->extents, 0);
+        steps[i] = joins ? attribute_integer(x, 2 * i + 1) : 1;
+        shape[i] = x->shape[i];
+    }
+    joins = joins && extent_is(lows[axis], 0) && steps[axis] == 1;
+    for (int i = 0; i < x->rank && !joins; i++) {
+        lows[i] = extent_constant(graph->extents, 0);
+        steps[i] = 1;
+    }
+    lows[axis] = low;
+    shape[axis] = extent;
+    return pad(graph, joins ? x->inputs[0] : x, lows, steps, shape);
+}
+
+static Node *flip(Graph *graph, Node *x, int axis) {
+    const Extent *starts[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        starts[i] = extent_constant(graph->extents, 0);
+        steps[i] = 1;
+    }
+    starts[axis] = extent_subtract(graph->extents, x->shape[axis], extent_constant(graph->extents, 1));
+    steps[axis] = -1;
+    return slice(graph, x, starts, steps, (const Extent *const *)x->shape);
+}
+
+// The fold of a product in which one side knows the positions and the other the taps: what each place of the result
+// gets is a product, too, of windows over the positions with the taps backwards. NULL: it is no such product, or its
+// windows are several elements apart, so that most of the new product's would be zeros.
+static Node *fold_of_product(Graph *graph, const Node *node, Node *cotangent) {
+    int axis = attribute_integer(node, 0);
+    if (cotangent->op != OP_contract || attribute_integer(node, 1) != 1) return NULL;
+    Node **inputs = cotangent->inputs;
+    int x_rank = inputs[0]->rank, y_rank = inputs[1]->rank;
+    Operand sides[2] = {operand_of(inputs[0], cotangent, 2), operand_of(inputs[1], cotangent, 2 + x_rank)};
+    Operand result = operand_of(cotangent, cotangent, 2 + x_rank + y_rank);
+    int position = result.labels[axis], tap = result.labels[axis + 1],
+        of_positions = find_label(&sides[1], position) >= 0;
+    Operand *positions = &sides[of_positions], *taps = &sides[!of_positions];
+    int at = find_label(positions, position), tap_at = find_label(taps, tap);
+    bool apart = find_label(taps, position) < 0 && find_label(positions, tap) < 0 && positions->rank < MAX_RANK;
+    if (!apart) return NULL;
+    const Extent *count = node->shape[axis + 1], *extent = node->inputs[0]->shape[axis];
+    const Extent *span = window_span(graph->extents, count, node->attributes[2]);
+    Node *padded = pad_axis(graph, positions->node, at, span, extent_add(graph->extents, extent, span));
+    positions->node = window(graph, padded, at, count, 1, node->attributes[2]);
+    taps->node = flip(graph, taps->node, tap_at);
+    for (int i = positions->rank++; i > at + 1; i--) positions->labels[i] = positions->labels[i - 1];
+    positions->labels[at + 1] = tap;
+    for (int i = axis + 1; i + 1 < result.rank; i++) result.labels[i] = result.labels[i + 1];
+    return contract(graph, sides[0].node, sides[1].node, sides[0].labels, sides[1].labels, result.labels,
+                    result.rank - 1);
+}
+
+Node *adjoint_window(Graph *graph, Node *node, int input, Node *cotangent) {
+    int axis = attribute_integer(node, 0);
+    Node *product = fold_of_product(graph, node, cotangent);
+    if (product) return product;
+    return fold_windows(graph, cotangent, axis, attribute_integer(node, 1), node->attributes[2],
+                node->inputs[input]->shape[axis]);
+}
+
+Node *adjoint_fold(Graph *graph, Node *node, int input, Node *cotangent) {
+    int axis = attribute_integer(node, 0);
+    return window(graph, cotangent, axis, node->inputs[input]->shape[axis + 1], attribute_integer(node, 1),
+                  node->attributes[2]);
+}
+
 Node *adjoint_gather(Graph *graph, Node *node, int input, Node *cotangent) {
     if (input == 1) return NULL;
     const Node *x = node->inputs[0];

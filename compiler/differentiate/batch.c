@@ -22,7 +22,8 @@ typedef struct {
 // At least one input is batched, or the op is a leaf.
 typedef Batched Rule(Batch *batch, Node *node, const Batched *inputs);
 static Rule rule_map, rule_leaf, rule_random, rule_reduce, rule_contract, rule_broadcast, rule_reshape, rule_transpose,
-    rule_slice, rule_pad, rule_gather, rule_scatter, rule_mark, rule_none, rule_loop, rule_result;
+    rule_slice, rule_pad, rule_window, rule_fold, rule_gather, rule_scatter, rule_mark, rule_none, rule_loop,
+    rule_result;
 
 #define BATCH(rule) rule_##rule
 static Rule *const rules[OP_COUNT] = {
@@ -153,6 +154,18 @@ static Batched rule_slice(Batch *batch, Node *node, const Batched *inputs) {
 
 static Batched rule_pad(Batch *batch, Node *node, const Batched *inputs) {
     return strided(batch, node, inputs);
+}
+
+static Batched rule_window(Batch *batch, Node *node, const Batched *inputs) {
+    int axis = attribute_integer(node, 0);
+    return batched(window(batch->graph, inputs[0].node, axis + 1, node->shape[axis + 1], attribute_integer(node, 1),
+                          node->attributes[2]));
+}
+
+static Batched rule_fold(Batch *batch, Node *node, const Batched *inputs) {
+    int axis = attribute_integer(node, 0);
+    return batched(fold_windows(batch->graph, inputs[0].node, axis + 1, attribute_integer(node, 1), node->attributes[2],
+                        node->shape[axis]));
 }
 
 // Where both are batched one gather could only read a joined axis, in which an index out of range would be in the next

@@ -17,12 +17,16 @@ DerivativeKind rules_kind(const RuleTable *rules, Op op);
 Node *rules_apply(RuleTable *rules, Graph *graph, Node *node, int input, Node *cotangent);
 
 // ---- adjoint.c
-#define ADJOINT_LIST(entry)                                                                                    \
-    entry(reduce_sum) entry(contract) entry(broadcast) entry(reshape) entry(transpose) entry(slice) entry(pad) \
-        entry(gather) entry(scatter_add)
-#define ADJOINT_DECLARE(name) Adjoint adjoint_##name;
-ADJOINT_LIST(ADJOINT_DECLARE)
-#undef ADJOINT_DECLARE
+#define RULE(text)
+#define ZERO
+#define EXPAND
+#define ADJOINT(name) Adjoint adjoint_##name;
+#define TENSOR_OP(name, class, arity, derivative, ...) derivative
+#include "graph/ops.def"
+#undef RULE
+#undef ZERO
+#undef EXPAND
+#undef ADJOINT
 
 // ---- reverse.c
 typedef struct {

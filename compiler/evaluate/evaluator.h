@@ -8,6 +8,7 @@
 //   contract.c   contractions, likewise
 //   view.c       copies with strides
 //   gather.c     gather and scatter_add
+//   fold.c       sums of overlapping windows
 //   loop.c       loops and their results
 #ifndef GRADC_EVALUATE_EVALUATOR_H
 #define GRADC_EVALUATE_EVALUATOR_H

@@ -119,3 +119,14 @@ void evaluate_pad(Evaluation *evaluation, const Node *node, Value *const *inputs
     char *to = (char *)result->tensor.data + base * (int64_t)size;
     copy_strided(x->shape, x->rank, size, x->data, dense, to, strides);
 }
+
+void evaluate_window(Evaluation *evaluation, const Node *node, Value *const *inputs, Value *result) {
+    if (!value_create(evaluation, node, result) || !tensor_count(&result->tensor)) return;
+    int axis = attribute_integer(node, 0);
+    int64_t dense[MAX_RANK], strides[MAX_RANK], dilation = size_of(evaluation, node->attributes[2]);
+    row_major(inputs[0]->tensor.shape, inputs[0]->tensor.rank, dense);
+    for (int i = 0; i < node->rank; i++) strides[i] = dense[i <= axis ? i : i - 1];
+    strides[axis] *= attribute_integer(node, 1);
+    strides[axis + 1] *= dilation;
+    if (!evaluation->fault) read_through(inputs[0], 0, strides, result);
+}

@@ -37,7 +37,7 @@ int64_t extent_evaluate(const Extent *extent, const int64_t *dims, bool *overflo
 // One greater than the highest dim number used; 0 for constants.
 int extent_dim_count(const Extent *extent);
 const char *extent_dim_name(const Extent *extent, int dim);   // of an open dim in it; NULL: it is not there
-void extent_print(Text *text, const Extent *extent);   // `2*N + 1`, `N // 4`
+void extent_print(Text *text, const Extent *extent);          // `2*N + 1`, `N // 4`
 
 // How code generation walks a polynomial: sum over terms of coefficient * product of factors.
 typedef enum { FACTOR_DIM, FACTOR_FLOOR_DIVIDE, FACTOR_MODULO } FactorKind;

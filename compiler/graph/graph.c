@@ -225,14 +225,19 @@ Node *random_make(Graph *graph, Op op, Dtype dtype, const Extent *const *shape, 
     return leaf(graph, op, dtype, shape, rank, attributes, 2);
 }
 
-static Node *view(Graph *graph, Op op, Node *x, const Extent *const *shape, int rank, const Extent **attributes,
-                  int attribute_count) {
-    Node draft = {.op = op, .dtype = x->dtype, .rank = rank, .shape = (const Extent **)shape};
+Node *node_make(Graph *graph, Op op, Dtype dtype, Node *x, const Extent *const *shape, int rank,
+                const Extent **attributes, int attribute_count) {
+    Node draft = {.op = op, .dtype = dtype, .rank = rank, .shape = (const Extent **)shape};
     draft.inputs = &x;
     draft.input_count = 1;
     draft.attributes = attributes;
     draft.attribute_count = attribute_count;
     return intern(graph, &draft);
+}
+
+static Node *view(Graph *graph, Op op, Node *x, const Extent *const *shape, int rank, const Extent **attributes,
+                  int attribute_count) {
+    return node_make(graph, op, x->dtype, x, shape, rank, attributes, attribute_count);
 }
 
 static bool has_shape(const Node *x, const Extent *const *shape, int rank) {
@@ -297,12 +302,8 @@ Node *reduce(Graph *graph, Op op, Node *x, const int *axes, int axis_count) {
         else shape[rank++] = x->shape[i];
     }
     assert(next == axis_count);
-    Node draft = {.op = op, .dtype = op == OP_reduce_argmax ? DTYPE_I64 : x->dtype, .rank = rank, .shape = shape};
-    draft.inputs = &x;
-    draft.input_count = 1;
-    draft.attributes = attributes;
-    draft.attribute_count = axis_count;
-    return intern(graph, &draft);
+    Dtype dtype = op == OP_reduce_argmax ? DTYPE_I64 : x->dtype;
+    return node_make(graph, op, dtype, x, (const Extent *const *)shape, rank, attributes, axis_count);
 }
 
 // Labels are counted in the order in which they stand first, so the letters that a product was written with do not

@@ -36,7 +36,7 @@ typedef enum {
     CLASS_REDUCE,
     CLASS_CONTRACT,
     CLASS_VIEW,     // index arithmetic only
-    CLASS_GATHER,   // gather, scatter_add
+    CLASS_GATHER,   // gather, scatter_add, fold
     CLASS_MARK,     // identity that means something to differentiation: track, stop_gradient
     CLASS_TUPLE,    // loop, gradient: several results, read through `result`
     CLASS_RESULT
@@ -141,6 +141,16 @@ Node *transpose(Graph *graph, Node *x, const int *permutation);   // result axis
 Node *slice(Graph *graph, Node *x, const Extent *const *starts, const int64_t *steps, const Extent *const *shape);
 // x's element i of an axis stands at low + step * i; zeros elsewhere. The adjoint of slice, with the same meaning.
 Node *pad(Graph *graph, Node *x, const Extent *const *lows, const int64_t *steps, const Extent *const *shape);
+// Axis `axis` of x becomes two, [positions, taps]: element (i, k) is x's i * stride + k * dilation, for every position at
+// which all taps lie within x.
+Node *window(Graph *graph, Node *x, int axis, const Extent *taps, int64_t stride, const Extent *dilation);
+// The adjoint of window, with the same meaning: axes `axis` and `axis + 1` of x, [positions, taps], become one of
+// `extent` elements, each the sum, taps ascending, of what windows over it would read from it.
+Node *fold_windows(Graph *graph, Node *x, int axis, int64_t stride, const Extent *dilation, const Extent *extent);
+// What they are measured by: how far a window's last tap is from its first, and how many positions there are.
+const Extent *window_span(ExtentTable *extents, const Extent *taps, const Extent *dilation);
+const Extent *window_positions(ExtentTable *extents, const Extent *extent, const Extent *taps, int64_t stride,
+                               const Extent *dilation);
 // op: reduce_sum, reduce_max, reduce_min, reduce_prod, reduce_argmax; the axes are dropped. axes: ascending, no repeats.
 Node *reduce(Graph *graph, Op op, Node *x, const int *axes, int axis_count);
 // Einsum of two tensors: one small label (0..25, printed a..z) per axis. A label of an operand stands in the other
@@ -163,6 +173,9 @@ Node *loop(Graph *graph, const Extent *trip_count, Node **sequences, int sequenc
 // (NULL: 1, y a scalar) with respect to targets[i], which are variables or tracks. Has targets' shapes.
 Node *gradient(Graph *graph, Node *y, Node *cotangent, Node **targets, int target_count, bool allow_unused);
 
+// The node of one input with these parts: what the helpers for views are made of.
+Node *node_make(Graph *graph, Op op, Dtype dtype, Node *x, const Extent *const *shape, int rank,
+                const Extent **attributes, int attribute_count);
 // A copy of `node`, with other inputs of the same dtypes and shapes: how passes rebuild.
 Node *rebuild(Graph *graph, Node *node, Node **inputs);
 

@@ -69,6 +69,11 @@ static void print_attributes(Text *text, const Node *node) {
         text_add(text, " step ");
         print_list(text, node, 1, 2);
         break;
+    case OP_window:
+    case OP_fold:
+        text_add(text, " axis %d stride %d dilation ", attribute_integer(node, 0), attribute_integer(node, 1));
+        extent_print(text, node->attributes[2]);
+        break;
     case OP_contract: print_labels(text, node); break;
     case OP_result: text_add(text, " %d", attribute_integer(node, 0)); break;
     case OP_loop:

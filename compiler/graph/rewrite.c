@@ -51,7 +51,6 @@ Node **result_nodes(Arena *arena, const Function *function) {
 Function with_results(Arena *arena, const Function *function, Node *const *nodes) {
     Function copy = *function;
     copy.results = arena_array(arena, Named, function->result_count);
-    for (int i = 0; i < function->result_count; i++)
-        copy.results[i] = (Named){function->results[i].name, nodes[i]};
+    for (int i = 0; i < function->result_count; i++) copy.results[i] = (Named){function->results[i].name, nodes[i]};
     return copy;
 }

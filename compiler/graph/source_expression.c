@@ -347,6 +347,21 @@ static void write_pad(SourceWriter *writer, const Node *node) {
     text_add(writer->text, ")");
 }
 
+// window(x, taps, axis, stride, dilation), fold(x, size, axis, stride, dilation): strides of 1 are left out.
+static void write_window(SourceWriter *writer, const Node *node) {
+    int axis = attribute_integer(node, 0), stride = attribute_integer(node, 1);
+    open_call(writer, op_spelling(node->op), node->inputs[0]);
+    text_add(writer->text, ", ");
+    write_extent(writer, node->shape[node->op == OP_window ? axis + 1 : axis]);
+    text_add(writer->text, ", axis = %d", axis);
+    if (stride != 1) text_add(writer->text, ", stride = %d", stride);
+    if (!extent_is(node->attributes[2], 1)) {
+        text_add(writer->text, ", dilation = ");
+        write_extent(writer, node->attributes[2]);
+    }
+    text_add(writer->text, ")");
+}
+
 // ---- leaves and indices
 
 static void write_iota(SourceWriter *writer, const Node *node) {
@@ -405,6 +420,8 @@ static void write_structural(SourceWriter *writer, const Node *node, int power) 
     case OP_slice: write_slice(writer, node, 0); return;
     case OP_broadcast: write_broadcast(writer, node); return;
     case OP_pad: write_pad(writer, node); return;
+    case OP_window:
+    case OP_fold: write_window(writer, node); return;
     case OP_transpose: write_transpose(writer, node); return;
     case OP_gather:
     case OP_scatter_add: write_indexing(writer, node); return;

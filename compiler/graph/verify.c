@@ -236,6 +236,36 @@ static void verify_strided(Verifier *verifier, const Node *node) {
     }
 }
 
+// window: `whole` is the operand and `part` the node; fold: the other way round.
+static void verify_windows(Verifier *verifier, const Node *node, const Node *whole, const Node *part) {
+    same_dtype(verifier, node);
+    expect(verifier, node, part->rank == whole->rank + 1 && node->attribute_count == 3, "the rank is wrong");
+    bool fits = !verifier->fault && attribute_below(node, 0, whole->rank) && attribute_below(node, 1, INT32_MAX) &&
+                attribute_integer(node, 1) > 0;
+    expect(verifier, node, fits, "there is no such axis, or no stride");
+    if (!fits) return;
+    int axis = attribute_integer(node, 0), stride = attribute_integer(node, 1);
+    int64_t dilation;
+    bool positive = !constant_attribute(node, 2, &dilation) || dilation > 0;
+    expect(verifier, node, positive, "the dilation is not positive");
+    for (int i = 0; i < part->rank; i++) {
+        const Extent *wanted = whole->shape[i <= axis ? i : i - 1];
+        if (i == axis)
+            wanted = window_positions(verifier->graph->extents, whole->shape[axis], part->shape[axis + 1], stride,
+                                      node->attributes[2]);
+        if (i != axis + 1) expect(verifier, node, part->shape[i] == wanted, "the shape is not that of the windows");
+    }
+}
+
+static void verify_window(Verifier *verifier, const Node *node) {
+    verify_windows(verifier, node, node->inputs[0], node);
+}
+
+static void verify_fold(Verifier *verifier, const Node *node) {
+    verify_windows(verifier, node, node, node->inputs[0]);
+    expect(verifier, node, node->dtype != DTYPE_BOOL, "a sum of bools");
+}
+
 // ---- indices
 
 static void verify_gather(Verifier *verifier, const Node *node) {

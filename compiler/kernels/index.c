@@ -103,6 +103,14 @@ bool view_index(const Lowering *lowering, const Node *view, const Affine *index,
             inner[i] = affine_add(lowering, &start, &scaled);
         }
         return true;
+    case OP_window: {
+        int axis = attribute_integer(view, 0);
+        for (int i = 0; i < x->rank; i++) inner[i] = index[i <= axis ? i : i + 1];
+        inner[axis] = affine_scale(lowering, &index[axis], view->attributes[1]);
+        Affine tap = affine_scale(lowering, &index[axis + 1], view->attributes[2]);
+        inner[axis] = affine_add(lowering, &inner[axis], &tap);
+        return true;
+    }
     default: assert(!"not a view of affine index"); return false;
     }
 }

@@ -1,7 +1,10 @@
 // The order of sums (semantics.md, S10): the evaluator's bits against the definition, written once more in another way.
 #include "evaluate_case.h"
 
+#include "simplify/simplify.h"
+
 #include <math.h>
+#include <string.h>
 
 // S10 as definitions: what lane l of the tree over lanes [l, l + half) is, and which elements a lane has.
 static double rounded(double x, bool single) {
@@ -124,6 +127,41 @@ static void check_contract_order(int64_t length, bool single) {
     }
 }
 
+// A fold has the bits of what the last pass makes of it.
+static void check_fold_order(int64_t extent, int64_t taps, int64_t stride, int64_t dilation, bool single) {
+    start();
+    double *values;
+    ExtentTable *table = graph->extents;
+    const Extent *whole = extent_constant(table, extent), *count = extent_constant(table, taps),
+                 *distance = extent_constant(table, dilation);
+    int64_t positions = 0;
+    extent_is_constant(window_positions(table, whole, count, stride, distance), &positions);
+    for (int last = 0; last < 2; last++) {
+        Node *x = random_input(single, last ? SHAPE(2, positions, taps) : SHAPE(positions, taps, 3), &values);
+        Named result = {"sum", fold_windows(graph, x, last, stride, distance, whole)};
+        Function function = {"fold", 1, arguments, 1, &result};
+        Tensor before = evaluate(result.node);
+        normalise_reductions(graph, &function);
+        CHECK(!verify_function(graph, &function));
+        Tensor after = evaluate(function.results[0].node);
+        int64_t elements = extent * (last ? 2 : 3);
+        CHECK(!memcmp(before.data, after.data, (size_t)(elements * dtype_size(before.dtype))));
+        start();
+        whole = extent_constant(graph->extents, extent), count = extent_constant(graph->extents, taps);
+        distance = extent_constant(graph->extents, dilation);
+    }
+}
+
+static void check_folds(bool single) {
+    check_fold_order(20, 3, 1, 1, single);
+    check_fold_order(20, 3, 2, 2, single);
+    check_fold_order(20, 4, 4, 1, single);   // side by side, filling the result
+    check_fold_order(21, 4, 4, 1, single);   // with some left
+    check_fold_order(18, 2, 5, 1, single);   // with some to spare
+    check_fold_order(9, 1, 2, 1, single);
+    check_fold_order(900, 800, 1, 1, single);   // in chunks
+}
+
 static void check_orders(void) {
     static const int64_t lengths[] = {0,   1,   2,   15,  16,  17,   31,   32,   33,   100,
                                       383, 384, 385, 767, 768, 1000, 4095, 4096, 4097, 8200};
@@ -134,6 +172,7 @@ static void check_orders(void) {
             check_contract_order(lengths[i], single);
         }
         check_mixed_order(single);
+        check_folds(single);
     }
 }
 

@@ -192,6 +192,25 @@ static void check_views(void) {
     EXPECT(scalar, DTYPE_I32, shape_of(0, NULL), int32_t, 2);
 }
 
+static void check_windows(void) {
+    start();
+    const Extent *one = extent_constant(graph->extents, 1), *two = extent_constant(graph->extents, 2);
+    const Extent *three = extent_constant(graph->extents, 3), *six = extent_constant(graph->extents, 6);
+    Node *x = input(DTYPE_I32, SHAPE(6), ((const int32_t[]){1, 2, 3, 4, 5, 6}));
+    EXPECT(window(graph, x, 0, three, 2, one), DTYPE_I32, SHAPE(2, 3), int32_t, 1, 2, 3, 3, 4, 5);
+    EXPECT(window(graph, x, 0, two, 1, three), DTYPE_I32, SHAPE(3, 2), int32_t, 1, 4, 2, 5, 3, 6);
+    Node *rows = input(DTYPE_F32, SHAPE(3, 2), ((const float[]){1, 2, 3, 4, 5, 6}));
+    EXPECT(window(graph, rows, 0, two, 1, one), DTYPE_F32, SHAPE(2, 2, 2), float, 1, 2, 3, 4, 3, 4, 5, 6);
+    Node *w = input(DTYPE_F32, SHAPE(4, 3), ((const float[]){1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+    EXPECT(fold_windows(graph, w, 0, 1, one, six), DTYPE_F32, SHAPE(6), float, 1, 2 + 4, 3 + 5 + 7, 6 + 8 + 10, 9 + 11,
+           12);
+    Node *pairs = input(DTYPE_F32, SHAPE(2, 2, 2), ((const float[]){1, 2, 3, 4, 5, 6, 7, 8}));
+    EXPECT(fold_windows(graph, pairs, 0, 3, two, six), DTYPE_F32, SHAPE(6, 2), float, 1, 2, 0, 0, 3, 4, 5, 6, 0, 0, 7,
+           8);
+    Node *zeros = input(DTYPE_F32, SHAPE(3, 2), ((const float[]){-0.0f, -0.0f, -0.0f, 1, 2, 3}));
+    EXPECT(fold_windows(graph, zeros, 0, 2, one, six), DTYPE_F32, SHAPE(6), float, 0, 0, 0, 1, 2, 3);
+}
+
 static void check_gather(void) {
     start();
     Node *x = input(DTYPE_F32, SHAPE(3, 2), ((const float[]){1, 2, 3, 4, 5, 6}));
@@ -368,6 +387,7 @@ int main(void) {
     check_casts();
     check_leaves();
     check_views();
+    check_windows();
     check_gather();
     check_small_reductions();
     check_contract();

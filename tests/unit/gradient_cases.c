@@ -208,6 +208,52 @@ static Node *build_part_of_product(Graph *graph, Node **inputs) {
     return slice(graph, build_batched(graph, inputs), starts, (int64_t[]){1, -1, -2}, shape);
 }
 
+// ---- windows
+
+static Node *build_window(Graph *graph, Node **inputs) {
+    return window(graph, inputs[0], 0, constant(graph, 3), 1, constant(graph, 2));
+}
+
+static Node *build_window_strided(Graph *graph, Node **inputs) {
+    return window(graph, inputs[0], 1, constant(graph, 3), 2, constant(graph, 1));
+}
+
+// The windows do not overlap, and leave some elements out.
+static Node *build_window_apart(Graph *graph, Node **inputs) {
+    return window(graph, inputs[0], 1, constant(graph, 2), 3, constant(graph, 2));
+}
+
+static Node *build_fold(Graph *graph, Node **inputs) {
+    return fold_windows(graph, inputs[0], 0, 2, constant(graph, 1), constant(graph, 8));
+}
+
+static Node *build_fold_dilated(Graph *graph, Node **inputs) {
+    return fold_windows(graph, inputs[0], 1, 1, constant(graph, 2), constant(graph, 7));
+}
+
+static Node *build_fold_apart(Graph *graph, Node **inputs) {
+    return fold_windows(graph, inputs[0], 0, 3, constant(graph, 1), constant(graph, 8));
+}
+
+// x[a] and y[b] with a window over x: abcd is channel, row, its tap, column, its tap.
+static Node *convolve(Graph *graph, Node **inputs, int64_t stride, const char *x, const char *y, const char *result) {
+    Node *windows = window(graph, inputs[0], 1, inputs[1]->shape[1], stride, constant(graph, 1));
+    if (inputs[0]->rank == 3) windows = window(graph, windows, 3, inputs[1]->shape[2], stride, constant(graph, 1));
+    return einsum(graph, x, y, result, (Node *[]){windows, inputs[1]});
+}
+
+static Node *build_convolution(Graph *graph, Node **inputs) {
+    return convolve(graph, inputs, 1, "abc", "ac", "b");
+}
+
+static Node *build_convolution_strided(Graph *graph, Node **inputs) {
+    return convolve(graph, inputs, 2, "abc", "ac", "b");
+}
+
+static Node *build_convolution_of_planes(Graph *graph, Node **inputs) {
+    return convolve(graph, inputs, 1, "abcde", "ace", "bd");
+}
+
 // ---- indices
 
 static Node *build_gather(Graph *graph, Node **inputs) {
@@ -313,6 +359,15 @@ const GradientCase gradient_cases[] = {
     {"slice", build_slice, 2, 1, {TENSOR(2, 3, 6)}},
     {"pad", build_pad, 2, 1, {TENSOR(2, 2, 2)}},
     {"part of a product", build_part_of_product, 2, 2, {TENSOR(3, 2, 2, 3), TENSOR(3, 2, 3, 4)}},
+    {"window", build_window, 2, 1, {TENSOR(2, 6, 2)}},
+    {"window with a stride", build_window_strided, 2, 1, {TENSOR(2, 2, 6)}},
+    {"windows apart", build_window_apart, 2, 1, {TENSOR(2, 2, 8)}},
+    {"fold", build_fold, 2, 1, {TENSOR(3, 3, 3, 2)}},
+    {"fold with a dilation", build_fold_dilated, 2, 1, {TENSOR(3, 2, 3, 3)}},
+    {"fold of windows apart", build_fold_apart, 2, 1, {TENSOR(3, 2, 3, 2)}},
+    {"convolution", build_convolution, 2, 2, {TENSOR(2, 2, 5), TENSOR(2, 2, 3)}},
+    {"convolution with a stride", build_convolution_strided, 2, 2, {TENSOR(2, 2, 6), TENSOR(2, 2, 3)}},
+    {"convolution of planes", build_convolution_of_planes, 2, 2, {TENSOR(3, 2, 4, 3), TENSOR(3, 2, 2, 2)}},
     {"gather", build_gather, 2, 2, {TENSOR(2, 3, 2), {2, {2, 2}, 0, 3, NULL, INPUT_INDEX}}},
     {"scatter_add", build_scatter_add, 2, 2, {TENSOR(2, 4, 2), {1, {4}, 0, 3, NULL, INPUT_INDEX}}},
 };

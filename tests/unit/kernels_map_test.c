@@ -221,6 +221,39 @@ static void check_pads(Dtype dtype) {
     case_end(test);
 }
 
+static void check_windows(Dtype dtype) {
+    static const struct {
+        int64_t taps, stride, dilation;
+    } sizes[] = {{3, 1, 1}, {2, 2, 1}, {3, 2, 2}, {2, 4, 1}, {1, 3, 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        Case *test = case_begin("window");
+        const Extent *taps = case_extent(test, sizes[i].taps), *dilation = case_extent(test, sizes[i].dilation);
+        int64_t stride = sizes[i].stride;
+        Node *x = case_input(test, dtype, FILL_PLAIN, SHAPE(3, 23)),
+             *y = case_input(test, dtype, FILL_PLAIN, SHAPE(11, 9));
+        for (int axis = 0; axis < 2; axis++) {
+            Node *z = axis ? x : y, *windows = window(test->graph, add(test, z, z), axis, taps, stride, dilation);
+            case_output(test, windows);
+            case_output(test, transpose(test->graph, windows, INTS(1, 2, 0)));
+            case_output(test,
+                        fold_windows(test->graph, add(test, windows, windows), axis, stride, dilation, z->shape[axis]));
+        }
+        case_check(test, NULL);
+        case_end(test);
+        test = case_begin("open windows");
+        taps = case_extent(test, sizes[i].taps), dilation = case_extent(test, sizes[i].dilation);
+        x = case_input(test, dtype, FILL_PLAIN, SHAPE(-1));
+        const Extent *more = extent_add(test->graph->extents, x->shape[0], case_extent(test, 6)),
+                     *low = case_extent(test, 4);
+        x = pad(test->graph, x, &low, I64S(1), &more);
+        Node *windows = window(test->graph, x, 0, taps, stride, dilation);
+        case_output(test, windows);
+        case_output(test, fold_windows(test->graph, add(test, windows, windows), 0, stride, dilation, more));
+        check_lengths(test);
+        case_end(test);
+    }
+}
+
 static void check_views(void) {
     static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I32, DTYPE_I64};
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
@@ -229,6 +262,7 @@ static void check_views(void) {
         check_transposes(dtypes[i]);
         check_reshapes(dtypes[i]);
         check_pads(dtypes[i]);
+        check_windows(dtypes[i]);
     }
     Case *test = case_begin("bool views");
     Node *x = case_input(test, DTYPE_BOOL, FILL_PLAIN, SHAPE(-1, 9));

@@ -171,7 +171,8 @@ static void test_rule(Op op, const char *text) {
 
 static Adjoint *right[OP_COUNT];   // the true ones
 
-static Adjoint negated, doubled, dropped, averaged, turned, backwards, shifted, stepped, misplaced, other_axes;
+static Adjoint negated, doubled, dropped, averaged, turned, backwards, shifted, stepped, misplaced, other_axes,
+    taps_backwards, first_tap;
 
 static Node *truly(Graph *graph, Node *node, int input, Node *cotangent) {
     return right[node->op](graph, node, input, cotangent);
@@ -236,6 +237,40 @@ static Node *stepped(Graph *graph, Node *node, int input, Node *cotangent) {
     return strided(graph, node, input, cotangent, 0, -1);
 }
 
+static Node *reversed(Graph *graph, Node *x, int axis) {
+    const Extent *starts[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) {
+        starts[i] = extent_subtract(graph->extents, x->shape[i], extent_constant(graph->extents, 1));
+        if (i != axis) starts[i] = extent_constant(graph->extents, 0);
+        steps[i] = i == axis ? -1 : 1;
+    }
+    return slice(graph, x, starts, steps, (const Extent *const *)x->shape);
+}
+
+// Of windows and their sums: the last tap first.
+static Node *taps_backwards(Graph *graph, Node *node, int input, Node *cotangent) {
+    int axis = attribute_integer(node, 0) + 1;
+    if (node->op == OP_window) return truly(graph, node, input, reversed(graph, cotangent, axis));
+    return reversed(graph, truly(graph, node, input, cotangent), axis);
+}
+
+// Of windows and their sums: only the first tap, or the first tap again and again.
+static Node *first_tap(Graph *graph, Node *node, int input, Node *cotangent) {
+    int axis = attribute_integer(node, 0) + 1;
+    Node *whole = node->op == OP_window ? cotangent : truly(graph, node, input, cotangent);
+    const Extent *starts[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < whole->rank; i++) {
+        starts[i] = extent_constant(graph->extents, 0);
+        shape[i] = i == axis ? extent_constant(graph->extents, 1) : whole->shape[i];
+        steps[i] = 1;
+    }
+    Node *first = slice(graph, whole, starts, steps, shape);
+    Node *repeated = broadcast(graph, first, (const Extent *const *)whole->shape, whole->rank, NULL);
+    return node->op == OP_window ? truly(graph, node, input, repeated) : repeated;
+}
+
 // The indices of the cases are below 3: 2 - index is another of them.
 static Node *misplaced(Graph *graph, Node *node, int input, Node *cotangent) {
     Node *inputs[2] = {node->inputs[0], node->inputs[1]};
@@ -274,6 +309,10 @@ static const struct {
     {OP_slice, stepped, "another step"},
     {OP_pad, shifted, "off by one"},
     {OP_pad, stepped, "another step"},
+    {OP_window, taps_backwards, "the last tap first"},
+    {OP_window, first_tap, "one tap for all"},
+    {OP_fold, taps_backwards, "the last tap first"},
+    {OP_fold, first_tap, "one tap for all"},
     {OP_gather, misplaced, "other rows"},
     {OP_scatter_add, misplaced, "other rows"},
 };

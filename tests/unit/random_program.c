@@ -232,6 +232,27 @@ static Entry make_slice_or_pad(Generator *g) {
     return (Entry){slice(g->graph, x.node, starts, steps, shape), x.bound};
 }
 
+// Windows over an axis, padded so that one fits for every N; or what they have, summed where it came from.
+static Entry make_window(Generator *g) {
+    Entry x = pick(g);
+    if (!x.node->rank || x.node->rank > 3) return x;
+    int axis = random_below(&g->random, x.node->rank);
+    const Extent *taps = extent_of(g, 1 + random_below(&g->random, 3)),
+                 *dilation = extent_of(g, 1 + random_below(&g->random, 2));
+    const Extent *lows[MAX_RANK], *shape[MAX_RANK], *span = window_span(g->graph->extents, taps, dilation);
+    int64_t steps[MAX_RANK], stride = 1 + random_below(&g->random, 3);
+    for (int i = 0; i < x.node->rank; i++) {
+        lows[i] = i == axis ? span : extent_of(g, 0);
+        steps[i] = 1;
+        shape[i] = x.node->shape[i];
+    }
+    shape[axis] = extent_add(g->graph->extents, shape[axis], extent_add(g->graph->extents, span, extent_of(g, 1)));
+    Node *windows = window(g->graph, pad(g->graph, x.node, lows, steps, shape), axis, taps, stride, dilation);
+    if (windows->rank < 5 && random_below(&g->random, 2)) return (Entry){windows, x.bound};
+    Node *values = map1(g->graph, OP_sin, windows);
+    return (Entry){fold_windows(g->graph, values, axis, stride, dilation, shape[axis]), 3};
+}
+
 // ---- reductions, products, indices, random numbers
 
 static Entry make_reduce(Generator *g) {
@@ -367,9 +388,10 @@ static const struct {
     Maker *make;
     int weight;
 } makers[] = {
-    {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
-    {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
-    {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
+    {make_unary, 16},    {make_binary, 12}, {make_where, 4},     {make_cast, 2},
+    {make_transpose, 3}, {make_reshape, 3}, {make_broadcast, 4}, {make_slice_or_pad, 4},
+    {make_reduce, 7},    {make_argmax, 1},  {make_contract, 6},  {make_gather, 3},
+    {make_scatter, 4},   {make_leaf, 3},    {make_loop, 3},      {make_window, 4},
 };
 
 static Entry make_any(Generator *g) {
