@@ -403,6 +403,13 @@ static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries)
     return false;
 }
 
+// Drops the ranges behind the first `count`, and what inputs were promised to lie in by them.
+static void forget_ranges(Entry *entry, int count) {
+    for (int i = count; i < entry->ranges.count; i++) entry->ranges.items[i].input->variable->bound = NULL;
+    entry->ranges.count = count;
+    for (int i = count - 1; i >= 0; i--) entry->ranges.items[i].input->variable->bound = entry->ranges.items[i].count;
+}
+
 // Tries a loop with a body and says whether it works; messages are put aside, and what it left behind is forgotten.
 static bool try_body_loop(Elaborator *e, const Course *course, Carries *carries) {
     Diagnostics *diagnostics = e->diagnostics;
@@ -413,7 +420,7 @@ static bool try_body_loop(Elaborator *e, const Course *course, Carries *carries)
     e->diagnostics = diagnostics;
     if (works || !entry) return works;
     entry->checks.count = checks;
-    entry->ranges.count = ranges;
+    forget_ranges(entry, ranges);
     return false;
 }
 
