@@ -1,6 +1,7 @@
 // The way of the data: from text to functions, one pass a line.
 #include "compilation.h"
 
+#include "differentiate/batch.h"
 #include "differentiate/differentiate.h"
 #include "simplify/simplify.h"
 
@@ -15,6 +16,11 @@ typedef bool Pass(Compilation *compilation, Function *function);
 
 static bool pass_differentiate(Compilation *compilation, Function *function) {
     return differentiate(compilation->program->graph, compilation->diagnostics, function);
+}
+
+static bool pass_batch(Compilation *compilation, Function *function) {
+    batch_loops(compilation->program->graph, function);
+    return true;
 }
 
 static bool pass_simplify(Compilation *compilation, Function *function) {
@@ -42,6 +48,7 @@ static const struct {
 } passes[] = {
     {"simplify", STAGE_GRAD, pass_simplify, offsetof(Timings, simplify_ms)},
     {"differentiate", STAGE_GRAD, pass_differentiate, offsetof(Timings, differentiate_ms)},
+    {"batch loops", STAGE_BATCH, pass_batch, offsetof(Timings, differentiate_ms)},
     {"simplify", STAGE_OPT, pass_simplify, offsetof(Timings, simplify_ms)},
     {"normalise reductions", STAGE_OPT, pass_normalise, offsetof(Timings, simplify_ms)},
     {"place fma", STAGE_OPT, pass_fma, offsetof(Timings, simplify_ms)},

@@ -55,7 +55,17 @@ typedef struct {
 // Compiles the function, or finds it. NULL and a diagnostic on failure.
 const CompiledFunction *compile_function(Compilation *compilation, FunctionKey key);
 
-typedef enum { STAGE_AST, STAGE_GRAPH, STAGE_GRAD, STAGE_OPT, STAGE_KERNELS, STAGE_PLAN, STAGE_LLVM, STAGE_ASM } Stage;
+typedef enum {
+    STAGE_AST,
+    STAGE_GRAPH,
+    STAGE_GRAD,
+    STAGE_BATCH,
+    STAGE_OPT,
+    STAGE_KERNELS,
+    STAGE_PLAN,
+    STAGE_LLVM,
+    STAGE_ASM
+} Stage;
 
 // The stage's printed form, for the function of `key` (ignored for STAGE_AST); in the compilation's arena. NULL and a
 // diagnostic on failure. The tree can be printed of all that parses.

@@ -59,9 +59,9 @@ static gradc_status choose_key(gradc_program *program, const char *name, gradc_k
 gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
                         const char **text) {
     static const Stage stages[] = {
-        [GRADC_STAGE_AST] = STAGE_AST,   [GRADC_STAGE_GRAPH] = STAGE_GRAPH,     [GRADC_STAGE_GRAD] = STAGE_GRAD,
-        [GRADC_STAGE_OPT] = STAGE_OPT,   [GRADC_STAGE_KERNELS] = STAGE_KERNELS, [GRADC_STAGE_PLAN] = STAGE_PLAN,
-        [GRADC_STAGE_LLVM] = STAGE_LLVM, [GRADC_STAGE_ASM] = STAGE_ASM};
+        [GRADC_STAGE_AST] = STAGE_AST,     [GRADC_STAGE_GRAPH] = STAGE_GRAPH, [GRADC_STAGE_GRAD] = STAGE_GRAD,
+        [GRADC_STAGE_BATCH] = STAGE_BATCH, [GRADC_STAGE_OPT] = STAGE_OPT,     [GRADC_STAGE_KERNELS] = STAGE_KERNELS,
+        [GRADC_STAGE_PLAN] = STAGE_PLAN,   [GRADC_STAGE_LLVM] = STAGE_LLVM,   [GRADC_STAGE_ASM] = STAGE_ASM};
     if ((unsigned)stage > GRADC_STAGE_ASM || (unsigned)kind > GRADC_KIND_STEP)
         return fail(program, GRADC_ARGUMENT, "there is no such stage, or no such kind of function");
     bool usable = program->program || (stage == GRADC_STAGE_AST && program->compilation);

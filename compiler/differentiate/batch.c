@@ -288,6 +288,7 @@ static Batched rule_loop(Batch *batch, Node *node, const Batched *inputs) {
     for (int i = carries; i < result_count; i++)
         if (node->body->results[i].node->rank + 2 > MAX_RANK) return impossible;
     Function *body = draws(graph, node->body) ? NULL : batch_inner_body(batch, node, is_batched);
+    graph->span = node->span;
     if (!body) return impossible;
     Node **values = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++) {

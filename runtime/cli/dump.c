@@ -11,14 +11,14 @@ typedef struct {
     int kind;   // -1: not said
 } Options;
 
-static const char *const stages[] = {"ast", "graph", "grad", "opt", "kernels", "plan", "llvm", "asm", NULL};
+static const char *const stages[] = {"ast", "graph", "grad", "batch", "opt", "kernels", "plan", "llvm", "asm", NULL};
 static const char *const kinds[] = {"value", "forward", "backward", "update", "step", NULL};
 
 enum { KEY_STAGE = 1, KEY_ENTRY, KEY_KIND };
 
 static const struct argp_option dump_options[] = {
     {"stage", KEY_STAGE, "STAGE", 0,
-     "ast, graph (the default), grad (differentiated), opt (simplified), kernels, plan "
+     "ast, graph (the default), grad (differentiated), batch (loops as axes), opt (simplified), kernels, plan "
      "(of the memory), llvm or asm",
      0},
     {"entry", KEY_ENTRY, "NAME", 0, "The loss, metric, net or fn; by default the first loss", 0},
