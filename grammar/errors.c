@@ -87,6 +87,9 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     } else {
         diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
                  expectation(parse, expected, count));
+        char next = place.end < parse->source->length ? parse->source->text[place.end] : 0;
+        if (!strcmp(found, "'.'") && next >= '0' && next <= '9')
+            diagnose_help(diagnostics, "a number begins with a digit: 0.%c", next);
     }
 }
 

@@ -135,11 +135,14 @@ size: NUMBER { $$ = build_size_number(parse, $1, @$); }
   | size PERCENT size { $$ = build_size(parse, SIZE_BINARY, NULL, OPERATOR_REMAINDER, $1, $3, @$); };
 
 block: LEFT_BRACE statements RIGHT_BRACE { $$ = build_block(parse, $2, @$); }
-  | LEFT_BRACE statements statement RIGHT_BRACE { $$ = build_block(parse, list_add(parse, $2, $3), @$); };
+  | LEFT_BRACE statements statement RIGHT_BRACE { $$ = build_block(parse, list_add(parse, $2, $3), @$); }
+  | LEFT_BRACE statements error RIGHT_BRACE { $$ = build_block(parse, $2, @$); yyerrok; };
 statements: %empty { $$ = NULL; }
   | statements EOL
   | statements statement EOL { $$ = list_add(parse, $1, $2); }
   | statements loop { $$ = list_add(parse, $1, $2); }
+  | statements FOR error block { yyerrok; }
+  | statements FOR error EOL { yyerrok; }
   | statements error EOL { yyerrok; };
 loop: FOR names IN expressions block { $$ = build_for(parse, $2, $4, NULL, NULL, $5, @$); }
   | FOR names IN expression COLON expression block { $$ = build_for(parse, $2, NULL, $4, $6, $7, @$); };
