@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-enum { MAX_TILE = 32, MAX_TILE_ROWS = 24 };
+enum { MAX_TILE = 32, MAX_TILE_ROWS = 24, EPILOGUE_INSTRUCTIONS = 64 };
 
 typedef struct {
     Emitter *emitter;
@@ -16,7 +16,7 @@ typedef struct {
     int column_count, width;
     int rows;
     LLVMValueRef first;   // row
-    LLVMValueRef valid;   // how many of the rows exist; NULL: all
+    LLVMValueRef valid;   // how many rows are left; NULL: enough
     Scope row_scopes[MAX_TILE_ROWS];
     LLVMValueRef row_pointers[MAX_TILE_ROWS];
 } Tile;
@@ -140,92 +140,137 @@ static LLVMValueRef load_total(const Tile *tile, int index) {
     return LLVMBuildLoad2(tile->emitter->code.builder, type, total_pointer(tile, index), "");
 }
 
+static void store_total(const Tile *tile, int index, LLVMValueRef value) {
+    LLVMBuildStore(tile->emitter->code.builder, value, total_pointer(tile, index));
+}
+
 // The totals wait in memory while a chunk uses all registers.
 static void sum_chunks(Tile *tile, LLVMValueRef length, LLVMValueRef *sums) {
     const Code *code = &tile->emitter->code;
     int count = tile->rows * tile->column_count;
-    for (int i = 0; i < count; i++) LLVMBuildStore(code->builder, zero_of(tile), total_pointer(tile, i));
+    for (int i = 0; i < count; i++) store_total(tile, i, zero_of(tile));
     LLVMValueRef size = v_i64(code, SEQUENTIAL_CHUNK);
     Loop loop = loop_begin(code, "chunks", v_i64(code, 0), length, size, NULL, 0);
     sum_chunk(tile, loop.index, v_minimum(code, v_add(code, loop.index, size), length), sums);
-    for (int i = 0; i < count; i++)
-        LLVMBuildStore(code->builder, plus(tile, load_total(tile, i), sums[i]), total_pointer(tile, i));
+    for (int i = 0; i < count; i++) store_total(tile, i, plus(tile, load_total(tile, i), sums[i]));
     loop_end(code, &loop, NULL);
-    for (int i = 0; i < count; i++) sums[i] = load_total(tile, i);
 }
 
+// The tile's totals: in memory, and if `sums` is not NULL in registers.
 static void sum_products(Tile *tile, LLVMValueRef *sums) {
     const Extent *extent = tile->product->kernel->axes[tile->product->k].extent;
-    LLVMValueRef length = extent_value_of(tile->emitter, extent);
+    LLVMValueRef length = extent_value_of(tile->emitter, extent), chunk[MAX_TILE];
+    int count = tile->rows * tile->column_count;
     int64_t known;
     if (!extent_is_constant(extent, &known) || known > SEQUENTIAL_CHUNK) {
-        sum_chunks(tile, length, sums);
+        sum_chunks(tile, length, chunk);
+        for (int i = 0; sums && i < count; i++) sums[i] = load_total(tile, i);
         return;
     }
-    sum_chunk(tile, v_i64(&tile->emitter->code, 0), length, sums);
-    for (int i = 0; i < tile->rows * tile->column_count; i++)   // a chunk may be -0, a total never is
-        sums[i] = plus(tile, zero_of(tile), sums[i]);
-}
-
-// ---- the tile
-
-static void epilogue(Tile *tile, const LLVMValueRef *sums) {
-    const Product *product = tile->product;
-    const Code *code = &tile->emitter->code;
-    for (int i = 0; i < tile->rows; i++) {
-        Branch branch = {0};
-        if (tile->valid) branch = b_if(code, v_less(code, v_i64(code, i), tile->valid));
-        for (int j = 0; j < tile->column_count; j++) {
-            Scope scope = scope_inside(tile->emitter, &tile->columns[j]);
-            scope_bind(&scope, product->m, v_add(code, tile->first, v_i64(code, i)));
-            scope_set(&scope, product->number, sums[i * tile->column_count + j]);
-            scope_effects(tile->emitter, &scope, -1, 0, 0);
-        }
-        if (tile->valid) b_join(code, branch);
+    sum_chunk(tile, v_i64(&tile->emitter->code, 0), length, chunk);
+    for (int i = 0; i < count; i++) {   // a chunk may be -0, a total never is
+        LLVMValueRef total = plus(tile, zero_of(tile), chunk[i]);
+        if (sums) sums[i] = total;
+        else store_total(tile, i, total);
     }
 }
 
-static void emit_tile(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first, int rows,
-                      LLVMValueRef valid) {
+// ---- the epilogue
+
+static void finish_vector(Emitter *emitter, const Product *product, Scope *column, LLVMValueRef row, LLVMValueRef sum) {
+    Scope scope = scope_inside(emitter, column);
+    scope_bind(&scope, product->m, row);
+    scope_set(&scope, product->number, sum);
+    scope_effects(emitter, &scope, -1, 0, 0);
+}
+
+static void epilogue_in_registers(const Tile *tile, const LLVMValueRef *sums) {
+    for (int i = 0; i < tile->rows; i++) {
+        LLVMValueRef row = v_add(&tile->emitter->code, tile->first, v_i64(&tile->emitter->code, i));
+        for (int j = 0; j < tile->column_count; j++)
+            finish_vector(tile->emitter, tile->product, &tile->columns[j], row, sums[i * tile->column_count + j]);
+    }
+}
+
+// Row by row, as many as exist: little code, for epilogues that are long or that blocks of two sizes share.
+static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
+    const Code *code = &tile->emitter->code;
+    LLVMTypeRef type = v_type(code, tile->product->dtype, tile->width);
+    Loop loop = loop_begin(code, "epilogue", v_i64(code, 0), rows, v_i64(code, 1), NULL, 0);
+    LLVMValueRef row = v_add(code, tile->first, loop.index);
+    for (int j = 0; j < tile->column_count; j++) {
+        LLVMValueRef at = v_multiply(code, loop.index, v_i64(code, tile->column_count));
+        at = v_add(code, at, v_i64(code, j));
+        LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, tile->product->totals, &at, 1, "");
+        LLVMValueRef sum = LLVMBuildLoad2(code->builder, type, pointer, "");
+        finish_vector(tile->emitter, tile->product, &tile->columns[j], row, sum);
+    }
+    loop_end(code, &loop, NULL);
+}
+
+// ---- blocks of rows
+
+static Tile tile_at(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first, int rows) {
     Tile tile = {.emitter = emitter, .product = product, .columns = columns, .column_count = count};
     tile.width = kernel_lanes(emitter, product->kernel);
     tile.rows = rows;
     tile.first = first;
-    tile.valid = valid;
-    LLVMValueRef sums[MAX_TILE];
     assert(rows * count <= MAX_TILE && rows <= MAX_TILE_ROWS);
+    return tile;
+}
+
+static bool epilogue_is_long(const Product *product) {
+    int instructions = product->kernel->instructions.count - product->number;
+    return instructions * product->rows * product->columns > EPILOGUE_INSTRUCTIONS;
+}
+
+// A block that has all of its rows.
+static void emit_block(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first) {
+    Tile tile = tile_at(emitter, product, columns, count, first, product->rows);
+    LLVMValueRef sums[MAX_TILE];
+    bool is_long = epilogue_is_long(product);
     open_rows(&tile);
-    sum_products(&tile, sums);
-    epilogue(&tile, sums);
+    sum_products(&tile, is_long ? NULL : sums);
+    if (is_long) epilogue_in_memory(&tile, v_i64(&emitter->code, tile.rows));
+    else epilogue_in_registers(&tile, sums);
 }
 
-static void static_rows(Emitter *emitter, const Product *product, Scope *columns, int count, int64_t extent) {
+// Blocks of which the last is smaller: `last` rows, or at run time fewer than others (last 0). Two ways to the totals,
+// one epilogue.
+static void emit_uneven(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first,
+                        LLVMValueRef left, int last) {
     const Code *code = &emitter->code;
-    int64_t rows = product->rows, whole = extent / rows * rows;
-    if (whole == rows) emit_tile(emitter, product, columns, count, v_i64(code, 0), (int)rows, NULL);
-    if (whole > rows) {
-        Loop loop = loop_begin(code, "rows", v_i64(code, 0), v_i64(code, whole), v_i64(code, rows), NULL, 0);
-        emit_tile(emitter, product, columns, count, loop.index, (int)rows, NULL);
-        loop_end(code, &loop, NULL);
-    }
-    if (extent > whole) emit_tile(emitter, product, columns, count, v_i64(code, whole), (int)(extent - whole), NULL);
-}
-
-static void open_row_blocks(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef extent) {
-    const Code *code = &emitter->code;
-    LLVMValueRef size = v_i64(code, product->rows), rest = LLVMBuildSRem(code->builder, extent, size, "");
-    LLVMValueRef whole = v_subtract(code, extent, rest);
-    Loop loop = loop_begin(code, "rows", v_i64(code, 0), whole, size, NULL, 0);
-    emit_tile(emitter, product, columns, count, loop.index, product->rows, NULL);
-    loop_end(code, &loop, NULL);
-    Branch last = b_if(code, v_less(code, v_i64(code, 0), rest));
-    emit_tile(emitter, product, columns, count, whole, product->rows, rest);
-    b_join(code, last);
+    LLVMBasicBlockRef whole = b_new(code, "whole"), part = b_new(code, "part"), join = b_new(code, "join");
+    LLVMValueRef size = v_i64(code, product->rows);
+    LLVMBuildCondBr(code->builder, v_less(code, left, size), part, whole);
+    b_go(code, whole);
+    Tile tile = tile_at(emitter, product, columns, count, first, product->rows);
+    open_rows(&tile);
+    sum_products(&tile, NULL);
+    LLVMBuildBr(code->builder, join);
+    b_go(code, part);
+    Tile rest = tile_at(emitter, product, columns, count, first, last ? last : product->rows);
+    if (!last) rest.valid = left;
+    open_rows(&rest);
+    sum_products(&rest, NULL);
+    LLVMBuildBr(code->builder, join);
+    b_go(code, join);
+    epilogue_in_memory(&tile, v_minimum(code, left, size));
 }
 
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count) {
-    const Extent *extent = product->kernel->axes[product->m].extent;
-    int64_t known;
-    if (extent_is_constant(extent, &known)) static_rows(emitter, product, columns, count, known);
-    else open_row_blocks(emitter, product, columns, count, extent_value_of(emitter, extent));
+    const Code *code = &emitter->code;
+    LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[product->m].extent);
+    int64_t known = 0;
+    bool is_static = extent_is_constant(product->kernel->axes[product->m].extent, &known);
+    bool even = is_static && known % product->rows == 0;
+    if (even && known == product->rows) {
+        emit_block(emitter, product, columns, count, v_i64(code, 0));
+        return;
+    }
+    Loop loop = loop_begin(code, "rows", v_i64(code, 0), extent, v_i64(code, product->rows), NULL, 0);
+    LLVMValueRef left = v_subtract(code, extent, loop.index);
+    if (even) emit_block(emitter, product, columns, count, loop.index);
+    else emit_uneven(emitter, product, columns, count, loop.index, left, (int)(known % product->rows));
+    loop_end(code, &loop, NULL);
 }
