@@ -100,10 +100,14 @@ static int class_fit(Elaborator *e, const Item *item, const CallArguments *argum
         bool integral = strcmp(type->name.text, "integer") == 0 ||
                         (is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) && dtype_is_integer(dtype));
         bool floating = is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) && dtype_is_float(dtype);
-        if (value.kind != VALUE_TENSOR || (!integral && !floating)) continue;
-        if (integral && !dtype_is_integer(value.node->dtype)) return 0;
-        if (floating && !dtype_is_float(value.node->dtype)) fit = 1;
-        if (floating && value.node->dtype == DTYPE_BOOL) return 0;
+        if (!integral && !floating) continue;
+        if (value.kind == VALUE_LIST) value = settle(e, value, arguments->items[i].span);
+        bool number = value.kind == VALUE_NUMBER;
+        if (value.kind != VALUE_TENSOR && !number) continue;
+        Dtype own = !number ? value.node->dtype : value.number.integer ? DTYPE_I64 : DTYPE_F64;
+        if (integral && !dtype_is_integer(own)) return 0;
+        if (floating && !dtype_is_float(own)) fit = 1;
+        if (floating && own == DTYPE_BOOL) return 0;
     }
     return fit;
 }
