@@ -14,7 +14,7 @@ static const Builtin table[] = {
 #include "elaborate/builtins.def"
 };
 
-enum { BUILTIN_COUNT = sizeof table / sizeof *table, MAX_PARAMETERS = 4 };
+enum { BUILTIN_COUNT = sizeof table / sizeof *table, MAX_PARAMETERS = 6 };
 
 const Builtin *builtin_table(int *count) {
     *count = BUILTIN_COUNT;
@@ -142,6 +142,10 @@ bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, in
     return as_axis(call->e, call->values[index], rank, call->spans[index], axis);
 }
 
+bool axes_argument(const BuiltinCall *call, int index, int rank, int *axes, int *count) {
+    return as_axes(call->e, call->values[index], rank, call->spans[index], axes, count);
+}
+
 // ---- elementwise
 
 Value builtin_map(const BuiltinCall *call) {
@@ -164,26 +168,13 @@ Value builtin_refused(const BuiltinCall *call) {
 
 // The axes named by none (all), an integer or a list of integers, ascending.
 static bool reduced_axes(Elaborator *e, Value axes, int rank, Span span, int *result, int *count) {
-    bool reduced[MAX_RANK] = {false};
-    int axis;
-    if (axes.kind == VALUE_NONE)
-        for (int i = 0; i < rank; i++) reduced[i] = true;
-    else if (axes.kind == VALUE_LIST || axes.kind == VALUE_TUPLE) {
-        for (int i = 0; i < axes.list.count; i++) {
-            if (!as_axis(e, axes.list.items[i], rank, span, &axis)) return false;
-            if (reduced[axis]) {
-                report(e, D_axis_out_of_range, span, "axis %d is named twice", axis);
-                return false;
-            }
-            reduced[axis] = true;
+    if (!as_axes(e, axes, rank, span, result, count)) return false;
+    for (int i = 1; i < *count; i++)
+        for (int k = i; k > 0 && result[k - 1] > result[k]; k--) {
+            int axis = result[k];
+            result[k] = result[k - 1];
+            result[k - 1] = axis;
         }
-    } else {
-        if (!as_axis(e, axes, rank, span, &axis)) return false;
-        reduced[axis] = true;
-    }
-    *count = 0;
-    for (int i = 0; i < rank; i++)
-        if (reduced[i]) result[(*count)++] = i;
     return true;
 }
 

@@ -14,6 +14,8 @@ bool shape_argument(const BuiltinCall *call, int index, Shape *shape);
 bool flag_argument(const BuiltinCall *call, int index, bool *flag);   // left out: false
 bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, int *axis);
 Node *floating_argument(const BuiltinCall *call, int index);
+// One axis or a list of axes, in the order in which they are named; left out: all.
+bool axes_argument(const BuiltinCall *call, int index, int rank, int *axes, int *count);
 Value no_value(void);
 
 // ---- gradients.c

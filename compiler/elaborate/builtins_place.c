@@ -33,21 +33,114 @@ static bool in_bounds(const BuiltinCall *call, const Extent *low, int64_t step, 
 }
 
 // pad(x, lows, steps, shape): x's element i of an axis stands at low + step * i, with zeros elsewhere.
-Value builtin_pad(const BuiltinCall *call) {
+static Value pad_to_places(const BuiltinCall *call, Node *x) {
     Elaborator *e = call->e;
-    Node *x = tensor_argument(call, 0);
     Shape lows, steps, shape;
     int64_t numbers[MAX_RANK];
-    if (!x || !sizes_argument(call, 1, x, &lows) || !sizes_argument(call, 2, x, &steps) ||
+    if (!sizes_argument(call, 1, x, &lows) || !sizes_argument(call, 2, x, &steps) ||
         !sizes_argument(call, 3, x, &shape))
         return no_value();
-    if (x->dtype == DTYPE_BOOL) return failure(e, D_dtype_mismatch, call->spans[0], "'pad' takes numbers, not bools");
     for (int i = 0; i < x->rank; i++) {
         if (!extent_is_constant(steps.extents[i], &numbers[i]) || !numbers[i])
             return failure(e, D_not_static, call->spans[2], "a step is a number other than 0");
         if (!in_bounds(call, lows.extents[i], numbers[i], x->shape[i], shape.extents[i])) return no_value();
     }
     return value_tensor(pad(e->graph, x, lows.extents, numbers, shape.extents));
+}
+
+// How many elements come before and behind along each axis.
+typedef struct {
+    const Extent *before[MAX_RANK], *behind[MAX_RANK];
+} Widths;
+
+// One width is a number, for both sides, or a pair.
+static bool read_width(const BuiltinCall *call, Value value, int axis, Widths *widths) {
+    Elaborator *e = call->e;
+    bool pair = (value.kind == VALUE_LIST || value.kind == VALUE_TUPLE) && value.list.count == 2;
+    widths->before[axis] = as_extent(e, pair ? value.list.items[0] : value);
+    widths->behind[axis] = as_extent(e, pair ? value.list.items[1] : value);
+    const char *message = "a width of 'pad' is negative";
+    if (!widths->before[axis] || !widths->behind[axis]) {
+        report(e, D_not_static, call->spans[1],
+               "a width of 'pad' is a number known when compiled, or a pair such as [1, 2], not %s",
+               describe(e, value));
+        return false;
+    }
+    if (require_at_least_zero(e, widths->before[axis], call->spans[1], message) &&
+        require_at_least_zero(e, widths->behind[axis], call->spans[1], message))
+        return true;
+    report(e, D_shape_mismatch, call->spans[1], "%s; a part of a tensor is x[begin:end]", message);
+    return false;
+}
+
+// `widths` is one number for all axes of `axis` (all of x's, if it is left out), or a list with one width for each.
+static bool read_widths(const BuiltinCall *call, const Node *x, Widths *widths) {
+    int axes[MAX_RANK], count;
+    Value given = call->values[1];
+    if (given.kind == VALUE_ERROR || !axes_argument(call, 4, x->rank, axes, &count)) return false;
+    for (int i = 0; i < x->rank; i++) widths->before[i] = widths->behind[i] = constant_extent(call->e, 0);
+    bool list = given.kind == VALUE_LIST || given.kind == VALUE_TUPLE;
+    if (list && given.list.count != count) {
+        report(call->e, D_wrong_arguments, call->spans[1], "'pad' takes one width for each of %d axes, not %d", count,
+               given.list.count);
+        return false;
+    }
+    for (int i = 0; i < count; i++)
+        if (!read_width(call, list ? given.list.items[i] : given, axes[i], widths)) return false;
+    return true;
+}
+
+// Whether an element of the padded tensor is one of x's.
+static Node *inside(Elaborator *e, const Node *x, const Widths *widths, const Node *padded) {
+    Graph *graph = e->graph;
+    const Extent *const *shape = (const Extent *const *)padded->shape;
+    Node *all = NULL;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->shape[i] == padded->shape[i]) continue;
+        Node *place = iota(graph, DTYPE_I64, shape, padded->rank, i);
+        const Extent *limit = extent_add(graph->extents, widths->before[i], x->shape[i]);
+        Node *low = broadcast(graph, extent_value(graph, DTYPE_I64, widths->before[i]), shape, padded->rank, NULL);
+        Node *high = broadcast(graph, extent_value(graph, DTYPE_I64, limit), shape, padded->rank, NULL);
+        Node *within =
+            map2(graph, OP_logical_and, map2(graph, OP_less_equal, low, place), map2(graph, OP_less, place, high));
+        all = all ? map2(graph, OP_logical_and, all, within) : within;
+    }
+    return all;
+}
+
+static Value pad_with(const BuiltinCall *call, Node *x) {
+    Elaborator *e = call->e;
+    Widths widths;
+    const Extent *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    if (!read_widths(call, x, &widths)) return no_value();
+    for (int i = 0; i < x->rank; i++) {
+        steps[i] = 1;
+        shape[i] = extent_add(e->graph->extents, x->shape[i],
+                              extent_add(e->graph->extents, widths.before[i], widths.behind[i]));
+    }
+    Node *padded = pad(e->graph, x, widths.before, steps, shape);
+    Node *mask = call->given[5] ? inside(e, x, &widths, padded) : NULL;
+    if (!mask) return value_tensor(padded);
+    Node *value = as_dtype(e, call->values[5], x->dtype, call->spans[5]);
+    if (!value) return no_value();
+    if (value->rank)
+        return failure(e, D_shape_mismatch, call->spans[5], "'pad' fills with one number, not %s",
+                       describe(e, call->values[5]));
+    value = broadcast(e->graph, value, (const Extent *const *)padded->shape, padded->rank, NULL);
+    return value_tensor(map3(e->graph, OP_where, mask, padded, value));
+}
+
+// pad(x, widths): zeros, or `value`, around x. With steps and shape, where derivatives put their elements.
+Value builtin_pad(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    if (!x) return no_value();
+    if (x->dtype == DTYPE_BOOL)
+        return failure(call->e, D_dtype_mismatch, call->spans[0], "'pad' takes numbers, not bools");
+    if (call->given[2] != call->given[3])
+        return failure(call->e, D_wrong_arguments, call->span,
+                       "'pad' takes widths, or the first places, the steps and the shape of the result");
+    return call->given[2] ? pad_to_places(call, x) : pad_with(call, x);
 }
 
 // ---- scatter_add

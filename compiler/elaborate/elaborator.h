@@ -274,6 +274,8 @@ bool broadcast_shapes(Elaborator *e, Span span, const char *what, Node *const *n
 Node *broadcast_to(Elaborator *e, Node *node, const Shape *shape);
 bool as_shape(Elaborator *e, Value value, Span span, Shape *shape);   // false: reported
 bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis);
+// One axis or a list of axes, in the order in which they are named; none: all.
+bool as_axes(Elaborator *e, Value value, int rank, Span span, int *axes, int *count);
 const Extent *size_value(Elaborator *e, const Size *size);   // NULL: reported
 Value static_value(Elaborator *e, const Static *argument);
 // The shape that a type's dimensions mean in the current frame. False: reported.

@@ -114,6 +114,27 @@ bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis) {
     return true;
 }
 
+bool as_axes(Elaborator *e, Value value, int rank, Span span, int *axes, int *count) {
+    bool named[MAX_RANK] = {false};
+    *count = 0;
+    if (value.kind == VALUE_NONE)
+        for (int i = 0; i < rank; i++) axes[(*count)++] = i;
+    if (value.kind == VALUE_NONE) return true;
+    Value single[] = {value};
+    if (value.kind != VALUE_LIST && value.kind != VALUE_TUPLE) value = value_list(e, single, 1);
+    for (int i = 0; i < value.list.count; i++) {
+        int axis;
+        if (!as_axis(e, value.list.items[i], rank, span, &axis)) return false;
+        if (named[axis]) {
+            report(e, D_axis_out_of_range, span, "axis %d is named twice", axis);
+            return false;
+        }
+        named[axis] = true;
+        axes[(*count)++] = axis;
+    }
+    return true;
+}
+
 bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const char *message) {
     ExtentTable *table = e->graph->extents;
     const Extent *zero = extent_constant(table, 0);

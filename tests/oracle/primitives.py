@@ -397,6 +397,50 @@ def shape_cases():
                  x, classes(2, 0, 3))
 
 
+def convolution_cases():
+    signal, plane = random(2, 4, 7), random(2, 2, 5, 6)
+    for name, settings, x, w, function in [
+        ("conv1d", {}, signal, random(3, 4, 3), F.conv1d),
+        ("conv1d_settings", {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}, signal, random(4, 2, 3), F.conv1d),
+        ("conv2d", {}, plane, random(3, 2, 3, 2), F.conv2d),
+        ("conv2d_padded", {"padding": [1, 2]}, plane, random(2, 2, 3, 3), F.conv2d),
+        ("conv2d_settings", {"stride": [2, 1], "padding": 1, "dilation": [1, 2], "groups": 2}, plane,
+         random(4, 1, 2, 3), F.conv2d),
+        ("conv_transpose1d", {}, signal, random(4, 2, 3), F.conv_transpose1d),
+        ("conv_transpose1d_settings", {"stride": 3, "padding": 1, "output_padding": 2, "dilation": 2, "groups": 2},
+         signal, random(4, 1, 3), F.conv_transpose1d),
+        ("conv_transpose2d", {"stride": 2, "padding": [0, 1], "output_padding": 1}, plane, random(2, 2, 3, 2),
+         F.conv_transpose2d),
+    ]:
+        words = "".join(f", {word} = {value}" for word, value in settings.items())
+        yield binary(name, f"{function.__name__}(x, y{words})",
+                     lambda x, y, function=function, settings=settings: function(x, y, None, **settings), x, w)
+    x = random(2, 3, 6, 7)
+    for name, expression, function in [
+        ("max_pool1d", "max_pool1d(x, 2)", lambda x: F.max_pool1d(x.flatten(0, 1), 2).reshape(2, 3, 6, 3)),
+        ("max_pool1d_settings", "max_pool1d(x, 3, stride = 2, padding = 1)",
+         lambda x: F.max_pool1d(x.flatten(0, 1), 3, 2, 1).reshape(2, 3, 6, 4)),
+        ("max_pool2d", "max_pool2d(x, 2)", lambda x: F.max_pool2d(x, 2)),
+        ("max_pool2d_settings", "max_pool2d(x, [3, 2], stride = [1, 2], padding = [1, 0], dilation = [1, 3])",
+         lambda x: F.max_pool2d(x, (3, 2), (1, 2), (1, 0), (1, 3))),
+        ("avg_pool1d", "avg_pool1d(x, 3, stride = 2, padding = 1)",
+         lambda x: F.avg_pool1d(x.flatten(0, 1), 3, 2, 1).reshape(2, 3, 6, 4)),
+        ("avg_pool2d", "avg_pool2d(x, 3, stride = 2, padding = 1)", lambda x: F.avg_pool2d(x, 3, 2, 1)),
+        ("avg_pool2d_whole", "avg_pool2d(x, [6, 7])", lambda x: F.avg_pool2d(x, (6, 7))),
+        ("adaptive_avg_pool1d", "adaptive_avg_pool1d(x, 3)",
+         lambda x: F.adaptive_avg_pool1d(x.flatten(0, 1), 3).reshape(2, 3, 6, 3)),
+        ("adaptive_avg_pool2d", "adaptive_avg_pool2d(x, [4, 3])", lambda x: F.adaptive_avg_pool2d(x, (4, 3))),
+        ("window", "sum(exp(window(x, [2, 3], axis = [1, 3], stride = [1, 2], dilation = [1, 2])), axis = [2, 5])",
+         lambda x: torch.exp(x).unfold(1, 2, 1).unfold(3, 5, 2)[..., ::2].sum((4, 5))),
+        ("pad_value", "pad(x[0], [1, [0, 2]], axis = [2, 0], value = 3)",
+         lambda x: F.pad(x[0], (1, 1, 0, 0, 0, 2), value=3.0)),
+    ]:
+        yield name, expression, function, [x], 2
+    yield "fold", "fold(x, 9, axis = 1, stride = 2, dilation = 2)", lambda x: torch.stack([
+        sum(x[:, p, k] for p in range(3) for k in range(3) if 2 * p + 2 * k == i) + 0 * x[:, 0, 0]
+        for i in range(9)], 1), [random(2, 3, 3)], 2
+
+
 def derivative_cases():
     functional = torch.autograd.functional
     x, y = random(3), random(3, low=0.5)
@@ -448,7 +492,8 @@ if __name__ == "__main__":
     parts = [(scalar_cases, binary_cases, reduction_cases, loss_cases, edge_cases),
              (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases,
               shape_cases),
-             (derivative_cases,)]
+             (derivative_cases,),
+             (convolution_cases,)]
     out = io.StringIO()
     count = 0
     for part in parts:

@@ -5,8 +5,7 @@
 #include "elaborate/builtins.h"
 #include "evaluate/evaluate.h"
 #include "library/library.h"
-#include "runtime/gradc.h"
-#include "tests/unit/oracle.h"
+#include "tests/unit/entries.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -124,32 +123,13 @@ static void check(const Case *test, const char *how, int result, const double *n
     printf("\n");
 }
 
-// The states of layers with their first values.
-static Environment first_states(Compilation *compilation) {
-    const Program *program = compilation->program;
-    VariableValue *values = arena_array(compilation->arena, VariableValue, program->states.count);
-    for (int i = 0; i < program->states.count; i++) {
-        const State *state = program->states.items[i];
-        Named initial = {state->path, state->initial};
-        Function function = {.name = state->path, .result_count = 1, .results = &initial};
-        Environment environment = {0};
-        values[i].variable = state->variable;
-        if (evaluate_function(compilation->arena, &function, NULL, &environment, &values[i].value)) exit(1);
-    }
-    return (Environment){.bindings = values, .binding_count = program->states.count};
-}
-
 // The results as the evaluator finds them. False: it failed, which is said.
 static bool evaluate_case(Compilation *compilation, const Case *test, const Function *function, const char *how,
                           Tensor *results) {
     Tensor arguments[MAX_TENSORS];
-    for (int i = 0; i < test->argument_count; i++) {
-        const OracleTensor *from = &test->arguments[i];
-        arguments[i] = (Tensor){.dtype = from->is_integer ? DTYPE_I32 : DTYPE_F64, .rank = from->rank};
-        arguments[i].data = from->is_integer ? (void *)from->integers : (void *)from->numbers;
-        memcpy(arguments[i].shape, from->shape, sizeof from->shape);
-    }
-    Environment environment = first_states(compilation);
+    for (int i = 0; i < test->argument_count; i++) arguments[i] = tensor_of(&test->arguments[i]);
+    Environment environment = {.bindings = first_states(compilation->arena, compilation->program),
+                               .binding_count = compilation->program->states.count};
     const char *fault = evaluate_function(compilation->arena, function, arguments, &environment, results);
     if (fault) {
         printf("%s: %s: %s\n", test->name, how, fault);
@@ -164,10 +144,7 @@ static bool run_machine_code(gradc_program *program, const Case *test, const cha
     gradc_call *call = NULL;
     gradc_status status = gradc_call_create(program, entry, &call);
     for (int i = 0; i < test->argument_count && !status; i++) {
-        const OracleTensor *from = &test->arguments[i];
-        gradc_tensor tensor = {from->is_integer ? GRADC_I32 : GRADC_F64, from->rank, {0}, NULL};
-        memcpy(tensor.shape, from->shape, sizeof(int64_t) * (size_t)from->rank);
-        tensor.data = from->is_integer ? (void *)from->integers : (void *)from->numbers;
+        gradc_tensor tensor = array_of(&test->arguments[i]);
         status = gradc_call_bind(call, i, &tensor);
     }
     if (!status) status = gradc_call_value(call);
@@ -188,18 +165,10 @@ static bool run_machine_code(gradc_program *program, const Case *test, const cha
     return false;
 }
 
-static const Entry *entry_of(const Compilation *compilation, const char *name) {
-    for (int i = 0; i < compilation->program->entries.count; i++)
-        if (strcmp(compilation->program->entries.items[i]->name, name) == 0)
-            return compilation->program->entries.items[i];
-    printf("the program has no entry %s\n", name);
-    exit(1);
-}
-
 static void run_case(Compilation *compilation, gradc_program *program, const Case *test) {
     char name[2 * ORACLE_WORD];
     snprintf(name, sizeof name, "case_%s", test->name);
-    const Entry *entry = entry_of(compilation, name);
+    const Entry *entry = entry_of(compilation->program, name);
     Function plain = entry->function, rewritten = entry->function;
     Tensor results[MAX_TENSORS];
     if (!differentiate(compilation->program->graph, compilation->diagnostics, &plain) ||
@@ -216,10 +185,10 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 // ---- completeness
 
 // Functions of the library that layers_test.c has, or that others here stand on.
-static const char *const elsewhere[] = {"uniform",       "normal",         "fan_in",         "fan_out",
-                                        "parameters",    "grad",           "dropout",        "he_normal",
-                                        "he_uniform",    "xavier_normal",  "xavier_uniform", "lecun_normal",
-                                        "lecun_uniform", "euclidean_norm", "general_norm",   "finite_amax"};
+static const char *const elsewhere[] = {
+    "uniform",       "normal",         "fan_in",       "fan_out",       "parameters",     "grad",
+    "dropout",       "he_normal",      "he_uniform",   "xavier_normal", "xavier_uniform", "lecun_normal",
+    "lecun_uniform", "euclidean_norm", "general_norm", "finite_amax",   "along",          "part_means"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);
