@@ -59,11 +59,16 @@ static Node *backward_rebuild(Cutter *cutter, Node *node) {
     return changed ? rebuild(cutter->graph, node, inputs) : node;
 }
 
+// What a loop yields for backward alone is there once the loop has run for its other results.
+static bool forward_has(const Cutter *cutter, const Node *node) {
+    return cutter->in_forward[node->id] || (node->op == OP_result && cutter->in_forward[node->inputs[0]->id]);
+}
+
 static Node *backward_node(Cutter *cutter, Node *node) {
     if (node->op == OP_variable) return node;
     Node **slot = &cutter->replacement[node->id];
     if (*slot) return *slot;
-    bool kept = cutter->in_forward[node->id] && node->dtype != DTYPE_TUPLE && !recomputes(node);
+    bool kept = forward_has(cutter, node) && node->dtype != DTYPE_TUPLE && !recomputes(node);
     *slot = kept ? keep(cutter, node) : backward_rebuild(cutter, node);
     return *slot;
 }

@@ -1,7 +1,6 @@
 // Training against PyTorch (tests/oracle/training.txt): from the same weights in f64, a small network's losses and last
 // weights by every optimizer of the library.
-#include "runtime/gradc.h"
-#include "tests/unit/oracle.h"
+#include "tests/unit/entries.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -79,8 +78,7 @@ static gradc_trainer *begin(gradc_program *program, const Setup *setup) {
         memcpy(weight(program, &setup->weights[i]), setup->weights[i].numbers,
                sizeof(double) * (size_t)setup->weights[i].count);
     gradc_parameters_changed(program);
-    gradc_tensor x = {GRADC_F64, 2, {setup->rows, setup->inputs}, setup->x.numbers};
-    gradc_tensor y = {GRADC_I32, 1, {setup->rows}, setup->y.integers};
+    gradc_tensor x = array_of(&setup->x), y = array_of(&setup->y);
     if (gradc_trainer_bind(trainer, 0, &x) || gradc_trainer_bind(trainer, 1, &y)) {
         printf("%s\n", gradc_message(program));
         exit(1);
