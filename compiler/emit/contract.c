@@ -42,15 +42,17 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     return best;
 }
 
-static LLVMValueRef stack_array(Emitter *emitter, LLVMTypeRef type, int count) {
+// Room on the stack for any tile, the same for all contractions of the function.
+static LLVMValueRef totals_of(Emitter *emitter) {
+    if (emitter->totals) return emitter->totals;
     const Code *code = &emitter->code;
     LLVMBasicBlockRef here = b_here(code);
     LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
-    LLVMValueRef size = LLVMConstInt(LLVMInt32TypeInContext(code->context), (unsigned)count, 0);
-    LLVMValueRef array = LLVMBuildArrayAlloca(code->builder, type, size, "totals");
-    LLVMSetAlignment(array, (unsigned)emitter->vector_bytes);
+    LLVMTypeRef vector = v_type(code, DTYPE_I64, emitter->vector_bytes / dtype_size(DTYPE_I32));
+    emitter->totals = LLVMBuildAlloca(code->builder, LLVMArrayType2(vector, MAX_TILE), "totals");
+    LLVMSetAlignment(emitter->totals, 2 * (unsigned)emitter->vector_bytes);
     b_go(code, here);
-    return array;
+    return emitter->totals;
 }
 
 static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *context) {
@@ -80,8 +82,7 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     TileSize tile = choose_tile(emitter, kernel, product.m, product.n);
     product.rows = tile.rows;
     product.columns = tile.columns;
-    LLVMTypeRef vector = v_type(&emitter->code, product.dtype, kernel_lanes(emitter, kernel));
-    product.totals = stack_array(emitter, vector, tile.rows * tile.columns);
+    product.totals = totals_of(emitter);
     if (kernel->pack) product.panel = emitter->buffers[kernel->pack->id];
     walk_vectors(emitter, outer, product.n, product.columns, visit_panel, &product);
     close_axes(emitter, &nest);

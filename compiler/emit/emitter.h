@@ -35,7 +35,7 @@ typedef struct {
     ARRAY(ExtentValue) extents;
     LLVMValueRef status;                 // i32 in memory: 1 after an index was out of range
     LLVMValueRef loop_index[MAX_AXES];   // of the enclosing loop kernels
-    bool records_faults;
+    LLVMValueRef totals;                 // of a tile, on the stack; NULL: none yet
 } Emitter;
 
 // A place in a kernel's loop nest. Axes bound by a scope and its parents have an index. A vector scope stands for
@@ -100,7 +100,7 @@ void close_axes(Emitter *emitter, Nest *nest);
 int axes_of(const Kernel *kernel, AxisRole role, int *axes);   // ascending; returns how many
 uint32_t axes_mask(const Kernel *kernel, AxisRole role);
 
-enum { MAX_GROUP = 16 };
+enum { MAX_GROUP = 16, MAX_TILE = 32 };
 // Walks `axis` in groups of up to `group` vectors: `visit` writes the code for one group, whose scopes stand for its
 // vectors. What is left at the end is masked. axis -1: one scalar scope.
 typedef void Visit(Emitter *emitter, Scope *scopes, int count, void *context);
@@ -125,7 +125,7 @@ typedef struct {
     int rows, columns;     // of a register tile: rows, and vectors of columns
     bool plain_left;       // operand 0 is a load that only needs an address
     LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
-    LLVMValueRef totals;   // room for a tile, when K has several chunks
+    LLVMValueRef totals;   // room for a tile
 } Product;
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-enum { MAX_TILE = 32, MAX_TILE_ROWS = 24, EPILOGUE_INSTRUCTIONS = 64 };
+enum { MAX_TILE_ROWS = 24, EPILOGUE_INSTRUCTIONS = 64 };
 
 typedef struct {
     Emitter *emitter;
