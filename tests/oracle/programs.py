@@ -428,9 +428,46 @@ def logistic():
     )
 
 
+def lenet():
+    side, maps1, maps2, hidden1, hidden2, classes = 16, 3, 5, 12, 8, 4
+    last = side // 4 - 2
+    parameters = {
+        "lenet.first.weight": random(maps1, 1, 5, 5, low=-0.5, high=0.5),
+        "lenet.first.bias": random(maps1, low=-0.5, high=0.5),
+        "lenet.second.weight": random(maps2, maps1, 5, 5, low=-0.25, high=0.25),
+        "lenet.second.bias": random(maps2, low=-0.25, high=0.25),
+        **dense("lenet.third", maps2 * last * last, hidden1),
+        **dense("lenet.fourth", hidden1, hidden2),
+        **dense("lenet.output", hidden2, classes),
+    }
+
+    def convolve(p, path, x, padding):
+        y = jax.lax.conv_general_dilated(x, p[f"{path}.weight"], (1, 1), [(padding, padding)] * 2)
+        return jnp.tanh(y + p[f"{path}.bias"][:, None, None])
+
+    def windows(x):
+        n, c, h, w = x.shape
+        return x.reshape(n, c, h // 2, 2, w // 2, 2)
+
+    def logits(p, images):
+        x = jnp.max(windows(convolve(p, "lenet.first", images, 2)), axis=(3, 5))
+        x = jnp.mean(windows(convolve(p, "lenet.second", x, 0)), axis=(3, 5))
+        x = jnp.tanh(apply(p, "lenet.third", x.reshape(len(x), -1)))
+        return apply(p, "lenet.output", jnp.tanh(apply(p, "lenet.fourth", x)))
+
+    def nll(p, images, labels):
+        return (cross_entropy(logits(p, images), labels),)
+
+    def accuracy(p, images, labels):
+        return (jnp.mean(jnp.argmax(logits(p, images), axis=-1) == labels),)
+
+    inputs = {"images": random(3, 1, side, side, low=0), "labels": integers(classes, 3)}
+    return Program(parameters, [Run("nll", inputs, nll), Run("accuracy", inputs, accuracy, gradient=False)])
+
+
 PROGRAMS = (
     vae, lstm, gru, gpt_block, batch_norm, wgan_gp, maml, heat, burgers, beam, gaussian_mixture, kalman, predator_prey,
-    logistic,
+    logistic, lenet,
 )
 
 
