@@ -139,6 +139,13 @@ static void stack_yields(Elaborator *e, const Loop *loop, int64_t iterations) {
     }
 }
 
+// What is yielded by a loop with errors is not known.
+static void fail_yields(Elaborator *e, const Statement *statement) {
+    for (int i = 0; i < statement->body.count; i++)
+        if (statement->body.items[i]->kind == STATEMENT_YIELD)
+            assign(e, statement->body.items[i]->names.items[0].text, (Value){.kind = VALUE_ERROR});
+}
+
 static void run_unrolled(Elaborator *e, const Course *course) {
     const Statement *statement = course->statement;
     Loop loop = {.outer_body = e->bodies}, *outer = e->frame->loop;
@@ -155,9 +162,7 @@ static void run_unrolled(Elaborator *e, const Course *course) {
         scope_pop(e);
     }
     if (diagnostics_errors(e->diagnostics) == errors) stack_yields(e, &loop, course->count);
-    else
-        for (int i = 0; i < loop.yields.count; i++)
-            assign(e, loop.yields.items[i].name.text, (Value){.kind = VALUE_ERROR});
+    else fail_yields(e, statement);
 }
 
 // ---- carries
@@ -367,21 +372,13 @@ static bool body_results(Elaborator *e, const Loop *loop, Carries *carries, cons
     return true;
 }
 
-static void fail_yields(Elaborator *e, const Loop *loop) {
-    for (int i = 0; i < loop->yields.count; i++)
-        assign(e, loop->yields.items[i].name.text, (Value){.kind = VALUE_ERROR});
-}
-
 static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries) {
     Span span = course->statement->span;
     Loop loop;
     Value *after = arena_array(e->arena, Value, carries->count);
     bool retry = true;
     for (int attempt = 0; retry && attempt < MOST_ATTEMPTS; attempt++) {
-        if (!run_iteration(e, course, &loop, carries, after)) {
-            fail_yields(e, &loop);
-            return false;
-        }
+        if (!run_iteration(e, course, &loop, carries, after)) return false;
         int count = carries->count + loop.yields.count, carry_count = 0;
         LoopInput *inputs = arena_array(e->arena, LoopInput, carries->count);
         Named *results = arena_array(e->arena, Named, count);
@@ -399,7 +396,6 @@ static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries)
         break;
     }
     if (retry) report(e, D_carry_changes, span, "what this loop carries has no fixed shape");
-    fail_yields(e, &loop);
     return false;
 }
 
@@ -435,9 +431,7 @@ static void run_course(Elaborator *e, const Statement *statement) {
     find_carries(e, statement, &statement->body, &carries);
     if (!known) {   // what it binds is not known either
         fail_carries(&carries);
-        for (int i = 0; i < statement->body.count; i++)
-            if (statement->body.items[i]->kind == STATEMENT_YIELD)
-                assign(e, statement->body.items[i]->names.items[0].text, (Value){.kind = VALUE_ERROR});
+        fail_yields(e, statement);
         return;
     }
     if (course.may_unroll) course.unrolled = !try_body_loop(e, &course, &carries);
@@ -447,6 +441,7 @@ static void run_course(Elaborator *e, const Statement *statement) {
     if (course.begin && extent_is_constant(course.trips, NULL))
         help(e, "a range of up to %d that needs it is unrolled", MOST_UNROLLED);
     fail_carries(&carries);
+    fail_yields(e, statement);
 }
 
 void run_for(Elaborator *e, const Statement *statement) {

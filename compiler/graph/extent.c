@@ -3,6 +3,7 @@
 #include "graph/extent.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 typedef struct {
@@ -384,11 +385,12 @@ void extent_print(Text *text, const Extent *extent) {
     for (int i = 0; i < extent->term_count; i++) {
         const Term *term = &extent->terms[i];
         int64_t coefficient = term->coefficient;
+        uint64_t magnitude = coefficient < 0 ? 0 - (uint64_t)coefficient : (uint64_t)coefficient;
         if (i) text_add(text, coefficient < 0 ? " - " : " + ");
         else if (coefficient < 0 && term->factor_count) text_add(text, "-");
         bool shown = coefficient != 1 && coefficient != -1;
-        if (!term->factor_count) text_add(text, "%lld", (long long)(i && coefficient < 0 ? -coefficient : coefficient));
-        else if (shown) text_add(text, "%lld*", (long long)(coefficient < 0 ? -coefficient : coefficient));
+        if (!term->factor_count) text_add(text, "%s%" PRIu64, !i && coefficient < 0 ? "-" : "", magnitude);
+        else if (shown) text_add(text, "%" PRIu64 "*", magnitude);
         bool alone = extent->term_count == 1 && term->factor_count == 1 && !shown && coefficient > 0;
         for (int k = 0; k < term->factor_count; k++) {
             if (k) text_add(text, "*");
