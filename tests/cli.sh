@@ -104,6 +104,10 @@ done
 expect 0 'no errors' "$gradc" check --verify --float=f64 points.grad
 expect 1 'no `train accuracy`' "$gradc" dump --kind=step --entry=accuracy points.grad
 expect 1 'accuracy does not require grad' "$gradc" grad --entry=accuracy points.grad
+printf 'loss l(x: f32) { return x^2 }\n' >plain.grad
+expect 0 'multiply' "$gradc" dump --stage=opt plain.grad
+expect 1 'mark an input' "$gradc" dump --stage=opt --kind=backward plain.grad
+expect 1 'mark an input' "$gradc" grad plain.grad
 expect 1 "'nothing'" "$gradc" dump --entry=nothing points.grad
 expect 1 'scalar outputs' "$gradc" dump --kind=backward --entry=regions points.grad
 

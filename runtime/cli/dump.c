@@ -84,7 +84,11 @@ int run_dump(int argc, char **argv) {
     gradc_program *program =
         tree ? open_any_program(&options.common, &exit_code) : open_program(&options.common, &exit_code);
     if (!program) return exit_code;
-    gradc_status status = gradc_dump(program, options.stage, options.entry, default_kind(program, &options), &text);
+    gradc_kind kind = default_kind(program, &options);
+    gradc_status status = gradc_dump(program, options.stage, options.entry, kind, &text);
+    // A loss of nothing that can be differentiated by.
+    if (status == GRADC_ARGUMENT && kind == GRADC_KIND_BACKWARD && options.kind < 0)
+        status = gradc_dump(program, options.stage, options.entry, GRADC_KIND_VALUE, &text);
     return print_text(program, &options.common, status, text);
 }
 
