@@ -46,7 +46,7 @@ static bool visit(Lowering *lowering, Visited *visited, const Node *node, const 
         for (int i = 0; same && i < node->rank; i++) same = affine_equal(&memo->index[i], &index[i]);
         if (same) return false;
     }
-    Memo *memo = arena_new(lowering->arena, Memo);
+    Memo *memo = arena_allocate(lowering->arena, sizeof(Memo) + sizeof(Affine) * (size_t)node->rank);
     memo->node = node;
     memcpy(memo->index, index, sizeof *index * (size_t)node->rank);
     memo->next = *bucket;

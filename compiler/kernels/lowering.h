@@ -32,15 +32,16 @@ typedef struct {
     int domain;            // 0: the kernel's full domain, 1: the outer one
     bool root;
     int users;            // nodes that read it
+    int weight;           // about how many instructions compute it from memory
     struct Draft *seen;   // the last kernel that computed it in passing
     bool recomputed;      // several kernels did
 } NodeState;
 
 typedef struct Memo {
     const Node *node;
-    Affine index[MAX_RANK];
     int instruction;
     struct Memo *next;
+    Affine index[];   // as many as the node has axes
 } Memo;
 
 enum { MEMO_BUCKETS = 64 };

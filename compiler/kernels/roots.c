@@ -2,12 +2,15 @@
 //
 // Needs: users' counts. Decides: reductions, contractions, pads, scatters and loops always have one; so has the input
 // of a reshape that splits an axis (a buffer can be read in any shape), what a gather or a loop walks over, and the
-// operand of a contraction if computing it is expensive or it has several readers. Whatever expensive value turns out
-// to be computed by several kernels is given one too, in another round (program.c).
+// operand of a contraction if computing it is expensive or it has several readers; and whatever has several readers
+// and takes more than a few instructions. An expensive value that turns out to be computed by several kernels is given
+// one too, in another round (program.c). A buffer that only its own kernel reads costs nothing: it goes (shapes.c).
 #include "kernels/lowering.h"
 
 #include <assert.h>
 #include <string.h>
+
+enum { MAX_SHARED_WEIGHT = 8, MANY_INSTRUCTIONS = 1000 };
 
 static const char *const emitters[] = {
 #define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = #emit,
@@ -221,8 +224,18 @@ static void roots_of_reduce(Lowering *lowering, Node *node) {
     if (!flat_input(lowering, node)) add_root(lowering, node->inputs[0], node);
 }
 
+// About how many instructions compute the node from what lies in memory.
+static int weight_of(Lowering *lowering, const Node *node) {
+    const NodeState *state = node_state(lowering, node);
+    int weight = op_class(node->op) == CLASS_VIEW || op_class(node->op) == CLASS_LEAF ? 0 : 1;
+    for (int i = 0; i < node->input_count && !state->root && !state->buffer; i++)
+        weight += node_state(lowering, node->inputs[i])->weight;
+    return weight < MANY_INSTRUCTIONS ? weight : MANY_INSTRUCTIONS;
+}
+
 static void find_roots_of(Lowering *lowering, Node *node) {
     NodeState *state = node_state(lowering, node);
+    state->weight = 1;
     if (state->buffer) return;
     root_of_reshape(lowering, node, node);
     if (node->op == OP_contract) roots_of_contract(lowering, node);
@@ -235,6 +248,12 @@ static void find_roots_of(Lowering *lowering, Node *node) {
         }
     if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node, node);
     else if (state->recomputed && is_expensive(node)) add_root(lowering, node, node);
+    state->weight = weight_of(lowering, node);
+    bool shared = op_class(node->op) == CLASS_MAP && node->rank > 0 && state->users > 1;
+    if (shared && state->weight > MAX_SHARED_WEIGHT) {
+        add_root(lowering, node, node);
+        state->weight = 1;
+    }
 }
 
 void find_roots(Lowering *lowering, NodeArray nodes) {

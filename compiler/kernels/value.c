@@ -34,7 +34,7 @@ static unsigned bucket_of(const Node *node) {
 }
 
 void remember(Lowering *lowering, Draft *draft, const Node *node, const Affine *index, int instruction) {
-    Memo *memo = arena_new(lowering->arena, Memo);
+    Memo *memo = arena_allocate(lowering->arena, sizeof(Memo) + sizeof(Affine) * (size_t)node->rank);
     memo->node = node;
     for (int i = 0; i < node->rank; i++) memo->index[i] = index[i];
     memo->instruction = instruction;

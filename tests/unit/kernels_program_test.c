@@ -71,6 +71,31 @@ static void check_mean_square(void) {
     case_end(test);
 }
 
+static int count_instructions(Case *test) {
+    int count = 0;
+    case_kernels(test);
+    for (int i = 0; i < test->program->kernels.count; i++) count += test->program->kernels.items[i]->instructions.count;
+    return count;
+}
+
+// x = x + sin(x) @ w, again and again: kernels as long as one step's, not as all steps' before.
+static void check_residual(void) {
+    enum { STEPS = 24 };
+    Case *test = case_begin("a residual chain");
+    Graph *graph = test->graph;
+    Node *x = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1, 16)),
+         *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(16, 16));
+    for (int i = 0; i < STEPS; i++) {
+        Node *scaled = map2(graph, OP_multiply, x, number(test, x, 0.25));
+        Node *product = contract(graph, map1(graph, OP_sin, x), w, INTS(0, 2), INTS(2, 1), INTS(0, 1), 2);
+        x = map2(graph, OP_add, x, map2(graph, OP_add, product, map2(graph, OP_multiply, scaled, scaled)));
+    }
+    case_output(test, x);
+    if (count_instructions(test) > 20 * STEPS) fail(test, "%d instructions", count_instructions(test));
+    check_lengths(test);
+    case_end(test);
+}
+
 // ---- in place
 
 typedef struct {
@@ -282,6 +307,7 @@ int main(void) {
     check_chain();
     check_shared();
     check_mean_square();
+    check_residual();
     check_adam(DTYPE_F32, 9610);
     check_adam(DTYPE_F64, 77);
     check_exchange();
