@@ -160,10 +160,6 @@ Value builtin_identity(const BuiltinCall *call) {
     return call->values[0];
 }
 
-Value builtin_refused(const BuiltinCall *call) {
-    return refuse(call->e, call->span, arena_print(call->e->arena, "'%s' is", call->builtin->name));
-}
-
 // ---- reductions
 
 // The axes named by none (all), an integer or a list of integers, ascending.
@@ -223,8 +219,21 @@ Value builtin_reduce(const BuiltinCall *call) {
     return reduce_call(call, tensor_argument(call, 0));
 }
 
+// Of integers -1 - x is greatest where x is least, also where -x would be no number of the dtype.
 Value builtin_argmin(const BuiltinCall *call) {
-    Value negated = unary(call->e, OPERATOR_NEGATE, call->values[0], call->span);
-    if (negated.kind == VALUE_ERROR) return negated;
-    return reduce_call(call, as_tensor(call->e, negated, call->spans[0]));
+    Node *x = tensor_argument(call, 0);
+    if (!x) return no_value();
+    Graph *graph = call->e->graph;
+    if (dtype_is_integer(x->dtype)) x = map2(graph, OP_subtract, constant_like(graph, x, -1), x);
+    else if (x->dtype != DTYPE_BOOL) x = map1(graph, OP_negate, x);
+    return reduce_call(call, x);
+}
+
+// any and all: the largest and the smallest truth. A number counts as x != 0.
+Value builtin_truth(const BuiltinCall *call) {
+    Node *x = tensor_argument(call, 0);
+    bool keep;
+    if (!x || !flag_argument(call, 2, &keep)) return no_value();
+    if (x->dtype != DTYPE_BOOL) x = map2(call->e->graph, OP_not_equal, x, constant_like(call->e->graph, x, 0));
+    return value_tensor(reduce_axes(call->e, call->builtin->op, x, call->values[1], keep, call->spans[1]));
 }

@@ -167,3 +167,58 @@ Value builtin_scatter_add(const BuiltinCall *call) {
                        describe_shape(e, &own), describe_shape(e, &expected));
     return value_tensor(scatter_add(e->graph, indices, updates, shape.extents, shape.rank));
 }
+
+// ---- take_along_axis
+
+static Node *move_last(Elaborator *e, Node *x, int axis) {
+    int order[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) order[i] = i < axis ? i : i + 1;
+    if (x->rank) order[x->rank - 1] = axis;
+    return transpose(e->graph, x, order);
+}
+
+static Node *move_back(Elaborator *e, Node *x, int axis) {
+    int order[MAX_RANK];
+    for (int i = 0; i < x->rank; i++) order[i] = i < axis ? i : i == axis ? x->rank - 1 : i - 1;
+    return transpose(e->graph, x, order);
+}
+
+// result[i..., k] = x[i..., indices[i..., k]]: both are seen as rows, and x as one long one, in which row i begins at
+// i * size. An index that is none of its row's would be another row's: it becomes -1, which the gather finds out.
+Node *take_rows(Elaborator *e, Node *x, Node *indices, bool checked) {
+    Graph *graph = e->graph;
+    const Extent *size = x->shape[x->rank - 1], *all = element_count(graph, x), *rows[2];
+    rows[0] = constant_extent(e, 1);
+    for (int i = 0; i + 1 < x->rank; i++) rows[0] = extent_multiply(graph->extents, rows[0], x->shape[i]);
+    rows[1] = indices->shape[indices->rank - 1];
+    Node *at = reshape(graph, cast(graph, indices, DTYPE_I64), rows, 2);
+    Node *length = broadcast(graph, extent_value(graph, DTYPE_I64, size), rows, 2, NULL);
+    Node *row = iota(graph, DTYPE_I64, rows, 2, 0);
+    Node *place = map2(graph, OP_add, map2(graph, OP_multiply, row, length), at);
+    if (checked) {
+        Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, at, 0), at),
+                          map2(graph, OP_less, at, length));
+        place = map3(graph, OP_where, fits, place, constant_like(graph, place, -1));
+    }
+    Node *taken = gather(graph, reshape(graph, x, &all, 1), place);
+    return reshape(graph, taken, (const Extent *const *)indices->shape, indices->rank);
+}
+
+Value builtin_take_along_axis(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *x = tensor_argument(call, 0), *indices = tensor_argument(call, 1);
+    int axis;
+    if (!x || !indices || !axis_argument(call, 2, x->rank, x->rank - 1, &axis)) return no_value();
+    if (!dtype_is_integer(indices->dtype))
+        return failure(e, D_dtype_mismatch, call->spans[1], "indices are integers, not %s",
+                       describe(e, value_tensor(indices)));
+    bool fits = x->rank && indices->rank == x->rank;
+    for (int i = 0; fits && i < x->rank; i++) fits = i == axis || x->shape[i] == indices->shape[i];
+    if (!fits)
+        return failure(e, D_shape_mismatch, call->spans[1],
+                       "'take_along_axis' takes indices of x's shape but for the axis itself, not %s for %s",
+                       describe(e, value_tensor(indices)), describe(e, value_tensor(x)));
+    require_range(e, indices, x->shape[axis], call->spans[1]);
+    Node *taken = take_rows(e, move_last(e, x, axis), move_last(e, indices, axis), true);
+    return value_tensor(move_back(e, taken, axis));
+}

@@ -1,4 +1,4 @@
-// Builtins that give a tensor another shape, or several tensors one; and products over named axes.
+// Builtins that give a tensor another shape, or several tensors one.
 #include "elaborate/builtins.h"
 
 #include <string.h>
@@ -173,22 +173,6 @@ Value builtin_permute(const BuiltinCall *call) {
     return value_tensor(transpose(e->graph, x, order));
 }
 
-Value builtin_flip(const BuiltinCall *call) {
-    Elaborator *e = call->e;
-    Node *x = tensor_argument(call, 0);
-    int axis;
-    if (!x || !axis_argument(call, 1, x->rank, 0, &axis)) return no_value();
-    const Extent *starts[MAX_RANK];
-    int64_t steps[MAX_RANK];
-    for (int i = 0; i < x->rank; i++) {
-        starts[i] = constant_extent(e, 0);
-        steps[i] = 1;
-    }
-    starts[axis] = extent_subtract(e->graph->extents, x->shape[axis], constant_extent(e, 1));
-    steps[axis] = -1;
-    return value_tensor(slice(e->graph, x, starts, steps, (const Extent *const *)x->shape));
-}
-
 // ---- broadcasting and its opposite
 
 static bool repeats_to(const Shape *from, const Shape *to) {
@@ -298,122 +282,4 @@ Value builtin_stack(const BuiltinCall *call) {
         parts[i] = reshape(e->graph, parts[i], shape.extents, shape.rank);
     }
     return join(call, parts, count, axis);
-}
-
-// ---- products
-
-Value builtin_matmul(const BuiltinCall *call) {
-    return matmul(call->e, call->values[0], call->values[1], call->span);
-}
-
-typedef struct {
-    int labels[MAX_RANK];
-    int rank;
-} Labels;
-
-// "ij,jk->ik": labels of the operands and of the result; without an arrow the result's are those that stand once.
-static bool parse_equation(const char *text, Labels *operands, int count, Labels *result) {
-    int operand = 0, uses[26] = {0};
-    Labels *into = &operands[0];
-    bool arrow = false;
-    for (; *text; text++) {
-        if (*text == ' ') continue;
-        if (*text == ',' && !arrow && ++operand < count) into = &operands[operand];
-        else if (text[0] == '-' && text[1] == '>' && !arrow) {
-            arrow = true;
-            into = result;
-            text++;
-        } else if (*text >= 'a' && *text <= 'z' && into->rank < MAX_RANK) {
-            into->labels[into->rank++] = *text - 'a';
-            uses[*text - 'a'] += !arrow;
-        } else return false;
-    }
-    for (int label = 0; label < 26 && !arrow; label++)
-        if (uses[label] == 1 && result->rank < MAX_RANK) result->labels[result->rank++] = label;
-    return operand == count - 1;
-}
-
-static int label_at(const Labels *labels, int label) {
-    for (int i = 0; i < labels->rank; i++)
-        if (labels->labels[i] == label) return i;
-    return -1;
-}
-
-static bool distinct(const Labels *labels) {
-    for (int i = 0; i < labels->rank; i++)
-        if (label_at(labels, labels->labels[i]) != i) return false;
-    return true;
-}
-
-// Sums over the labels that stand in no other place.
-static Node *sum_private(Elaborator *e, Node *x, Labels *labels, const Labels *other, const Labels *result) {
-    int axes[MAX_RANK], count = 0, kept = 0;
-    for (int i = 0; i < labels->rank; i++) {
-        int label = labels->labels[i];
-        bool elsewhere = label_at(result, label) >= 0 || (other && label_at(other, label) >= 0);
-        if (elsewhere) labels->labels[kept++] = label;
-        else axes[count++] = i;
-    }
-    labels->rank = kept;
-    return reduce(e->graph, OP_reduce_sum, x, axes, count);
-}
-
-static Value einsum_one(Elaborator *e, Node *x, Labels *labels, const Labels *result) {
-    int order[MAX_RANK];
-    x = sum_private(e, x, labels, NULL, result);
-    for (int i = 0; i < result->rank; i++) order[i] = label_at(labels, result->labels[i]);
-    return value_tensor(transpose(e->graph, x, order));
-}
-
-static bool labels_fit(const BuiltinCall *call, Node *const *nodes, const Labels *labels, int count,
-                       const Labels *result) {
-    for (int i = 0; i < count; i++) {
-        if (labels[i].rank != nodes[i]->rank || !distinct(&labels[i])) return false;
-        for (int k = 0; k < labels[i].rank; k++) {
-            int other = i ? label_at(&labels[0], labels[i].labels[k]) : -1;
-            if (other < 0 || nodes[0]->shape[other] == nodes[i]->shape[k]) continue;
-            Shape left = shape_of(nodes[0]), right = shape_of(nodes[i]);
-            report(call->e, D_shapes_cannot_be_multiplied, call->span,
-                   "shapes cannot be multiplied: in %s and %s the axes '%c' differ", describe_shape(call->e, &left),
-                   describe_shape(call->e, &right), 'a' + labels[i].labels[k]);
-            return false;
-        }
-    }
-    for (int i = 0; i < result->rank; i++) {
-        bool known = label_at(&labels[0], result->labels[i]) >= 0;
-        if (count > 1) known = known || label_at(&labels[1], result->labels[i]) >= 0;
-        if (!known) return false;
-    }
-    return distinct(result);
-}
-
-Value builtin_einsum(const BuiltinCall *call) {
-    Elaborator *e = call->e;
-    int count = call->given[2] ? 2 : 1;
-    Labels labels[2] = {{{0}, 0}, {{0}, 0}}, result = {{0}, 0};
-    Value values[2];
-    Node *nodes[2] = {NULL, NULL};
-    Dtype dtype;
-    bool weak;
-    if (call->values[0].kind != VALUE_STRING)
-        return failure(e, D_wrong_arguments, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
-    for (int i = 0; i < count; i++) values[i] = settle(e, call->values[1 + i], call->spans[1 + i]);
-    if (!promote(e, call->span, values, count, &dtype, &weak)) return no_value();
-    if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
-    for (int i = 0; i < count; i++)
-        if (!(nodes[i] = as_dtype(e, values[i], dtype, call->spans[1 + i]))) return no_value();
-    int errors = diagnostics_errors(e->diagnostics);
-    bool fits = parse_equation(call->values[0].string, labels, count, &result) &&
-                labels_fit(call, nodes, labels, count, &result) && dtype != DTYPE_BOOL;
-    if (!fits && diagnostics_errors(e->diagnostics) == errors)
-        return failure(
-            e, D_wrong_arguments, call->spans[0],
-            "the equation \"%s\" does not fit %d operand%s of these ranks, with each letter once in an operand",
-            call->values[0].string, count, count == 1 ? "" : "s");
-    if (!fits) return no_value();
-    if (count == 1) return einsum_one(e, nodes[0], &labels[0], &result);
-    nodes[0] = sum_private(e, nodes[0], &labels[0], &labels[1], &result);
-    nodes[1] = sum_private(e, nodes[1], &labels[1], &labels[0], &result);
-    return value_tensor(
-        contract(e->graph, nodes[0], nodes[1], labels[0].labels, labels[1].labels, result.labels, result.rank));
 }

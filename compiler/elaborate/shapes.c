@@ -317,7 +317,16 @@ static bool mismatch(Elaborator *e, const Type *type, const Shape *shape, Span s
         text_add(&expected, "%s%.*s", i ? ", " : "", (int)(text.end - text.begin), text.source->text + text.begin);
         Pack *pack = dimension->is_pack ? find_pack(e, pack_name(dimension)) : NULL;
         if (pack) text_add(&values, "%s* is %s", values.length ? ", " : "", describe_shape(e, &pack->shape));
-        if (dimension->is_pack || dimension->size->kind != SIZE_NAME) continue;
+        if (dimension->is_pack || dimension->size->kind == SIZE_NUMBER) continue;
+        if (dimension->size->kind != SIZE_NAME) {
+            int unknown = 0;
+            unbound_name(e, dimension->size, &unknown);
+            const Extent *size = unknown ? NULL : size_value(e, dimension->size);
+            if (size)
+                text_add(&values, "%s%.*s is %s", values.length ? ", " : "", (int)(text.end - text.begin),
+                         text.source->text + text.begin, describe_number(e, size));
+            continue;
+        }
         Binding *binding = find_binding(e, dimension->size->name.text);
         const Extent *extent = binding ? as_extent(e, binding->value) : NULL;
         Text number = {.arena = e->arena};

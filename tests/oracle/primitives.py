@@ -441,6 +441,55 @@ def convolution_cases():
         for i in range(9)], 1), [random(2, 3, 3)], 2
 
 
+def arrangement_cases():
+    x, y, matrix = random(2, 3, 4), random(3, 4), random(2, 3, 3)
+    for name, expression, function in [
+        ("flip_all", "flip(x) * x", lambda x: x.flip(0, 1, 2) * x),
+        ("moveaxis", "moveaxis(x, 0, 2)", lambda x: x.movedim(0, 2)),
+        ("roll", "roll(x, [1, -2], axis = [0, 2])", lambda x: x.roll((1, -2), (0, 2))),
+        ("roll_all", "roll(x, 5, axis = 2) + roll(x, 0)", lambda x: x.roll(5, 2) + x),
+        ("repeat", "repeat(x, 2, axis = 1)", lambda x: x.repeat(1, 2, 1)),
+        ("tile", "tile(x, 3)", lambda x: x.tile(3, 1, 1)),
+        ("repeat_interleave", "repeat_interleave(x, 2, axis = -1)", lambda x: x.repeat_interleave(2, -1)),
+        ("prod", "prod(x)", lambda x: x.prod()),
+        ("prod_columns", "prod(x, axis = 1, keepdims = true)", lambda x: x.prod(1, True)),
+        ("cumsum", "cumsum(x, axis = 1)", lambda x: x.cumsum(1)),
+        ("cumprod", "cumprod(x)", lambda x: x.cumprod(-1)),
+        ("any_all", "f64(any(x > 1, axis = 0)) + f64(all(x > -1, axis = [0, 1], keepdims = true)[0]) * x[0]",
+         lambda x: (x > 1).any(0).double() + (x > -1).all(0).all(0) * x[0]),
+    ]:
+        yield name, expression, function, [x], 2
+    some_zeros = points([[1.5, 0.0, -2.0], [0.0, 0.5, 0.0]])
+    yield "prod_zeros", "prod(x, axis = 1) + prod(x, axis = 0)[0]", lambda x: x.prod(1) + x.prod(0)[0], [some_zeros], 2
+    for name, expression, function in [
+        ("tril", "tril(x) + 2 * tril(x, 1)", lambda x: x.tril() + 2 * x.tril(1)),
+        ("triu", "triu(x, -1) * triu(x)", lambda x: x.triu(-1) * x.triu()),
+        ("eye", "x @ eye(3) + eye(3)", lambda x: x + torch.eye(3)),
+        ("diagonal", "diagonal(x, 1) * diagonal(x, -1)", lambda x: x.diagonal(1, 1, 2) * x.diagonal(-1, 1, 2)),
+        ("trace", "trace(x) * x[:, 0, 1]", lambda x: x.diagonal(0, 1, 2).sum(-1) * x[:, 0, 1]),
+        ("diag", "diag(x[0, 1]) @ x[1]", lambda x: torch.diag(x[0, 1]) @ x[1]),
+        ("einsum_diagonal", 'einsum("iijj->j", x[0][:, :, none, none] * x[1]) + einsum("...ii->...", x)[0]',
+         lambda x: torch.einsum("iijj->j", x[0][:, :, None, None] * x[1]) + torch.einsum("...ii->...", x)[0]),
+    ]:
+        yield name, expression, function, [matrix], 2
+    yield binary("einsum_three", 'einsum("aij,ij,bkj->bk", x, y, x)', lambda x, y: torch.einsum("aij,ij,bkj->bk", x, y, x), x, y)
+    yield binary("einsum_ellipsis", 'einsum("...j,kj->k...", x, y)', lambda x, y: torch.einsum("...j,kj->k...", x, y),
+                 x, y)
+    yield binary("einsum_broadcast", 'einsum("...j,...j->...", x, y[none, 0:1])',
+                 lambda x, y: torch.einsum("...j,...j->...", x, y[None, :1]), x, y)
+    yield binary("split", "concat(split(x * y, 1), axis = 1) * 2",
+                 lambda x, y: torch.cat((x * y).split(1), 1) * 2, x, y)
+    yield binary("chunk", "concat(chunk(x * y, 3, axis = 2), axis = 1)[:, :, 0]",
+                 lambda x, y: torch.cat((x * y).chunk(3, 2), 1)[:, :, 0], x, y)
+    yield binary("unbind", "stack(unbind(x * y, axis = 1))", lambda x, y: torch.stack((x * y).unbind(1)), x, y)
+    yield binary("take_along_axis", "take_along_axis(x, y, axis = 1) * x[:, 0:2]",
+                 lambda x, y: torch.gather(x, 1, y.long()) * x[:, :2], x,
+                 classes(2, 0, 1, 2, 0, 0, 2, 1, 1, 1, 0, 2, 2, 0, 1, 0).reshape(2, 2, 4))
+    yield binary("matmul_broadcast", "matmul(x, y)", torch.matmul, random(2, 1, 3, 2), random(3, 2, 3))
+    yield binary("matmul_vectors", "(x @ y) * (y @ transpose(x))", lambda x, y: (x @ y) * (y @ x.T), random(3, 4),
+                 random(4))
+
+
 def derivative_cases():
     functional = torch.autograd.functional
     x, y = random(3), random(3, low=0.5)
@@ -493,7 +542,7 @@ if __name__ == "__main__":
              (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases,
               shape_cases),
              (derivative_cases,),
-             (convolution_cases,)]
+             (convolution_cases, arrangement_cases)]
     out = io.StringIO()
     count = 0
     for part in parts:

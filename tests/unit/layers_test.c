@@ -214,6 +214,32 @@ static void test_dropout(void) {
     gradc_program_free(program);
 }
 
+// How often each number from 0 to 4 comes.
+static void count_numbers(const double *values, int count, int *times) {
+    for (int i = 0; i < 5; i++) times[i] = 0;
+    for (int i = 0; i < count; i++) {
+        int number = (int)values[i];
+        CHECK(values[i] == number && number >= 0 && number < 5);
+        if (number >= 0 && number < 5) times[number]++;
+    }
+}
+
+static void test_sampling(void) {
+    enum { COUNT = 10000 };
+    gradc_program *program = compile_wide("fn model() -> (f64[10000], f64[10000]) {\n"
+                                          "    return bernoulli([10000], 0.2), f64(randint([10000], 1, 5))\n}\n");
+    gradc_call *call = create_call(program, "model");
+    int times[5];
+    OK(gradc_call_value(call));
+    count_numbers(output(program, call, 0), COUNT, times);
+    CHECK(times[0] + times[1] == COUNT && abs(times[1] - COUNT / 5) < 200);
+    count_numbers(output(program, call, 1), COUNT, times);
+    CHECK(times[0] == 0);
+    for (int i = 1; i < 5; i++) CHECK(abs(times[i] - COUNT / 4) < 200);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
 int main(void) {
     test_initialisers();
     test_dense();
@@ -221,6 +247,7 @@ int main(void) {
     test_batch_norm();
     test_embedding();
     test_dropout();
+    test_sampling();
     printf("%d failures\n", failures);
     return failures != 0;
 }
