@@ -68,6 +68,50 @@ static bool after_newline(const Parse *parse, Place place) {
     return i > 0 && parse->source->text[i - 1] == '\n';
 }
 
+// What other languages write, and this one otherwise.
+static const struct {
+    const char *word, *help;
+} foreign[] = {
+    {"if", "choose with where(condition, a, b): values have no branches"},
+    {"else", "choose with where(condition, a, b): values have no branches"},
+    {"while", "repeat with a loop: for i in 0:n { ... }"},
+    {"def", "functions are written: fn f(x: f32[N]) -> f32[N] { return x }"},
+    {"let", "a value gets a name by: x = ..."},
+    {"var", "a value gets a name by: x = ..."},
+};
+
+// The word before the place, on its line.
+static const char *word_before(Parse *parse, Place place) {
+    const char *text = parse->source->text;
+    uint32_t end = place.begin;
+    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t')) end--;
+    uint32_t begin = end;
+    while (begin > 0 && text[begin - 1] >= 'a' && text[begin - 1] <= 'z') begin--;
+    return arena_copy_text(parse->arena, text + begin, end - begin);
+}
+
+// What would mend an unexpected token.
+static void help_with_token(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
+    Diagnostics *diagnostics = parse->diagnostics;
+    char next = place.end < parse->source->length ? parse->source->text[place.end] : 0;
+    const char *word = word_before(parse, place);
+    int opened = !strcmp(found, "'('") || !strcmp(found, "'['");
+    bool statement = expects(expected, count, "'='") && expects(expected, count, "':'") && parse->brackets == opened;
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        if (strcmp(word, foreign[i].word) != 0 && strcmp(source_text(parse, place), foreign[i].word) != 0) continue;
+        diagnose_help(diagnostics, "%s", foreign[i].help);
+        return;
+    }
+    if (!strcmp(found, "'.'") && next >= '0' && next <= '9')
+        diagnose_help(diagnostics, "a number begins with a digit: 0.%c", next);
+    else if (statement && next == '=' && is_one_of(found, operators))
+        diagnose_help(diagnostics, "values do not change, but a name can be bound again: %s = %s %s ...", word, word,
+                      source_text(parse, place));
+    else if (statement) diagnose_help(diagnostics, "a statement gives a value a name: y = ...");
+    else if (parse->brackets && after_newline(parse, place))
+        diagnose_help(diagnostics, "a '(' or '[' on a line before is still open");
+}
+
 void report_syntax(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
     Diagnostics *diagnostics = parse->diagnostics;
     Span span = span_of(parse, place);
@@ -87,9 +131,7 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     } else {
         diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
                  expectation(parse, expected, count));
-        char next = place.end < parse->source->length ? parse->source->text[place.end] : 0;
-        if (!strcmp(found, "'.'") && next >= '0' && next <= '9')
-            diagnose_help(diagnostics, "a number begins with a digit: 0.%c", next);
+        help_with_token(parse, place, found, expected, count);
     }
 }
 
@@ -104,7 +146,8 @@ void report_too_deep(Parse *parse, Place place) {
 void report_character(Parse *parse, Place place) {
     const unsigned char *bytes = (const unsigned char *)parse->source->text + place.begin;
     if (bytes[0] >= ' ' && bytes[0] < 0x7f)
-        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "'%c' has no meaning here", bytes[0]);
+        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "'%s' has no meaning here",
+                 bytes[0] == '\'' ? "'" : source_text(parse, place));
     else if (bytes[0] < 0x80)
         diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "a control character (byte 0x%02x)",
                  bytes[0]);

@@ -143,6 +143,7 @@ statements: %empty { $$ = NULL; }
   | statements loop { $$ = list_add(parse, $1, $2); }
   | statements FOR error block { yyerrok; }
   | statements FOR error EOL { yyerrok; }
+  | statements error block { yyerrok; }
   | statements error EOL { yyerrok; };
 loop: FOR names IN expressions block { $$ = build_for(parse, $2, $4, NULL, NULL, $5, @$); }
   | FOR names IN expression COLON expression block { $$ = build_for(parse, $2, NULL, $4, $6, $7, @$); };

@@ -264,10 +264,31 @@ const char *nearest_name(const char *wanted, const char *const *names, int count
     return search.best;
 }
 
+// What is called otherwise in Python.
+static const struct {
+    const char *name, *help;
+} foreign[] = {
+    {"True", "it is written: true"},
+    {"False", "it is written: false"},
+    {"None", "it is written: none"},
+    {"len", "the size of an axis is: size(x, 0)"},
+    {"range", "a loop over numbers is written: for i in 0:n { ... }"},
+    {"np", "functions stand alone: exp(x)"},
+    {"jnp", "functions stand alone: exp(x)"},
+    {"torch", "functions stand alone: exp(x)"},
+    {"F", "functions stand alone: relu(x)"},
+    {"self", "members stand alone: W, not self.W"},
+};
+
 static Value unknown(Elaborator *e, Name name) {
     if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0)
         return refuse(e, name.span, arena_print(e->arena, "'%s' outside of an optimizer is", name.text));
     failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        if (strcmp(name.text, foreign[i].name) != 0) continue;
+        help(e, "%s", foreign[i].help);
+        return (Value){.kind = VALUE_ERROR};
+    }
     const char *similar = similar_name(e, name.text);
     if (similar) help(e, "did you mean '%s'?", similar);
     return (Value){.kind = VALUE_ERROR};
