@@ -43,7 +43,7 @@ static bool cannot_broadcast(Elaborator *e, Span span, const char *what, Node *c
     }
     report(e, D_shape_mismatch, span, "the shapes of %s do not fit in '%s': %s and %s differ", text.bytes, what,
            describe_number(e, a), describe_number(e, b));
-    help(e, "axes are aligned at the right and must be equal, or 1 in one of them");
+    help(e, "axes are aligned at the right and must be equal, or 1 in one of them; x[:, none] puts one in");
     return false;
 }
 
