@@ -1,6 +1,6 @@
 // The transposes of the linear structural ops.
 #include "differentiate/algebra.h"
-#include "differentiate/reverse.h"
+#include "differentiate/modes.h"
 
 // Repeats the cotangent along the reduced axes.
 Node *adjoint_reduce_sum(Graph *graph, Node *node, int input, Node *cotangent) {
@@ -121,6 +121,13 @@ static Node *product(Graph *graph, const Operand *sides, const Operand *result) 
     }
     return contract(graph, sides[0].node, sides[1].node, sides[0].labels, sides[1].labels, result->labels,
                     result->rank);
+}
+
+Node *contract_again(Graph *graph, const Node *node, Node *x, Node *y) {
+    int x_rank = x->rank, y_rank = y->rank;
+    Operand operands[2] = {operand_of(x, node, 2), operand_of(y, node, 2 + x_rank)};
+    Operand result = operand_of((Node *)node, node, 2 + x_rank + y_rank);
+    return product(graph, operands, &result);
 }
 
 // A product with the other operand that leaves this one's labels. The operands keep their sides.

@@ -1,24 +1,37 @@
 // The pass: requests for derivatives become nodes.
 //
 // Needs: a graph as elaborated or simplified. Keeps: every value, names and spans; arguments and results. Changes:
-// `gradient` is expanded, `track` and `stop_gradient` are removed, unread parts of loops are dropped.
-#include "differentiate/reverse.h"
+// `gradient` and `tangent` are expanded; `track`, `stop_gradient` and `custom` are removed; unread parts of loops are
+// dropped, and loops that another one repeats.
+#include "differentiate/modes.h"
 #include "graph/rewrite.h"
 
 #include <string.h>
 
+// Targets with their tangents; what moves with them is found once.
 typedef struct {
-    Reverse reverse;
+    Node *const *tangents, *const *targets;
+    int count;
+    NodeMap known;
+} Direction;
+
+typedef struct {
+    Deriver deriver;
     NodeArray requests;   // the gradient nodes of the function
-    Node ***expansions;   // of gradient nodes, by id: a node per target
+    Node ***expansions;   // of gradient and tangent nodes, by id: a node per result
+    ARRAY(Direction) directions;
     NodeMap map;          // what the nodes of the function become
 } Expander;
+
+static bool is_request(const Node *node) {
+    return node->op == OP_gradient || node->op == OP_tangent;
+}
 
 static bool asks_for_gradients(Graph *graph, const Function *function) {
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, function), function->result_count);
     for (int i = 0; i < nodes.count; i++) {
         const Node *node = nodes.items[i];
-        if (node->op == OP_gradient || (node->body && asks_for_gradients(graph, node->body))) return true;
+        if (is_request(node) || (node->body && asks_for_gradients(graph, node->body))) return true;
     }
     return false;
 }
@@ -26,11 +39,7 @@ static bool asks_for_gradients(Graph *graph, const Function *function) {
 // ---- one value and its cotangent, by all the targets that it is asked for
 
 static Node **request_targets(const Node *request) {
-    return request->inputs + 1 + attribute_integer(request, 0);
-}
-
-static int request_target_count(const Node *request) {
-    return request->input_count - 1 - attribute_integer(request, 0);
+    return request->inputs + first_target(request);
 }
 
 static bool is_same_request(const Node *a, const Node *b) {
@@ -46,22 +55,22 @@ static NodeArray shared_targets(const Expander *expander, const Node *request) {
     for (int i = 0; i < expander->requests.count; i++) {
         const Node *other = expander->requests.items[i];
         if (!is_same_request(request, other)) continue;
-        for (int k = 0; k < request_target_count(other); k++) {
+        for (int k = 0; k < tuple_size(other); k++) {
             Node *target = request_targets(other)[k];
             if (target->id <= other->inputs[0]->id)
-                array_push(expander->reverse.graph->arena, &targets, node_map_get(&expander->map, target));
+                array_push(expander->deriver.graph->arena, &targets, node_map_get(&expander->map, target));
         }
     }
     return targets;
 }
 
 static void share_out(Expander *expander, const Node *request, Node *const *cotangents) {
-    Graph *graph = expander->reverse.graph;
+    Graph *graph = expander->deriver.graph;
     int next = 0;
     for (int i = 0; i < expander->requests.count; i++) {
         const Node *other = expander->requests.items[i];
         if (!is_same_request(request, other)) continue;
-        int count = request_target_count(other);
+        int count = tuple_size(other);
         Node **results = arena_array(graph->arena, Node *, count);
         for (int k = 0; k < count; k++) {
             Node *target = request_targets(other)[k];
@@ -72,40 +81,70 @@ static void share_out(Expander *expander, const Node *request, Node *const *cota
     }
 }
 
-static void expand_request(Expander *expander, const Node *request) {
-    Reverse *reverse = &expander->reverse;
-    Graph *graph = reverse->graph;
+static void expand_gradient(Expander *expander, const Node *request) {
+    Deriver *deriver = &expander->deriver;
+    Graph *graph = deriver->graph;
     if (expander->expansions[request->id]) return;
-    graph->span = reverse->asked = request->span;
+    graph->span = deriver->asked = request->span;
     Node *y = node_map_get(&expander->map, request->inputs[0]);
     bool has_cotangent = attribute_integer(request, 0);
     Node *seed = has_cotangent ? node_map_get(&expander->map, request->inputs[1]) : constant_like(graph, y, 1);
     NodeArray targets = shared_targets(expander, request);
     Node **cotangents = arena_array(graph->arena, Node *, targets.count);
-    reverse_mode(reverse, &y, &seed, 1, targets.items, targets.count, cotangents);
+    reverse_mode(deriver, &y, &seed, 1, targets.items, targets.count, cotangents);
     share_out(expander, request, cotangents);
 }
 
-// ---- functions and their loops' bodies
+// ---- one value along a direction
 
-static void expand_function(Reverse *reverse, Function *function);
+static Direction *direction_of(Expander *expander, const Node *request) {
+    Arena *arena = expander->deriver.graph->arena;
+    int count = attribute_integer(request, 0);
+    Node **tangents = arena_array(arena, Node *, count), **targets = arena_array(arena, Node *, count);
+    for (int i = 0; i < count; i++) {
+        tangents[i] = node_map_get(&expander->map, request->inputs[1 + i]);
+        targets[i] = node_map_get(&expander->map, request->inputs[1 + count + i]);
+    }
+    for (int i = 0; i < expander->directions.count; i++) {
+        Direction *direction = &expander->directions.items[i];
+        size_t bytes = sizeof(Node *) * (size_t)count;
+        if (direction->count == count && !memcmp(direction->tangents, tangents, bytes) &&
+            !memcmp(direction->targets, targets, bytes))
+            return direction;
+    }
+    Direction direction = {tangents, targets, count, {.arena = arena}};
+    array_push(arena, &expander->directions, direction);
+    return &expander->directions.items[expander->directions.count - 1];
+}
 
-static Node *expand_loop(Expander *expander, Node *node, Node **inputs) {
-    Reverse *reverse = &expander->reverse;
-    Function body = *node->body;
-    expand_function(reverse, &body);
-    Function *kept = arena_copy(reverse->graph->arena, &body, sizeof body);
-    kept = body_with_kept(reverse->graph, kept, loop_part(node, 0), loop_part(node, 1));
-    return rebuild_with_body(reverse->graph, node, inputs, kept);
+static void expand_tangent(Expander *expander, const Node *request) {
+    Deriver *deriver = &expander->deriver;
+    Direction *direction = direction_of(expander, request);
+    Node **result = arena_array(deriver->graph->arena, Node *, 1);
+    Node *y = node_map_get(&expander->map, request->inputs[0]);
+    deriver->graph->span = deriver->asked = request->span;
+    forward_mode(deriver, &y, 1, direction->targets, direction->tangents, direction->count, &direction->known, result);
+    if (!*result) *result = constant_like(deriver->graph, y, 0);
+    expander->expansions[request->id] = result;
+}
+
+// ---- functions and their bodies
+
+static void expand_function(Deriver *deriver, Function *function);
+
+static Node *expand_body(Expander *expander, Node *node, Node **inputs) {
+    Deriver *deriver = &expander->deriver;
+    Graph *graph = deriver->graph;
+    Function *body = arena_copy(graph->arena, node->body, sizeof *body);
+    expand_function(deriver, body);
+    if (node->op == OP_loop) body = body_with_kept(graph, body, loop_part(node, 0), loop_part(node, 1));
+    return rebuild_with_body(graph, node, inputs, body);
 }
 
 static Node *expand_result(Expander *expander, const Node *node, Node *tuple) {
     int index = attribute_integer(node, 0);
-    if (node->inputs[0]->op == OP_gradient) {
-        Node *result = expander->expansions[node->inputs[0]->id][index];
-        return result;
-    }
-    Graph *graph = expander->reverse.graph;
+    if (is_request(node->inputs[0])) return expander->expansions[node->inputs[0]->id][index];
+    Graph *graph = expander->deriver.graph;
     graph->span = node->span;
     Node *result = result_of(graph, tuple, index);
     name_node(result, node->name);
@@ -113,23 +152,24 @@ static Node *expand_result(Expander *expander, const Node *node, Node *tuple) {
 }
 
 static Node *expand_node(Expander *expander, Node *node) {
-    Graph *graph = expander->reverse.graph;
+    Graph *graph = expander->deriver.graph;
     Node **inputs = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(&expander->map, node->inputs[i]);
-    if (node->op == OP_gradient) {
-        expand_request(expander, node);
+    if (is_request(node)) {
+        if (node->op == OP_gradient) expand_gradient(expander, node);
+        else expand_tangent(expander, node);
         return node;
     }
-    if (node->op == OP_loop) return expand_loop(expander, node, inputs);
+    if (node->body) return expand_body(expander, node, inputs);
     if (node->op == OP_result) return expand_result(expander, node, inputs[0]);
     return rebuild(graph, node, inputs);
 }
 
-static void expand_function(Reverse *reverse, Function *function) {
-    Graph *graph = reverse->graph;
+static void expand_function(Deriver *deriver, Function *function) {
+    Graph *graph = deriver->graph;
     Node **roots = result_nodes(graph->arena, function);
     NodeArray nodes = reachable(graph, roots, function->result_count);
-    Expander expander = {.reverse = *reverse, .map = {.arena = graph->arena}};
+    Expander expander = {.deriver = *deriver, .map = {.arena = graph->arena}};
     expander.expansions = arena_array(graph->arena, Node **, graph->node_count);
     for (int i = 0; i < nodes.count; i++)
         if (nodes.items[i]->op == OP_gradient) array_push(graph->arena, &expander.requests, nodes.items[i]);
@@ -137,16 +177,16 @@ static void expand_function(Reverse *reverse, Function *function) {
         node_map_set(&expander.map, nodes.items[i], expand_node(&expander, nodes.items[i]));
     for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&expander.map, roots[i]);
     *function = with_results(graph->arena, function, roots);
-    reverse->failed = reverse->failed || expander.reverse.failed;
+    deriver->failed = deriver->failed || expander.deriver.failed;
 }
 
 bool differentiate_with(Graph *graph, Diagnostics *diagnostics, Function *function, RuleTable *rules) {
-    Reverse reverse = {.graph = graph, .diagnostics = diagnostics, .rules = rules};
+    Deriver deriver = {.graph = graph, .diagnostics = diagnostics, .rules = rules};
     Function result = *function;
     Span outer = graph->span;
-    if (asks_for_gradients(graph, function)) expand_function(&reverse, &result);
+    if (asks_for_gradients(graph, function)) expand_function(&deriver, &result);
     graph->span = outer;
-    if (reverse.failed) return false;
+    if (deriver.failed) return false;
     finish_function(graph, &result);
     *function = result;
     return true;

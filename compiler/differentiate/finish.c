@@ -1,6 +1,6 @@
-// The end of differentiation: marks are removed, and what nothing reads of loops is dropped, such as the carries that
+// The end of differentiation: marks and custom are removed, and what nothing reads of loops is dropped, such as the carries that
 // were kept for a derivative that does not read them.
-#include "differentiate/reverse.h"
+#include "differentiate/modes.h"
 #include "graph/rewrite.h"
 
 #include <string.h>
@@ -93,7 +93,7 @@ static void find_read(Finisher *finisher) {
         Node *node = finisher->nodes.items[i];
         if (!finisher->read[node->id]) continue;
         Remains *remains = finisher->loops[node->id];
-        if (node->op == OP_result) {
+        if (node->op == OP_result && node->inputs[0]->op == OP_loop) {
             Remains **loop = &finisher->loops[node->inputs[0]->id];
             if (!*loop) {
                 *loop = arena_new(finisher->graph->arena, Remains);
@@ -102,7 +102,8 @@ static void find_read(Finisher *finisher) {
             (*loop)->results[attribute_integer(node, 0)] = true;
         }
         if (remains) finish_loop(finisher->graph, node, remains);
-        for (int k = 0; k < node->input_count; k++)
+        int inputs = node->op == OP_custom ? custom_part(node, 0) : node->input_count;   // its values alone
+        for (int k = 0; k < inputs; k++)
             if (!remains || remains->inputs[k]) finisher->read[node->inputs[k]->id] = true;
     }
 }
@@ -129,6 +130,12 @@ static Node *finished_node(Finisher *finisher, Node *node) {
         return first;
     }
     if (node->op == OP_loop) return finished_loop(finisher, node, finisher->loops[node->id]);
+    if (node->op == OP_custom) return node;   // what reads it reads its values
+    if (node->op == OP_result && node->inputs[0]->op == OP_custom) {
+        Node *value = node_map_get(&finisher->map, node->inputs[0]->inputs[attribute_integer(node, 0)]);
+        if (op_class(value->op) != CLASS_LEAF) name_node(value, node->name);
+        return value;
+    }
     if (node->op == OP_result) {
         const Remains *remains = finisher->loops[node->inputs[0]->id];
         Node *result = result_of(finisher->graph, first, remains->places[attribute_integer(node, 0)]);
@@ -141,6 +148,7 @@ static Node *finished_node(Finisher *finisher, Node *node) {
 }
 
 void finish_function(Graph *graph, Function *function) {
+    merge_loops(graph, function);
     Node **roots = result_nodes(graph->arena, function);
     Finisher finisher = {.graph = graph, .nodes = reachable(graph, roots, function->result_count)};
     finisher.read = arena_array(graph->arena, bool, graph->node_count);

@@ -6,7 +6,7 @@
 // sequences are yielded in it, those of captures are summed in carries. Otherwise the iterations stay independent, and
 // cotangents of captures are yielded and summed afterwards. Both are ordinary loops, which can be differentiated again.
 #include "differentiate/algebra.h"
-#include "differentiate/reverse.h"
+#include "differentiate/modes.h"
 #include "graph/rewrite.h"
 
 #include <string.h>
@@ -17,9 +17,9 @@ static int carry_argument(const Node *loop, int carry) {
     return loop_part(loop, 0) + carry;
 }
 
-LoopFlow loop_flow(Reverse *reverse, const Node *loop, const bool *active_inputs) {
+LoopFlow loop_flow(Deriver *deriver, const Node *loop, const bool *active_inputs) {
     const Function *body = loop->body;
-    Arena *arena = reverse->graph->arena;
+    Arena *arena = deriver->graph->arena;
     LoopFlow flow = {arena_array(arena, bool, body->argument_count), arena_array(arena, bool, body->result_count)};
     Node **targets = arena_array(arena, Node *, body->argument_count), **roots = result_nodes(arena, body);
     for (int i = 0; i < body->argument_count; i++)
@@ -29,7 +29,7 @@ LoopFlow loop_flow(Reverse *reverse, const Node *loop, const bool *active_inputs
         int target_count = 0;
         for (int i = 0; i < body->argument_count; i++)
             if (flow.arguments[i]) targets[target_count++] = body->arguments[i];
-        Region region = region_of(reverse, roots, body->result_count, targets, target_count);
+        Region region = region_of(deriver, roots, body->result_count, targets, target_count);
         for (int i = 0; i < body->result_count; i++) {
             flow.results[i] = region_active(&region, roots[i]);
             bool carry = i < loop_part(loop, 1);
@@ -91,7 +91,7 @@ Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int c
 typedef ARRAY(Node *) Nodes;
 
 typedef struct {
-    Reverse *reverse;
+    Deriver *deriver;
     Graph *graph;
     Node *loop;
     const LoopFlow *flow;
@@ -105,8 +105,7 @@ typedef struct {
     ARRAY(Named) next, yields;
 } Reversal;
 
-static Node *argument_like(Reversal *reversal, const Node *like, const char *prefix, const char *name) {
-    Graph *graph = reversal->graph;
+Node *argument_like(Graph *graph, const Node *like, const char *prefix, const char *name) {
     Variable variable = {.kind = VARIABLE_ARGUMENT};
     variable.name = arena_print(graph->arena, "%s%s", prefix, name ? name : "t");
     return variable_make(graph, &variable, like->dtype, (const Extent *const *)like->shape, like->rank);
@@ -171,7 +170,7 @@ static void find_live(Reversal *reversal, Node *const *results) {
     }
     for (bool changed = true; changed;) {
         changed = false;
-        Region region = region_of(reversal->reverse, roots, body->result_count, targets, target_count);
+        Region region = region_of(reversal->deriver, roots, body->result_count, targets, target_count);
         for (int i = 0; i < carry_count; i++) {
             if (reversal->live[i] || !region_active(&region, body->arguments[carry_argument(loop, i)])) continue;
             reversal->live[i] = changed = true;
@@ -190,14 +189,14 @@ static void reverse_body(Reversal *reversal, Node *const *results) {
     for (int i = 0; i < body->result_count; i++) {
         bool carry = i < loop_part(loop, 1);
         if (carry ? !reversal->live[i] : !results[i] || !reversal->flow->results[i]) continue;
-        reversal->seeds[i] = argument_like(reversal, body->results[i].node, "d_", result_name(loop, i));
+        reversal->seeds[i] = argument_like(reversal->graph, body->results[i].node, "d_", result_name(loop, i));
     }
     Node **targets = arena_array(arena, Node *, body->argument_count);
     Node **cotangents = arena_array(arena, Node *, body->argument_count);
     int count = 0;
     for (int i = 0; i < body->argument_count; i++)
         if (reversal->flow->arguments[i]) targets[count++] = body->arguments[i];
-    reverse_mode(reversal->reverse, result_nodes(arena, body), reversal->seeds, body->result_count, targets, count,
+    reverse_mode(reversal->deriver, result_nodes(arena, body), reversal->seeds, body->result_count, targets, count,
                  cotangents);
     reversal->cotangents = arena_array(arena, Node *, body->argument_count);
     for (int i = 0, next = 0; i < body->argument_count; i++)
@@ -243,7 +242,7 @@ static void read_arguments(Reversal *reversal, NodeMap *map, const bool *read) {
         Node *argument = loop->body->arguments[i];
         bool carry = i >= sequence_count && i < sequence_count + carry_count;
         if (carry || !read[argument->id]) continue;   // carries are read as the forward loop yields them
-        Node *copy = argument_like(reversal, argument, "", argument->name);
+        Node *copy = argument_like(reversal->graph, argument, "", argument->name);
         node_map_set(map, argument, copy);
         if (i < sequence_count) {
             add_sequence(reversal, loop->inputs[i], copy);
@@ -259,7 +258,7 @@ static void read_kept(Reversal *reversal, NodeMap *map, const bool *read) {
     for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++) {
         Node *node = body->results[i].node;
         if (!read[node->id] || !is_read_back(node) || node_map_get(map, node)) continue;
-        Node *copy = argument_like(reversal, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
+        Node *copy = argument_like(reversal->graph, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
         node_map_set(map, node, copy);
         add_sequence(reversal, result_of(reversal->graph, reversal->loop, i), copy);
     }
@@ -375,7 +374,7 @@ static Exit *add_results(Reversal *reversal) {
             add_yield(reversal, name, cotangent);
         } else if (reversal->backwards) {
             exits[i].carry = reversal->next.count;
-            Node *sum = argument_like(reversal, cotangent, "", name);
+            Node *sum = argument_like(reversal->graph, cotangent, "", name);
             add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
         } else exits[i].total = add_total(reversal, name, cotangent);
     }
@@ -405,22 +404,22 @@ static Node *join(Reversal *reversal) {
 }
 
 // Values of the body are stacked, which takes an axis.
-static bool can_stack(Reverse *reverse, const Node *loop) {
+static bool can_stack(Deriver *deriver, const Node *loop) {
     int rank = 0;
     for (int i = 0; i < loop->body->argument_count; i++)
         if (loop->body->arguments[i]->rank > rank) rank = loop->body->arguments[i]->rank;
     if (rank < MAX_RANK) return true;
-    reverse->failed = true;
-    diagnose(reverse->diagnostics, D_too_many_axes, loop->span,
+    deriver->failed = true;
+    diagnose(deriver->diagnostics, D_too_many_axes, loop->span,
              "the derivative of this loop stacks a value of %d axes, but a tensor has at most %d", rank, MAX_RANK);
-    diagnose_help(reverse->diagnostics, "reshape it to fewer axes before the loop");
+    diagnose_help(deriver->diagnostics, "reshape it to fewer axes before the loop");
     return false;
 }
 
-void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs) {
-    Graph *graph = reverse->graph;
-    if (!can_stack(reverse, loop)) return;
-    Reversal reversal = {.reverse = reverse, .graph = graph, .loop = loop, .flow = flow};
+void reverse_loop(Deriver *deriver, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs) {
+    Graph *graph = deriver->graph;
+    if (!can_stack(deriver, loop)) return;
+    Reversal reversal = {.deriver = deriver, .graph = graph, .loop = loop, .flow = flow};
     find_live(&reversal, results);
     reverse_body(&reversal, results);
     graph->span = loop->span;

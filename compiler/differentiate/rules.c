@@ -1,7 +1,7 @@
 // The derivatives of ops as ops.def writes them: expressions of the language, parsed by its parser and built with the
 // algebra. A number takes the dtype and shape of what it meets.
 #include "differentiate/algebra.h"
-#include "differentiate/reverse.h"
+#include "differentiate/modes.h"
 #include "grammar/ast.h"
 
 #include <assert.h>
@@ -75,6 +75,7 @@ typedef struct {
     Graph *graph;
     Node *node;   // which is differentiated
     int input;    // by which of its inputs
+    bool forward;      // `ct` is not the node's cotangent but the input's tangent
     Node *cotangent;
 } Application;
 
@@ -156,7 +157,8 @@ static Value build_where(const Application *application, const Value *arguments)
 }
 
 static Value build_cast(const Application *application, const Value *arguments) {
-    Dtype dtype = application->node->inputs[application->input]->dtype;
+    const Node *node = application->node;
+    Dtype dtype = application->forward ? node->dtype : node->inputs[application->input]->dtype;
     return of_node(cast(application->graph, beside(application, arguments[0], application->node), dtype));
 }
 
@@ -227,12 +229,24 @@ static void parse(RuleTable *rules, Op op) {
     assert(row->expressions.count == op_arity(op));
 }
 
+static Node *apply_text(RuleTable *rules, const Application *application) {
+    Node *node = application->node;
+    parse(rules, node->op);
+    Value value = build(application, rules->rows[node->op].expressions.items[application->input]);
+    if (!value.is_number) return value.node;
+    return constant_like(application->graph, application->forward ? node : node->inputs[application->input], value.number);
+}
+
 Node *rules_apply(RuleTable *rules, Graph *graph, Node *node, int input, Node *cotangent) {
     const Row *row = &rules->rows[node->op];
     if (row->kind == DERIVATIVE_ADJOINT) return row->adjoint(graph, node, input, cotangent);
     if (row->kind != DERIVATIVE_RULE) return NULL;
-    parse(rules, node->op);
-    Application application = {graph, node, input, cotangent};
-    Value value = build(&application, row->expressions.items[input]);
-    return value.is_number ? constant_like(graph, node->inputs[input], value.number) : value.node;
+    Application application = {graph, node, input, false, cotangent};
+    return apply_text(rules, &application);
+}
+
+Node *rules_push(RuleTable *rules, Graph *graph, Node *node, int input, Node *tangent) {
+    if (rules->rows[node->op].kind != DERIVATIVE_RULE) return NULL;
+    Application application = {graph, node, input, true, tangent};
+    return apply_text(rules, &application);
 }

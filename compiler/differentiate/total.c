@@ -1,7 +1,7 @@
 // What a value of a loop's body adds up to over all iterations, outside of the loop. A product is not yielded and
 // summed, which would hold one of them per iteration: its sides are stacked, and one contraction sums over iterations.
 #include "differentiate/algebra.h"
-#include "differentiate/reverse.h"
+#include "differentiate/modes.h"
 
 static int result_labels(const Node *node, int *labels) {
     for (int i = 0; i < node->rank; i++) labels[i] = i;

@@ -11,12 +11,9 @@ typedef struct {
     Elaborator *e;
     NodeArray nodes;   // all that the results reach
     bool *inside;      // by id
-    bool *closed;      // by id: needs nothing of anywhere
-    NodeArray captured;
-    NodeMap map;   // old nodes to those of the closed body
 } Closing;
 
-// A gradient in the body by something outside of it: asked for by `node`, a gradient or a loop with gradients.
+// A gradient in the body by something outside of it: asked for by `node`, or in its body.
 typedef struct {
     Node *node;
     Node *target;
@@ -24,25 +21,24 @@ typedef struct {
 
 // ---- gradients in the body
 
-static bool is_target_in(Graph *graph, const Function *body, const Node *argument) {
-    Node **roots = result_nodes(graph->arena, body);
-    NodeArray nodes = reachable(graph, roots, body->result_count);
-    for (int i = 0; i < nodes.count; i++) {
-        const Node *node = nodes.items[i];
-        int first = node->op == OP_gradient ? 1 + attribute_integer(node, 0) : 0;
-        for (int k = first; node->op == OP_gradient && k < node->input_count; k++)
-            if (node->inputs[k] == argument) return true;
-        first = node->op == OP_loop ? loop_part(node, 0) + loop_part(node, 1) : 0;
-        for (int k = first; node->op == OP_loop && k < node->input_count; k++)
-            if (node->inputs[k] == argument && is_target_in(graph, node->body, node->body->arguments[k])) return true;
-    }
-    return false;
+// What stands in the node's body for an input that is captured; NULL: it is none.
+static const Node *captured_argument(const Node *node, int input) {
+    bool is_loop = node->op == OP_loop;
+    if (!is_loop && node->op != OP_custom) return NULL;
+    int first = is_loop ? loop_part(node, 0) + loop_part(node, 1) : custom_part(node, 0) + custom_part(node, 1);
+    if (input < first) return NULL;
+    return node->body->arguments[is_loop ? input : input - custom_part(node, 1)];
 }
 
 static bool is_request(Graph *graph, const Node *node, int input) {
-    if (node->op == OP_gradient) return input > attribute_integer(node, 0);
-    if (node->op != OP_loop || input < loop_part(node, 0) + loop_part(node, 1)) return false;
-    return is_target_in(graph, node->body, node->body->arguments[input]);
+    if (node->op == OP_gradient || node->op == OP_tangent) return input >= first_target(node);
+    const Node *argument = captured_argument(node, input);
+    if (!argument) return false;
+    NodeArray nodes = reachable(graph, result_nodes(graph->arena, node->body), node->body->result_count);
+    for (int i = 0; i < nodes.count; i++)
+        for (int k = 0; k < nodes.items[i]->input_count; k++)
+            if (nodes.items[i]->inputs[k] == argument && is_request(graph, nodes.items[i], k)) return true;
+    return false;
 }
 
 // Marks what lies on the way from the request's target to what is differentiated. True: something was outside.
@@ -96,8 +92,7 @@ static bool keep_requests(Closing *closing, const Loop *loop, const LoopInput *c
         changed = false;
         for (int i = 0; i < closing->nodes.count; i++) {
             Node *node = closing->nodes.items[i];
-            if (!closing->inside[node->id] || (node->op != OP_gradient && node->op != OP_loop)) continue;
-            for (int k = 0; k < node->input_count; k++) {
+            for (int k = 0; closing->inside[node->id] && k < node->input_count; k++) {
                 if (closing->inside[node->inputs[k]->id] || !is_request(graph, node, k)) continue;
                 Request request = {node, node->inputs[k]};
                 if (!check_request(closing, request, loop, carries, carry_count, results)) return false;
@@ -110,74 +105,19 @@ static bool keep_requests(Closing *closing, const Loop *loop, const LoopInput *c
 
 // ---- inside and outside
 
-static void mark_inside(Closing *closing, const Loop *loop, const LoopInput *carries, int carry_count) {
-    for (int i = 0; i < loop->sequences.count; i++) closing->inside[loop->sequences.items[i].variable->id] = true;
-    for (int i = 0; i < carry_count; i++) closing->inside[carries[i].variable->id] = true;
+static Closing closing_of(Elaborator *e, const Named *results, int result_count) {
+    Node **roots = arena_array(e->arena, Node *, result_count);
+    for (int i = 0; i < result_count; i++) roots[i] = results[i].node;
+    return (Closing){e, reachable(e->graph, roots, result_count), arena_array(e->arena, bool, e->graph->node_count)};
+}
+
+static void mark_inside(Closing *closing, const NodeArray *variables) {
+    for (int i = 0; i < variables->count; i++) closing->inside[variables->items[i]->id] = true;
     for (int i = 0; i < closing->nodes.count; i++) {
         Node *node = closing->nodes.items[i];
         for (int k = 0; k < node->input_count; k++)
             if (closing->inside[node->inputs[k]->id]) closing->inside[node->id] = true;
     }
-}
-
-// Constants and counters, and what is computed of them alone, stay where they are read.
-static void mark_closed(Closing *closing) {
-    for (int i = 0; i < closing->nodes.count; i++) {
-        const Node *node = closing->nodes.items[i];
-        OpClass class = op_class(node->op);
-        bool closed = node->op == OP_constant || node->op == OP_extent || node->op == OP_iota || class == CLASS_MAP ||
-                      class == CLASS_VIEW;
-        for (int k = 0; k < node->input_count; k++) closed = closed && closing->closed[node->inputs[k]->id];
-        closing->closed[node->id] = closed;
-    }
-}
-
-static Node *capture(Closing *closing, Node *node) {
-    Node *argument = node_map_get(&closing->map, node);
-    if (argument) return argument;
-    Graph *graph = closing->e->graph;
-    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = node->name ? node->name : "outer", .requires_grad = true};
-    argument = variable_make(graph, &variable, node->dtype, (const Extent *const *)node->shape, node->rank);
-    node_map_set(&closing->map, node, argument);
-    array_push(graph->arena, &closing->captured, node);
-    return argument;
-}
-
-// What stands for the node in the body. A tuple is not captured, but what is read of it.
-static Node *inner_node(Closing *closing, Node *node) {
-    if (closing->inside[node->id]) return node_map_get(&closing->map, node);
-    return closing->closed[node->id] ? node : capture(closing, node);
-}
-
-static void rebuild_body(Closing *closing) {
-    Graph *graph = closing->e->graph;
-    for (int i = 0; i < closing->nodes.count; i++) {
-        Node *node = closing->nodes.items[i];
-        if (!closing->inside[node->id]) continue;
-        Node **inputs = arena_array(graph->arena, Node *, node->input_count);
-        for (int k = 0; k < node->input_count; k++) inputs[k] = inner_node(closing, node->inputs[k]);
-        node_map_set(&closing->map, node, rebuild(graph, node, inputs));
-    }
-}
-
-static Function *body_function(Closing *closing, const Loop *loop, const LoopInput *carries, int carry_count,
-                               const Named *results, int result_count) {
-    Graph *graph = closing->e->graph;
-    Function *body = arena_new(graph->arena, Function);
-    body->name = "body";
-    body->result_count = result_count;
-    body->results = arena_array(graph->arena, Named, result_count);
-    for (int i = 0; i < result_count; i++)
-        body->results[i] = (Named){results[i].name, inner_node(closing, results[i].node)};
-    body->argument_count = loop->sequences.count + carry_count + closing->captured.count;
-    body->arguments = arena_array(graph->arena, Node *, body->argument_count);
-    int count = 0;
-    for (int i = 0; i < loop->sequences.count; i++) body->arguments[count++] = loop->sequences.items[i].variable;
-    for (int i = 0; i < carry_count; i++) body->arguments[count++] = carries[i].variable;
-    for (int i = 0; i < closing->captured.count; i++)
-        body->arguments[count++] = node_map_get(&closing->map, closing->captured.items[i]);
-    for (int i = 0; i < count; i++) body->arguments[i]->variable->index = i;
-    return body;
 }
 
 static Node **sources(Elaborator *e, const LoopInput *inputs, int count) {
@@ -189,21 +129,32 @@ static Node **sources(Elaborator *e, const LoopInput *inputs, int count) {
 Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int carry_count, const Named *results,
                 int result_count, Span span) {
     Graph *graph = e->graph;
-    Node **roots = arena_array(e->arena, Node *, result_count);
-    for (int i = 0; i < result_count; i++) roots[i] = results[i].node;
-    Closing closing = {.e = e, .map = {.arena = e->arena}, .nodes = reachable(graph, roots, result_count)};
-    int known = graph->node_count;
-    closing.inside = arena_array(e->arena, bool, known);
-    closing.closed = arena_array(e->arena, bool, known);
-    mark_inside(&closing, course, carries, carry_count);
-    mark_closed(&closing);
+    Closing closing = closing_of(e, results, result_count);
+    NodeArray variables = {0};
+    for (int i = 0; i < course->sequences.count; i++)
+        array_push(e->arena, &variables, course->sequences.items[i].variable);
+    for (int i = 0; i < carry_count; i++) array_push(e->arena, &variables, carries[i].variable);
+    mark_inside(&closing, &variables);
     if (!keep_requests(&closing, course, carries, carry_count, results)) return NULL;
-    rebuild_body(&closing);
-    Function *body = body_function(&closing, course, carries, carry_count, results, result_count);
+    Closure closure =
+        close_function(graph, variables.items, variables.count, results, result_count, closing.inside);
     graph->span = user_span(e, span);
     return loop(graph, course->trips, sources(e, course->sequences.items, course->sequences.count),
-                course->sequences.count, sources(e, carries, carry_count), carry_count, closing.captured.items,
-                closing.captured.count, body);
+                course->sequences.count, sources(e, carries, carry_count), carry_count, closure.captures.items,
+                closure.captures.count, closure.body);
+}
+
+Node *make_custom(Elaborator *e, const NodeArray *values, const NodeArray *arguments, const NodeArray *cotangents,
+                  const Named *results) {
+    Closing closing = closing_of(e, results, arguments->count);
+    Loop none = {0};
+    mark_inside(&closing, cotangents);
+    keep_requests(&closing, &none, NULL, 0, NULL);
+    Closure closure =
+        close_function(e->graph, cotangents->items, cotangents->count, results, arguments->count, closing.inside);
+    closure.body->name = "derivative";
+    return custom(e->graph, values->items, values->count, arguments->items, arguments->count, closure.captures.items,
+                  closure.captures.count, closure.body);
 }
 
 Node *loop_source(const Elaborator *e, Node *node) {

@@ -416,6 +416,9 @@ void run_for(Elaborator *e, const Statement *statement);
 // NULL: reported.
 Node *make_loop(Elaborator *e, const Loop *loop, const LoopInput *carries, int carry_count, const Named *results,
                 int result_count, Span span);
+// The values with the derivative `results`, one for each argument, which are computed from the values' cotangents.
+Node *make_custom(Elaborator *e, const NodeArray *values, const NodeArray *arguments, const NodeArray *cotangents,
+                  const Named *results);
 // What a variable of a body goes over, else the node itself.
 Node *loop_source(const Elaborator *e, Node *node);
 

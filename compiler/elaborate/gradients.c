@@ -41,7 +41,9 @@ bool depends_on(Elaborator *e, Node *node, Node *target) {
         if (next == target) return true;
         bool carries = dtype_is_float(next->dtype) || next->dtype == DTYPE_TUPLE;
         if (next->id < target->id || !carries || next->op == OP_stop_gradient || !marks_add(e, next)) continue;
-        for (int i = 0; i < next->input_count; i++) array_push(e->arena, &open, next->inputs[i]);
+        int first = next->op == OP_custom ? custom_part(next, 0) : 0;   // by its derivative, whatever the values read
+        int end = next->op == OP_custom ? first + custom_part(next, 1) : next->input_count;
+        for (int i = first; i < end; i++) array_push(e->arena, &open, next->inputs[i]);
     }
     return false;
 }

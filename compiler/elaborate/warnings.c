@@ -42,6 +42,8 @@ static const bool is_flat[OP_COUNT] = {
 // Whether a gradient can go from the node to its input.
 static bool passes(const Node *node, int input) {
     if (node->op == OP_where && input == 0) return false;
+    if (node->op == OP_custom)
+        return input >= custom_part(node, 0) && input < custom_part(node, 0) + custom_part(node, 1);
     return !is_flat[node->op] && (dtype_is_float(node->dtype) || node->dtype == DTYPE_TUPLE) &&
            node->op != OP_stop_gradient;
 }
@@ -105,7 +107,7 @@ static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
     for (int i = nodes.count - 1; i >= 0; i--) {
         const Node *node = nodes.items[i];
         for (int k = 0; k < node->input_count && learning[node->id]; k++)
-            if (!passes(node, k) && node->op != OP_stop_gradient) warn_at(e, node, node->inputs[k], fates);
+            if (!passes(node, k) && node->op != OP_stop_gradient && node->op != OP_custom) warn_at(e, node, node->inputs[k], fates);
     }
 }
 

@@ -30,7 +30,7 @@ typedef struct {
 
 // Computes the function's results into `results` (result_count of them; their data lives in `arena`). `arguments`: one
 // for each of the function's arguments, of its dtype and shape; NULL if there are none. Needs: differentiated, that is
-// no `gradient` nodes. Returns NULL, or what is wrong (a dtype or shape that does not fit, an unbound variable).
+// no `gradient` and `tangent` nodes. Returns NULL, or what is wrong (a dtype or shape that does not fit, an unbound variable).
 const char *evaluate_function(Arena *arena, const Function *function, const Tensor *arguments, Environment *environment,
                               Tensor *results);
 

@@ -78,3 +78,14 @@ void evaluate_gradient(Evaluation *evaluation, const Node *node, Value *const *i
     (void)result;
     evaluation_fail(evaluation, "there is a gradient left: only differentiated graphs can be evaluated");
 }
+
+void evaluate_tangent(Evaluation *evaluation, const Node *node, Value *const *inputs, Value *result) {
+    evaluate_gradient(evaluation, node, inputs, result);
+}
+
+// The values alone: how they are differentiated does not matter here.
+void evaluate_custom(Evaluation *evaluation, const Node *node, Value *const *inputs, Value *result) {
+    result->part_count = custom_part(node, 0);
+    result->parts = arena_array(evaluation->arena, Value, result->part_count);
+    for (int i = 0; i < result->part_count; i++) value_share(&result->parts[i], inputs[i]);
+}

@@ -363,9 +363,13 @@ Node *stop_gradient(Graph *graph, Node *x) {
     return view(graph, OP_stop_gradient, x, (const Extent *const *)x->shape, x->rank, NULL, 0);
 }
 
+// A node like which the result is, but for the axis of iterations of what a loop yields.
 static const Node *result_type(const Node *tuple, int index) {
-    if (tuple->op == OP_gradient) return tuple->inputs[1 + attribute_integer(tuple, 0) + index];
-    return tuple->body->results[index].node;
+    switch (tuple->op) {
+    case OP_gradient: return tuple->inputs[first_target(tuple) + index];
+    case OP_loop: return tuple->body->results[index].node;
+    default: return tuple->inputs[index];   // y of a tangent, the values of custom
+    }
 }
 
 Node *result_of(Graph *graph, Node *tuple, int index) {
@@ -411,6 +415,35 @@ Node *gradient(Graph *graph, Node *y, Node *cotangent, Node **targets, int targe
     Node draft = {.op = OP_gradient, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = count};
     draft.attributes = attributes;
     draft.attribute_count = 2;
+    return intern(graph, &draft);
+}
+
+Node *tangent(Graph *graph, Node *y, Node **targets, Node **tangents, int target_count) {
+    Node **inputs = arena_array(graph->arena, Node *, 1 + 2 * target_count);
+    inputs[0] = y;
+    for (int i = 0; i < target_count; i++) {
+        inputs[1 + i] = tangents[i];
+        inputs[1 + target_count + i] = targets[i];
+    }
+    const Extent *count = extent_constant(graph->extents, target_count);
+    Node draft = {.op = OP_tangent, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = 1 + 2 * target_count};
+    draft.attributes = &count;
+    draft.attribute_count = 1;
+    return intern(graph, &draft);
+}
+
+Node *custom(Graph *graph, Node **values, int value_count, Node **arguments, int argument_count, Node **captures,
+             int capture_count, Function *pullback) {
+    NodeArray inputs = {0};
+    for (int i = 0; i < value_count; i++) array_push(graph->arena, &inputs, values[i]);
+    for (int i = 0; i < argument_count; i++) array_push(graph->arena, &inputs, arguments[i]);
+    for (int i = 0; i < capture_count; i++) array_push(graph->arena, &inputs, captures[i]);
+    const Extent *counts[2] = {extent_constant(graph->extents, value_count),
+                               extent_constant(graph->extents, argument_count)};
+    Node draft = {.op = OP_custom, .dtype = DTYPE_TUPLE, .inputs = inputs.items, .input_count = inputs.count};
+    draft.attributes = counts;
+    draft.attribute_count = 2;
+    draft.body = pullback;
     return intern(graph, &draft);
 }
 
@@ -462,6 +495,24 @@ int attribute_integer(const Node *node, int index) {
 
 int loop_part(const Node *loop, int part) {
     return attribute_integer(loop, 1 + part);
+}
+
+int custom_part(const Node *custom, int part) {
+    int values = attribute_integer(custom, 0), arguments = attribute_integer(custom, 1);
+    return part == 0 ? values : part == 1 ? arguments : custom->input_count - values - arguments;
+}
+
+int first_target(const Node *request) {
+    return 1 + attribute_integer(request, 0);
+}
+
+int tuple_size(const Node *tuple) {
+    switch (tuple->op) {
+    case OP_gradient: return tuple->input_count - first_target(tuple);
+    case OP_loop: return tuple->body->result_count;
+    case OP_custom: return custom_part(tuple, 0);
+    default: return 1;
+    }
 }
 
 static int compare_ids(const void *a, const void *b) {

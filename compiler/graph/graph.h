@@ -38,7 +38,7 @@ typedef enum {
     CLASS_VIEW,     // index arithmetic only
     CLASS_GATHER,   // gather, scatter_add, fold
     CLASS_MARK,     // identity that means something to differentiation: track, stop_gradient
-    CLASS_TUPLE,    // loop, gradient: several results, read through `result`
+    CLASS_TUPLE,    // loop, gradient, tangent, custom: several results, read through `result`
     CLASS_RESULT
 } OpClass;
 
@@ -74,7 +74,7 @@ typedef struct {
     const Extent *bound;   // integers: whoever calls sees to it that all lie in [0, bound); NULL: not known
 } Variable;
 
-// A function of the graph: an entry of the program, or the body of a loop. Closed: it reads nothing but its arguments
+// A function of the graph: an entry of the program, or the body of a loop or of a derivative of the user's. Closed: it reads nothing but its arguments
 // and, for entries, variables of the program.
 typedef struct {
     const char *name;
@@ -100,7 +100,7 @@ struct Node {
     const Extent **attributes;   // their meaning stands beside the op's row in ops.def
     Scalar scalar;               // constant
     Variable *variable;          // variable
-    Function *body;              // loop
+    Function *body;              // loop, custom
     Span span;                   // where the user wrote it; library code keeps the caller's span in `called_from`
     const char *name;            // the source's name for it, or NULL; no part of its identity
 };
@@ -172,6 +172,13 @@ Node *loop(Graph *graph, const Extent *trip_count, Node **sequences, int sequenc
 // A request for derivatives, expanded by differentiation: result i is the vector-Jacobian product of y with cotangent
 // (NULL: 1, y a scalar) with respect to targets[i], which are variables or tracks. Has targets' shapes.
 Node *gradient(Graph *graph, Node *y, Node *cotangent, Node **targets, int target_count, bool allow_unused);
+// The same forwards: result 0, of y's shape, is how y changes as each target changes by its tangent.
+Node *tangent(Graph *graph, Node *y, Node **targets, Node **tangents, int target_count);
+// Values with a derivative that the user gave (S16): results are the values. `pullback` takes their cotangents and the
+// captures, and gives the cotangents of `arguments`, in which those of the values are linear. For differentiation the
+// values depend on nothing but the arguments, and by nothing but this.
+Node *custom(Graph *graph, Node **values, int value_count, Node **arguments, int argument_count, Node **captures,
+             int capture_count, Function *pullback);
 
 // The node of one input with these parts: what the helpers for views are made of.
 Node *node_make(Graph *graph, Op op, Dtype dtype, Node *x, const Extent *const *shape, int rank,
@@ -188,6 +195,9 @@ void name_node(Node *node, const char *name);       // keeps the first name
 // Attributes by meaning:
 int attribute_integer(const Node *node, int index);   // a constant attribute
 int loop_part(const Node *loop, int part);            // 0: sequences, 1: carries, 2: captures, 3: yields
+int custom_part(const Node *custom, int part);        // 0: values, 1: arguments, 2: captures
+int first_target(const Node *request);                // of a gradient or tangent: number of the input
+int tuple_size(const Node *tuple);                    // how many results it has
 
 // The nodes that the roots reach, ascending by id: inputs before users. Bodies are not entered.
 typedef ARRAY(Node *) NodeArray;

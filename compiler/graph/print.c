@@ -82,6 +82,7 @@ static void print_attributes(Text *text, const Node *node) {
         text_add(text, ", %d sequences, %d carries, %d captures", loop_part(node, 0), loop_part(node, 1),
                  loop_part(node, 2));
         break;
+    case OP_custom: text_add(text, " %d values, %d arguments", custom_part(node, 0), custom_part(node, 1)); break;
     default:
         if (op_class(node->op) != CLASS_REDUCE) break;
         text_add(text, " axes ");

@@ -1,4 +1,5 @@
-// Rebuilding graphs: since nodes are immutable, a pass maps old nodes to new ones, inputs first.
+// Rebuilding graphs: since nodes are immutable, a pass maps old nodes to new ones, inputs first. And closing functions:
+// what is computed from some nodes is parted from the graph that it stands in.
 #include "graph/rewrite.h"
 
 #include <string.h>
@@ -19,12 +20,17 @@ void node_map_set(NodeMap *map, const Node *node, Node *value) {
 }
 
 Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body) {
-    if (node->op != OP_loop || body == node->body) return rebuild(graph, node, inputs);
-    int sequences = loop_part(node, 0), carries = loop_part(node, 1), captures = loop_part(node, 2);
+    if (body == node->body) return rebuild(graph, node, inputs);
+    bool is_loop = node->op == OP_loop;
+    int first = is_loop ? loop_part(node, 0) : custom_part(node, 0);
+    int second = is_loop ? loop_part(node, 1) : custom_part(node, 1);
+    Node **rest = inputs + first + second;
+    int rest_count = node->input_count - first - second;
     Span outer = graph->span;
     graph->span = node->span;
-    Node *copy = loop(graph, node->attributes[0], inputs, sequences, inputs + sequences, carries,
-                      inputs + sequences + carries, captures, body);
+    Node *copy =
+        is_loop ? loop(graph, node->attributes[0], inputs, first, inputs + first, second, rest, rest_count, body)
+                : custom(graph, inputs, first, inputs + first, second, rest, rest_count, body);
     graph->span = outer;
     name_node(copy, node->name);
     return copy;
@@ -41,6 +47,81 @@ void substitute(Graph *graph, NodeMap *map, Node *const *roots, int count, Node 
     }
     for (int i = 0; i < count; i++) results[i] = node_map_get(map, roots[i]);
 }
+
+// ---- closing
+
+typedef struct {
+    Graph *graph;
+    NodeArray nodes;      // all that the results reach
+    const bool *inside;   // by id
+    bool *closed;         // by id: needs nothing of anywhere
+    NodeArray captures;
+    NodeMap map;   // old nodes to those of the function
+} Closing;
+
+static void mark_closed(Closing *closing) {
+    closing->closed = arena_array(closing->graph->arena, bool, closing->graph->node_count);
+    for (int i = 0; i < closing->nodes.count; i++) {
+        const Node *node = closing->nodes.items[i];
+        OpClass class = op_class(node->op);
+        bool closed = node->op == OP_constant || node->op == OP_extent || node->op == OP_iota || class == CLASS_MAP ||
+                      class == CLASS_VIEW;
+        for (int k = 0; k < node->input_count; k++) closed = closed && closing->closed[node->inputs[k]->id];
+        closing->closed[node->id] = closed;
+    }
+}
+
+static Node *capture(Closing *closing, Node *node) {
+    Node *argument = node_map_get(&closing->map, node);
+    if (argument) return argument;
+    Graph *graph = closing->graph;
+    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = node->name ? node->name : "outer", .requires_grad = true};
+    argument = variable_make(graph, &variable, node->dtype, (const Extent *const *)node->shape, node->rank);
+    node_map_set(&closing->map, node, argument);
+    array_push(graph->arena, &closing->captures, node);
+    return argument;
+}
+
+// What stands for the node in the function. A tuple is not captured, but what is read of it.
+static Node *inner_node(Closing *closing, Node *node) {
+    if (closing->inside[node->id]) return node_map_get(&closing->map, node);
+    return closing->closed[node->id] ? node : capture(closing, node);
+}
+
+static void rebuild_inside(Closing *closing) {
+    Graph *graph = closing->graph;
+    for (int i = 0; i < closing->nodes.count; i++) {
+        Node *node = closing->nodes.items[i];
+        if (!closing->inside[node->id]) continue;
+        Node **inputs = arena_array(graph->arena, Node *, node->input_count);
+        for (int k = 0; k < node->input_count; k++) inputs[k] = inner_node(closing, node->inputs[k]);
+        node_map_set(&closing->map, node, rebuild(graph, node, inputs));
+    }
+}
+
+Closure close_function(Graph *graph, Node *const *arguments, int argument_count, const Named *results, int result_count,
+                       const bool *inside) {
+    Function *body = arena_new(graph->arena, Function);
+    *body = (Function){.name = "body", .result_count = result_count};
+    body->results = arena_array(graph->arena, Named, result_count);
+    Node **roots = arena_array(graph->arena, Node *, result_count);
+    for (int i = 0; i < result_count; i++) roots[i] = results[i].node;
+    Closing closing = {.graph = graph, .inside = inside, .map = {.arena = graph->arena}};
+    closing.nodes = reachable(graph, roots, result_count);
+    mark_closed(&closing);
+    rebuild_inside(&closing);
+    for (int i = 0; i < result_count; i++)
+        body->results[i] = (Named){results[i].name, inner_node(&closing, results[i].node)};
+    body->argument_count = argument_count + closing.captures.count;
+    body->arguments = arena_array(graph->arena, Node *, body->argument_count);
+    for (int i = 0; i < argument_count; i++) body->arguments[i] = arguments[i];
+    for (int i = 0; i < closing.captures.count; i++)
+        body->arguments[argument_count + i] = node_map_get(&closing.map, closing.captures.items[i]);
+    for (int i = 0; i < body->argument_count; i++) body->arguments[i]->variable->index = i;
+    return (Closure){body, closing.captures};
+}
+
+// ---- functions
 
 Node **result_nodes(Arena *arena, const Function *function) {
     Node **nodes = arena_array(arena, Node *, function->result_count);

@@ -297,22 +297,37 @@ static void verify_mark(Verifier *verifier, const Node *node) {
     expect(verifier, node, node->op != OP_track || node->attribute_count == 1, "it has no identity");
 }
 
-static void verify_gradient(Verifier *verifier, const Node *node) {
-    bool fits = node->attribute_count == 2 && attribute_below(node, 0, 2) && attribute_below(node, 1, 2);
-    expect(verifier, node, fits, "its attributes are not two truth values");
-    if (!fits) return;
-    int first = 1 + attribute_integer(node, 0);
-    expect(verifier, node, node->input_count >= first, "it has too few inputs");
+static void verify_targets(Verifier *verifier, const Node *node) {
+    expect(verifier, node, node->input_count >= first_target(node), "it has too few inputs");
     if (verifier->fault) return;
-    const Node *y = node->inputs[0];
-    expect(verifier, node, dtype_is_float(y->dtype), "what is differentiated is not floating");
-    if (first == 1) expect(verifier, node, y->rank == 0, "what is differentiated is no scalar, and has no cotangent");
-    else expect(verifier, node, same_type(y, node->inputs[1]), "the cotangent has another dtype or shape");
-    for (int i = first; i < node->input_count; i++) {
+    expect(verifier, node, dtype_is_float(node->inputs[0]->dtype), "what is differentiated is not floating");
+    for (int i = first_target(node); i < node->input_count; i++) {
         bool target = node->inputs[i]->op == OP_variable || node->inputs[i]->op == OP_track;
         expect(verifier, node, target, "a target is neither a variable nor tracked");
         expect(verifier, node, dtype_is_float(node->inputs[i]->dtype), "a target is not floating");
     }
+}
+
+static void verify_gradient(Verifier *verifier, const Node *node) {
+    bool fits = node->attribute_count == 2 && attribute_below(node, 0, 2) && attribute_below(node, 1, 2);
+    expect(verifier, node, fits, "its attributes are not two truth values");
+    if (!verifier->fault) verify_targets(verifier, node);
+    if (verifier->fault) return;
+    const Node *y = node->inputs[0];
+    if (first_target(node) == 1) expect(verifier, node, y->rank == 0, "what is differentiated is no scalar, and has no cotangent");
+    else expect(verifier, node, same_type(y, node->inputs[1]), "the cotangent has another dtype or shape");
+}
+
+static void verify_tangent(Verifier *verifier, const Node *node) {
+    bool fits = node->attribute_count == 1 && attribute_below(node, 0, node->input_count);
+    expect(verifier, node, fits, "it does not count its tangents");
+    if (!verifier->fault) verify_targets(verifier, node);
+    if (verifier->fault) return;
+    int count = attribute_integer(node, 0);
+    expect(verifier, node, node->input_count == 1 + 2 * count, "there is not one tangent for each target");
+    for (int i = 1; i <= count && !verifier->fault; i++)
+        expect(verifier, node, same_type(node->inputs[i], node->inputs[i + count]),
+               "a tangent has another dtype or shape than its target");
 }
 
 static void verify_body(Verifier *verifier, const Function *body);
@@ -345,17 +360,37 @@ static void verify_loop(Verifier *verifier, const Node *node) {
     if (!verifier->fault) verify_body(verifier, body);
 }
 
+static void verify_custom(Verifier *verifier, const Node *node) {
+    bool fits = node->body != NULL && node->attribute_count == 2 && attribute_below(node, 0, node->input_count + 1) &&
+                attribute_below(node, 1, node->input_count + 1);
+    expect(verifier, node, fits, "it has no body or no counts");
+    if (!fits) return;
+    int values = custom_part(node, 0), arguments = custom_part(node, 1), captures = custom_part(node, 2);
+    const Function *body = node->body;
+    expect(verifier, node, values > 0 && captures >= 0 && body->argument_count == values + captures,
+           "the body's arguments are not counted");
+    expect(verifier, node, body->result_count == arguments, "the body's results are not counted");
+    for (int i = 0; i < body->argument_count && !verifier->fault; i++)
+        expect(verifier, node, same_type(node->inputs[i < values ? i : i + arguments], body->arguments[i]),
+               "an input and the body's argument differ");
+    for (int i = 0; i < arguments && !verifier->fault; i++)
+        expect(verifier, node, same_type(node->inputs[values + i], body->results[i].node),
+               "a cotangent has another dtype or shape than its argument");
+    for (int i = 0; i < values + arguments && !verifier->fault; i++)
+        expect(verifier, node, dtype_is_float(node->inputs[i]->dtype), "a value or argument is not floating");
+    if (!verifier->fault) verify_body(verifier, body);
+}
+
 static void verify_result(Verifier *verifier, const Node *node) {
     const Node *tuple = node->inputs[0];
     expect(verifier, node, tuple->dtype == DTYPE_TUPLE, "it reads what has one result");
     if (verifier->fault) return;
     bool of_loop = tuple->op == OP_loop;
-    int first = of_loop ? 0 : 1 + attribute_integer(tuple, 0);
-    int count = of_loop ? tuple->body->result_count : tuple->input_count - first;
-    bool fits = node->attribute_count == 1 && attribute_below(node, 0, count);
+    bool fits = node->attribute_count == 1 && attribute_below(node, 0, tuple_size(tuple));
     expect(verifier, node, fits, "there is no result of that number");
     if (!fits) return;
     int index = attribute_integer(node, 0);
+    int first = tuple->op == OP_gradient ? first_target(tuple) : 0;
     const Node *type = of_loop ? tuple->body->results[index].node : tuple->inputs[first + index];
     int stacked = of_loop && index >= loop_part(tuple, 1);
     expect(verifier, node, node->dtype == type->dtype && node->rank == type->rank + stacked, "dtype or rank differs");

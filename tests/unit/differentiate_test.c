@@ -16,17 +16,22 @@ static int failures;
 
 // ---- against finite differences
 
+typedef const char *CheckCase(Arena *arena, const GradientCase *test, int order, const RuleChange *change);
+
 static void check_cases(const GradientCase *cases, int count) {
+    static CheckCase *const ways[] = {gradient_check, tangent_check, modes_check};
+    static const char *const names[] = {"reverse mode", "forward mode", "mixed modes"};
     for (int i = 0; i < count; i++)
-        for (int order = 1; order <= cases[i].orders; order++) {
-            Arena *arena = arena_create();
-            const char *wrong = gradient_check(arena, &cases[i], order, NULL);
-            if (wrong) {
-                printf("%s, order %d: %s\n", cases[i].name, order, wrong);
-                failures++;
+        for (int order = 1; order <= cases[i].orders; order++)
+            for (int way = 0; way < 3; way++) {
+                Arena *arena = arena_create();
+                const char *wrong = ways[way](arena, &cases[i], order, NULL);
+                if (wrong) {
+                    printf("%s, %s, order %d: %s\n", cases[i].name, names[way], order, wrong);
+                    failures++;
+                }
+                arena_destroy(arena);
             }
-            arena_destroy(arena);
-        }
 }
 
 static bool any_case_uses(Op op) {

@@ -133,6 +133,63 @@ static const char *compare(Check *check, const Function *function) {
     return wrong;
 }
 
+// ---- forward mode
+
+// A tangent for each target: a new input.
+static Node **add_directions(Check *check) {
+    Node **directions = arena_array(check->arena, Node *, check->target_count);
+    for (int i = 0; i < check->target_count; i++) {
+        const Node *target = check->targets[i];
+        CaseInput input = {.rank = target->rank, .low = -1, .high = 1, .role = INPUT_FIXED};
+        directions[i] = add_variable(check, &input, target->dtype, (const Extent *const *)target->shape, "u");
+    }
+    return directions;
+}
+
+static Node *slope_along(Check *check, Node *scalar, Node **directions) {
+    return result_of(check->graph, tangent(check->graph, scalar, check->targets, directions, check->target_count), 0);
+}
+
+// The same by reverse mode: the gradients' products with the directions.
+static Node *pairing(Check *check, Node *scalar, Node **directions) {
+    Graph *graph = check->graph;
+    Node *request = gradient(graph, scalar, NULL, check->targets, check->target_count, true), *sum = NULL;
+    int axes[MAX_RANK];
+    for (int i = 0; i < MAX_RANK; i++) axes[i] = i;
+    for (int i = 0; i < check->target_count; i++) {
+        Node *product = map2(graph, OP_multiply, result_of(graph, request, i), directions[i]);
+        Node *term = reduce(graph, OP_reduce_sum, product, axes, product->rank);
+        sum = sum ? map2(graph, OP_add, sum, term) : term;
+    }
+    return sum;
+}
+
+// The tangent along one element after the other, against differences.
+static const char *compare_tangents(Check *check, const Function *function, Node *const *directions) {
+    Tensor results[2];
+    const char *wrong = NULL;
+    for (int t = 0; t < check->target_count; t++) {
+        const Tensor *direction = &check->values[directions[t]->variable->index];
+        memset(direction->data, 0, 8 * (size_t)tensor_elements(direction));
+    }
+    for (int t = 0; t < check->target_count; t++) {
+        const Tensor *argument = &check->values[check->targets[t]->variable->index];
+        double *direction = check->values[directions[t]->variable->index].data;
+        for (int64_t i = 0; !wrong && i < tensor_elements(argument); i++) {
+            double expected = 0, found = 0;
+            direction[i] = 1;
+            wrong = run(check, function, results);
+            if (!wrong) found = number_at(&results[1], 0);
+            direction[i] = 0;
+            if (!wrong) wrong = difference(check, function, (double *)argument->data + i, &expected);
+            if (wrong || fabs(found - expected) <= 1e-7 * fmax(1, fabs(expected))) continue;
+            wrong = arena_print(check->arena, "along %s[%lld]: %.12g instead of %.12g", check->targets[t]->name,
+                                (long long)i, found, expected);
+        }
+    }
+    return wrong;
+}
+
 static Function function_of(Check *check, Node *scalar, Node *request) {
     Function function = {.name = "check", .argument_count = check->count, .arguments = check->variables};
     function.result_count = 1 + check->target_count;
@@ -150,24 +207,68 @@ static bool differentiate_check(const Check *check, const RuleChange *change, Di
     return differentiate_with(check->graph, diagnostics, function, rules);
 }
 
-const char *gradient_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change) {
-    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
-    Diagnostics *diagnostics = diagnostics_create(arena, 0);
-    Node *scalar = build_scalar(&check, test), *request;
-    for (int level = 1;; level++) {
-        request = gradient(check.graph, scalar, NULL, check.targets, check.target_count, true);
-        if (level == order) break;
-        Node *next = NULL;
-        for (int i = 0; i < check.target_count; i++) {
-            Node *sum = weighted_sum(&check, result_of(check.graph, request, i));
-            next = next ? map2(check.graph, OP_add, next, sum) : sum;
+// The scalar, or the weighted sum of all that its derivatives of this order are.
+static Node *scalar_of_order(Check *check, const GradientCase *test, int order) {
+    Node *scalar = build_scalar(check, test);
+    for (int level = 0; level < order; level++) {
+        Node *request = gradient(check->graph, scalar, NULL, check->targets, check->target_count, true), *next = NULL;
+        for (int i = 0; i < check->target_count; i++) {
+            Node *sum = weighted_sum(check, result_of(check->graph, request, i));
+            next = next ? map2(check->graph, OP_add, next, sum) : sum;
         }
         scalar = next;
     }
+    return scalar;
+}
+
+static const char *finish_check(const Check *check, const RuleChange *change, Function *function) {
+    Diagnostics *diagnostics = diagnostics_create(check->arena, 0);
+    if (!differentiate_check(check, change, diagnostics, function)) return diagnostics_text(diagnostics, false);
+    return verify_function(check->graph, function);
+}
+
+const char *gradient_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change) {
+    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
+    Node *scalar = scalar_of_order(&check, test, order - 1);
+    Node *request = gradient(check.graph, scalar, NULL, check.targets, check.target_count, true);
     Function function = function_of(&check, scalar, request);
-    if (!differentiate_check(&check, change, diagnostics, &function)) return diagnostics_text(diagnostics, false);
-    const char *wrong = verify_function(check.graph, &function);
+    const char *wrong = finish_check(&check, change, &function);
     return wrong ? wrong : compare(&check, &function);
+}
+
+const char *tangent_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change) {
+    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
+    Node *scalar = scalar_of_order(&check, test, order - 1), **directions = add_directions(&check);
+    Named results[] = {{"value", scalar}, {"tangent", slope_along(&check, scalar, directions)}};
+    Function function = {"check", check.count, check.variables, 2, results};
+    const char *wrong = finish_check(&check, change, &function);
+    return wrong ? wrong : compare_tangents(&check, &function, directions);
+}
+
+const char *modes_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change) {
+    enum { MOST_ORDERS = 3 };
+    Check check = {.arena = arena, .graph = graph_create(arena), .random = 1};
+    Named results[1 << MOST_ORDERS] = {{"value", build_scalar(&check, test)}};
+    int count = 1;
+    for (int level = 0; level < order; level++, count *= 2) {
+        Node **directions = add_directions(&check);
+        for (int i = 0; i < count; i++) {
+            Node *value = results[i].node;
+            results[i] = (Named){"forward", slope_along(&check, value, directions)};
+            results[count + i] = (Named){"reverse", pairing(&check, value, directions)};
+        }
+    }
+    Function function = {"check", check.count, check.variables, count, results};
+    Tensor found[1 << MOST_ORDERS];
+    const char *wrong = finish_check(&check, change, &function);
+    if (!wrong) wrong = run(&check, &function, found);
+    for (int i = 1; !wrong && i < count; i++) {
+        double first = number_at(&found[0], 0), other = number_at(&found[i], 0);
+        if (fabs(first - other) <= 1e-9 * fmax(1, fabs(first))) continue;
+        wrong = arena_print(arena, "the modes differ: %.12g all forward, but %.12g with reverse mode in places %x", first,
+                            other, (unsigned)i);
+    }
+    return wrong;
 }
 
 static bool function_uses(Graph *graph, const Function *function, Op op) {

@@ -49,6 +49,12 @@ typedef struct {
 // NULL, or what is wrong with the derivative of this order: text in `arena`. `change` may be NULL.
 const char *gradient_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change);
 
+// The same for forward mode: of the scalar, or of what reverse mode gives of the order below.
+const char *tangent_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change);
+// NULL if the derivative of this order along random directions is the same by forward and reverse mode in any order: the
+// dot-product test <u, J v> = <J^T u, v>, of J and of its derivatives.
+const char *modes_check(Arena *arena, const GradientCase *test, int order, const RuleChange *change);
+
 // Whether the case's graph holds the op, loops' bodies included.
 bool case_uses(const GradientCase *test, Op op);
 

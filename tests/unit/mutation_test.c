@@ -11,32 +11,52 @@ static int failures, mutant_count, equivalent_count;
 
 // ---- whether a change is noticed
 
-static bool is_noticed_by(const GradientCase *cases, int count, Op op, const RuleChange *change) {
+typedef const char *CheckCase(Arena *arena, const GradientCase *test, int order, const RuleChange *change);
+
+// Reverse and forward mode against differences, and both against each other.
+static const struct {
+    const char *name;
+    CheckCase *check;
+    bool of_texts, of_functions;   // which derivatives it can tell to be wrong
+} ways[] = {
+    {"reverse mode", gradient_check, true, true},
+    {"forward mode", tangent_check, true, false},   // reads no adjoint: linear ops are their own tangents
+    {"mixed modes", modes_check, false, true},      // both modes read the texts
+};
+
+static bool is_noticed_by(CheckCase *check, const GradientCase *cases, int count, Op op, const RuleChange *change) {
     for (int i = 0; i < count; i++) {
         if (!case_uses(&cases[i], op)) continue;
         Arena *arena = arena_create();
-        bool noticed = gradient_check(arena, &cases[i], 1, change) != NULL;
+        bool noticed = check(arena, &cases[i], 1, change) != NULL;
         arena_destroy(arena);
         if (noticed) return true;
     }
     return false;
 }
 
-static void require_noticed(Op op, const RuleChange *change, const char *what) {
+static bool is_noticed(CheckCase *check, Op op, const RuleChange *change) {
+    return is_noticed_by(check, gradient_cases, gradient_case_count, op, change) ||
+           is_noticed_by(check, edge_cases, edge_case_count, op, change);
+}
+
+static void require_noticed(Op op, bool is_text, const RuleChange *change, const char *what) {
     mutant_count++;
-    if (is_noticed_by(gradient_cases, gradient_case_count, op, change)) return;
-    if (is_noticed_by(edge_cases, edge_case_count, op, change)) return;
-    printf("%s: not noticed: %s\n", op_name(op), what);
-    failures++;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        bool tells = is_text ? ways[i].of_texts : ways[i].of_functions;
+        if (!tells || is_noticed(ways[i].check, op, change)) continue;
+        printf("%s: not noticed in %s: %s\n", op_name(op), ways[i].name, what);
+        failures++;
+    }
 }
 
 // The control: the right derivative, put in by the same way, is not noticed.
 static void require_unnoticed(Op op, const RuleChange *change) {
-    if (!is_noticed_by(gradient_cases, gradient_case_count, op, change) &&
-        !is_noticed_by(edge_cases, edge_case_count, op, change))
-        return;
-    printf("%s: the right derivative is called wrong\n", op_name(op));
-    failures++;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (!is_noticed(ways[i].check, op, change)) continue;
+        printf("%s: the right derivative is called wrong in %s\n", op_name(op), ways[i].name);
+        failures++;
+    }
 }
 
 // ---- rules: texts
@@ -64,7 +84,7 @@ static void try_text(const Mutation *mutation) {
         print_expression(&text, mutation->expressions.items[i]);
     }
     Replacement replacement = {mutation->op, text.bytes};
-    require_noticed(mutation->op, &(RuleChange){replace_rule, &replacement}, text.bytes);
+    require_noticed(mutation->op, true, &(RuleChange){replace_rule, &replacement}, text.bytes);
 }
 
 static void try_instead(const Mutation *mutation, Expression **slot, Expression *other) {
@@ -329,7 +349,7 @@ static void exchange_adjoint(RuleTable *rules, const void *context) {
 
 static void try_adjoint(Op op, Adjoint *wrong, const char *what) {
     Exchange exchange = {op, wrong};
-    require_noticed(op, &(RuleChange){exchange_adjoint, &exchange}, what);
+    require_noticed(op, false, &(RuleChange){exchange_adjoint, &exchange}, what);
 }
 
 static void test_adjoint(Op op) {

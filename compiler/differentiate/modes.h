@@ -1,8 +1,9 @@
-// Reverse mode, and what the files of this folder share.
-#ifndef GRADC_DIFFERENTIATE_REVERSE_H
-#define GRADC_DIFFERENTIATE_REVERSE_H
+// The modes of differentiation, and what the files of this folder share.
+#ifndef GRADC_DIFFERENTIATE_MODES_H
+#define GRADC_DIFFERENTIATE_MODES_H
 
 #include "differentiate/differentiate.h"
+#include "graph/rewrite.h"
 
 // ---- rules.c
 typedef enum {
@@ -10,13 +11,19 @@ typedef enum {
     DERIVATIVE_ZERO,      // no cotangent flows to the inputs
     DERIVATIVE_RULE,      // text
     DERIVATIVE_ADJOINT,   // a function
-    DERIVATIVE_EXPAND     // reverse mode knows the op
+    DERIVATIVE_EXPAND     // the modes know the op
 } DerivativeKind;
 DerivativeKind rules_kind(const RuleTable *rules, Op op);
 // The cotangent of input number `input` by the op's rule; NULL: none flows there. Not for DERIVATIVE_EXPAND.
 Node *rules_apply(RuleTable *rules, Graph *graph, Node *node, int input, Node *cotangent);
 
+// Of an elementwise op with a rule as text: what the tangent of input number `input` adds to the node's. Since each
+// element depends on one of each input, the rule is its own transpose.
+Node *rules_push(RuleTable *rules, Graph *graph, Node *node, int input, Node *tangent);
+
 // ---- adjoint.c
+// The contraction that `node` is, of other sides of the same shapes.
+Node *contract_again(Graph *graph, const Node *node, Node *x, Node *y);
 #define RULE(text)
 #define ZERO
 #define EXPAND
@@ -35,7 +42,7 @@ typedef struct {
     RuleTable *rules;
     Span asked;   // where the derivative is asked for
     bool failed;
-} Reverse;
+} Deriver;
 
 // Which values of a loop depend on what is differentiated by: of its body's arguments, and of its results.
 typedef struct {
@@ -50,19 +57,39 @@ typedef struct {
     bool *active;
     LoopFlow *flows;   // of loops
 } Region;
-Region region_of(Reverse *reverse, Node *const *roots, int root_count, Node *const *targets, int target_count);
+Region region_of(Deriver *deriver, Node *const *roots, int root_count, Node *const *targets, int target_count);
 bool region_reaches(const Region *region, const Node *node);
 bool region_active(const Region *region, const Node *node);
 
 // The cotangents of the targets, NULL where nothing depends on one, when the roots have the cotangents `seeds` (NULL:
 // zero).
-void reverse_mode(Reverse *reverse, Node *const *roots, Node *const *seeds, int root_count, Node *const *targets,
+void reverse_mode(Deriver *deriver, Node *const *roots, Node *const *seeds, int root_count, Node *const *targets,
                   int target_count, Node **cotangents);
 
+void report_missing(Deriver *deriver, const Node *node);
+
+// ---- forward.c
+// The tangents of the roots, NULL where one depends on no target, when the targets have the tangents `seeds` (NULL:
+// zero). `known`: the tangents that were found before, with the same targets and seeds; those found now are added.
+void forward_mode(Deriver *deriver, Node *const *roots, int root_count, Node *const *targets, Node *const *seeds,
+                  int target_count, NodeMap *known, Node **tangents);
+
+// ---- forward_loop.c
+// The tangents of the loop's results, given those of its inputs; NULL is zero in both.
+void forward_loop(Deriver *deriver, Node *loop, Node *const *inputs, Node **results);
+
+// ---- custom.c
+// The cotangents of the inputs of `node`, a custom, given those of its results; and the tangents of its results, given
+// those of its inputs. NULL is zero in all.
+void reverse_custom(Deriver *deriver, Node *node, Node *const *results, Node **inputs);
+void forward_custom(Deriver *deriver, Node *node, Node *const *inputs, Node **results);
+
 // ---- loop.c
-LoopFlow loop_flow(Reverse *reverse, const Node *loop, const bool *active_inputs);
+// The argument that stands in the body of a new loop for `like`; `name` NULL: t.
+Node *argument_like(Graph *graph, const Node *like, const char *prefix, const char *name);
+LoopFlow loop_flow(Deriver *deriver, const Node *loop, const bool *active_inputs);
 // The cotangents of the loop's inputs, given those of its results; NULL is zero in both.
-void reverse_loop(Reverse *reverse, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs);
+void reverse_loop(Deriver *deriver, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs);
 // `body`, of a loop with these parts, which yields too what reversing it must read: the carries, random numbers, and
 // what is costly to compute again. Its first results are the old ones.
 Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count);
@@ -83,6 +110,10 @@ typedef struct {
 Total total_of(Graph *graph, Node *value);
 // The sum of the value over the iterations, given the sides of each term, stacked on axis 0.
 Node *total_sum(Graph *graph, const Total *total, Node *const (*stacks)[2]);
+
+// ---- merge.c
+// Reads results of loops of the function itself, not of those in bodies, of other loops that compute the same and more.
+void merge_loops(Graph *graph, Function *function);
 
 // ---- finish.c
 // Removes tracks and stop_gradients, and what nothing reads of loops: results, carries, inputs.
