@@ -269,7 +269,7 @@ Node *adjoint_window(Graph *graph, Node *node, int input, Node *cotangent) {
     Node *product = fold_of_product(graph, node, cotangent);
     if (product) return product;
     return fold_windows(graph, cotangent, axis, attribute_integer(node, 1), node->attributes[2],
-                node->inputs[input]->shape[axis]);
+                        node->inputs[input]->shape[axis]);
 }
 
 Node *adjoint_fold(Graph *graph, Node *node, int input, Node *cotangent) {

@@ -20,7 +20,7 @@ typedef struct {
     NodeArray requests;   // the gradient nodes of the function
     Node ***expansions;   // of gradient and tangent nodes, by id: a node per result
     ARRAY(Direction) directions;
-    NodeMap map;          // what the nodes of the function become
+    NodeMap map;   // what the nodes of the function become
 } Expander;
 
 static bool is_request(const Node *node) {

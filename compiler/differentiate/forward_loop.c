@@ -8,9 +8,9 @@ typedef struct {
     Deriver *deriver;
     Graph *graph;
     Node *loop;
-    Node *const *inputs;   // their tangents
-    Node **dots;           // what stands in the body for the tangents of its arguments; NULL: they are zero
-    Node **tangents;       // of the body's results; NULL: zero
+    Node *const *inputs;           // their tangents
+    Node **dots;                   // what stands in the body for the tangents of its arguments; NULL: they are zero
+    Node **tangents;               // of the body's results; NULL: zero
     NodeArray values, arguments;   // of the new loop
     int counts[3];                 // sequences, carries, captures
     ARRAY(Named) results;
@@ -80,7 +80,10 @@ static void add_results(Advance *advance) {
             if (!tangent) continue;
             const char *name = body->results[i].name;
             advance->places[i] = advance->results.count;
-            add_result(advance, name ? arena_print(advance->graph->arena, "%s_dot", name) : dot ? dot->name : NULL,
+            add_result(advance,
+                       name  ? arena_print(advance->graph->arena, "%s_dot", name)
+                       : dot ? dot->name
+                             : NULL,
                        tangent);
         }
     }

@@ -258,7 +258,8 @@ static void read_kept(Reversal *reversal, NodeMap *map, const bool *read) {
     for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++) {
         Node *node = body->results[i].node;
         if (!read[node->id] || !is_read_back(node) || node_map_get(map, node)) continue;
-        Node *copy = argument_like(reversal->graph, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
+        Node *copy =
+            argument_like(reversal->graph, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
         node_map_set(map, node, copy);
         add_sequence(reversal, result_of(reversal->graph, reversal->loop, i), copy);
     }

@@ -73,9 +73,9 @@ typedef struct {
 
 typedef struct {
     Graph *graph;
-    Node *node;   // which is differentiated
-    int input;    // by which of its inputs
-    bool forward;      // `ct` is not the node's cotangent but the input's tangent
+    Node *node;     // which is differentiated
+    int input;      // by which of its inputs
+    bool forward;   // `ct` is not the node's cotangent but the input's tangent
     Node *cotangent;
 } Application;
 
@@ -234,7 +234,8 @@ static Node *apply_text(RuleTable *rules, const Application *application) {
     parse(rules, node->op);
     Value value = build(application, rules->rows[node->op].expressions.items[application->input]);
     if (!value.is_number) return value.node;
-    return constant_like(application->graph, application->forward ? node : node->inputs[application->input], value.number);
+    return constant_like(application->graph, application->forward ? node : node->inputs[application->input],
+                         value.number);
 }
 
 Node *rules_apply(RuleTable *rules, Graph *graph, Node *node, int input, Node *cotangent) {

@@ -136,8 +136,7 @@ Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int
     for (int i = 0; i < carry_count; i++) array_push(e->arena, &variables, carries[i].variable);
     mark_inside(&closing, &variables);
     if (!keep_requests(&closing, course, carries, carry_count, results)) return NULL;
-    Closure closure =
-        close_function(graph, variables.items, variables.count, results, result_count, closing.inside);
+    Closure closure = close_function(graph, variables.items, variables.count, results, result_count, closing.inside);
     graph->span = user_span(e, span);
     return loop(graph, course->trips, sources(e, course->sequences.items, course->sequences.count),
                 course->sequences.count, sources(e, carries, carry_count), carry_count, closure.captures.items,

@@ -24,6 +24,8 @@ Node *take_rows(Elaborator *e, Node *x, Node *indices, bool checked);
 
 // The vector-Jacobian product of y and the cotangent (NULL: 1) by what argument 1 of the call names, and nothing else.
 Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused);
+// The nodes that argument 1 of the call, or a part of it, names, by which y is to be differentiated. False: reported.
+bool find_targets(const BuiltinCall *call, Node *y, Value target, bool allow_unused, NodeArray *targets);
 // The value that `grad` differentiates: argument 0, one floating number. NULL: reported.
 Node *scalar_argument(const BuiltinCall *call);
 

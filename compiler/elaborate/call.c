@@ -1,5 +1,5 @@
 // Calls: choosing the function, giving arguments to parameters, and inlining the body.
-#include "elaborate/elaborator.h"
+#include "elaborate/derivative.h"
 
 #include <string.h>
 
@@ -134,7 +134,12 @@ Value call_callable(Elaborator *e, const Callable *callable, const CallArguments
     if (!item || recursive(e, item, NULL, span)) return (Value){.kind = VALUE_ERROR};
     frame_push(e, item, callable->library, span);
     Value result = {.kind = VALUE_ERROR};
-    if (bind_arguments(e, item, arguments, span)) result = run_body(e, item);
+    if (bind_arguments(e, item, arguments, span)) {
+        NodeArray differentiable = {0};
+        if (own_derivative(item)) differentiable = floating_arguments(e, item);
+        result = run_body(e, item);
+        if (own_derivative(item)) result = with_derivative(e, item, &differentiable, result);
+    }
     frame_pop(e);
     return result;
 }

@@ -371,6 +371,7 @@ Value instance_member(Elaborator *e, Instance *instance, Name name);
 void bind_members(Elaborator *e, Instance *instance);                 // in the current frame's root scope
 void store_states(Elaborator *e, Instance *instance);                 // what the frame's names of states are now
 Node *flat_parameters(Elaborator *e, Instance *instance);             // NULL: it has none, reported
+Node *flat_part(Elaborator *e, Node *flat, const Extent *offset, const Node *like);   // in like's shape
 int collect_parameters(Instance *instance, Parameter **parameters);   // `parameters` NULL: counts
 // f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
 Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path);

@@ -48,8 +48,6 @@ bool depends_on(Elaborator *e, Node *node, Node *target) {
     return false;
 }
 
-typedef ARRAY(Node *) Targets;
-
 static bool not_tracked(Elaborator *e, Value value, Span span) {
     const char *name = arena_copy_text(e->arena, span.source->text + span.begin, span.end - span.begin);
     report(e, D_does_not_require_grad, span, "'%s' does not require grad", name);
@@ -66,14 +64,14 @@ static bool is_tracked(const Node *node) {
     return node->variable->kind == VARIABLE_PARAMETER || node->variable->requires_grad;
 }
 
-static void add_parameters(Elaborator *e, Instance *instance, Targets *targets) {
+static void add_parameters(Elaborator *e, Instance *instance, NodeArray *targets) {
     int count = collect_parameters(instance, NULL);
     Parameter **parameters = arena_array(e->arena, Parameter *, count);
     collect_parameters(instance, parameters);
     for (int i = 0; i < count; i++) array_push(e->arena, targets, parameters[i]->variable);
 }
 
-static bool add_target(Elaborator *e, Value value, Span span, Targets *targets) {
+static bool add_target(Elaborator *e, Value value, Span span, NodeArray *targets) {
     if (value.kind == VALUE_ERROR) return false;
     if (value.kind == VALUE_INSTANCE || value.kind == VALUE_PARAMETERS) {
         add_parameters(e, value.instance, targets);
@@ -85,7 +83,7 @@ static bool add_target(Elaborator *e, Value value, Span span, Targets *targets) 
 }
 
 // Whether a variable of a loop's body is the way from a target to y.
-static bool comes_through_loop(Elaborator *e, Node *y, const Targets *targets) {
+static bool comes_through_loop(Elaborator *e, Node *y, const NodeArray *targets) {
     for (const Loop *loop = e->bodies; loop; loop = loop->outer_body)
         for (int i = 0; i < loop->sequences.count; i++)
             for (int k = 0; k < targets->count; k++)
@@ -95,7 +93,7 @@ static bool comes_through_loop(Elaborator *e, Node *y, const Targets *targets) {
     return false;
 }
 
-static bool check_used(Elaborator *e, Node *y, Value target, const Targets *targets, Span span) {
+static bool check_used(Elaborator *e, Node *y, Value target, const NodeArray *targets, Span span) {
     for (int i = 0; i < targets->count; i++)
         if (depends_on(e, y, targets->items[i])) return true;
     if (comes_through_loop(e, y, targets)) {
@@ -121,13 +119,19 @@ static Value flat_results(Elaborator *e, Node *request, int count) {
     return value_tensor(concatenate(e, parts, count, 0));
 }
 
+bool find_targets(const BuiltinCall *call, Node *y, Value target, bool allow_unused, NodeArray *targets) {
+    Elaborator *e = call->e;
+    Span span = call->spans[1];
+    if (!add_target(e, target, span, targets)) return false;
+    if (targets->count) return allow_unused || check_used(e, y, target, targets, span);
+    report(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
+    return false;
+}
+
 Value gradient_by(const BuiltinCall *call, Node *y, Node *cotangent, Value target, bool allow_unused) {
     Elaborator *e = call->e;
-    Targets targets = {0};
-    Span span = call->spans[1];
-    if (!add_target(e, target, span, &targets)) return no_value();
-    if (!targets.count) return failure(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
-    if (!allow_unused && !check_used(e, y, target, &targets, span)) return no_value();
+    NodeArray targets = {0};
+    if (!find_targets(call, y, target, allow_unused, &targets)) return no_value();
     bool flat = target.kind != VALUE_TENSOR;
     Node *request = gradient(e->graph, y, cotangent, targets.items, targets.count, flat || allow_unused);
     return flat ? flat_results(e, request, targets.count) : value_tensor(result_of(e->graph, request, 0));

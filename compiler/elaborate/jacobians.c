@@ -1,6 +1,5 @@
-// Derivatives that `grad` does not give in one go, made of it: the Jacobian as a loop without a carry over y's elements
-// (S2, S5), the Hessian as the Jacobian of the gradient, and forward mode as the derivative of the vector-Jacobian
-// product, which is linear in its cotangent, by that.
+// Derivatives of several numbers at once: the Jacobian is a loop without a carry over y's elements (S2, S5), the Hessian
+// the Jacobian of the gradient; and the derivative along a direction, by forward mode.
 #include "elaborate/builtins.h"
 
 // y's shape, then x's.
@@ -20,7 +19,9 @@ static Node *unit(Elaborator *e, const Node *y, const Extent *count, Node *count
     Graph *graph = e->graph;
     Node *here =
         map2(graph, OP_equal, iota(graph, DTYPE_I32, &count, 1, 0), broadcast(graph, counter, &count, 1, NULL));
-    return reshape(graph, cast(graph, here, y->dtype), (const Extent *const *)y->shape, y->rank);
+    here = reshape(graph, here, (const Extent *const *)y->shape, y->rank);
+    // A select, so that where it is 0 nothing that may be infinite is multiplied with it (S15).
+    return map3(graph, OP_where, here, constant_like(graph, (Node *)y, 1), constant_like(graph, (Node *)y, 0));
 }
 
 static Value jacobian(const BuiltinCall *call, Node *y, Value target) {
@@ -63,20 +64,71 @@ Value builtin_hessian(const BuiltinCall *call) {
     return slope.kind == VALUE_ERROR ? slope : jacobian(call, slope.node, call->values[1]);
 }
 
+// ---- forward mode
+
+typedef struct {
+    const BuiltinCall *call;
+    Node *y;
+    NodeArray targets, tangents;
+} Directions;
+
+static bool tangent_differs(const Directions *directions, const Node *tangent, const char *what) {
+    const BuiltinCall *call = directions->call;
+    report(call->e, D_shape_mismatch, call->spans[2], "the tangent is %s, but what it is a tangent of is %s",
+           describe(call->e, value_tensor((Node *)tangent)), what);
+    return false;
+}
+
+// Gives the targets that stand for an instance their parts of one vector.
+static bool split_tangent(Directions *directions, Node *flat, const NodeArray *targets) {
+    Elaborator *e = directions->call->e;
+    const Extent *offset = constant_extent(e, 0);
+    for (int i = 0; i < targets->count; i++)
+        offset = extent_add(e->graph->extents, offset, element_count(e->graph, targets->items[i]));
+    if (flat->rank != 1 || flat->shape[0] != offset)
+        return tangent_differs(directions, flat,
+                               arena_print(e->arena, "a vector of %s numbers", describe_number(e, offset)));
+    offset = constant_extent(e, 0);
+    for (int i = 0; i < targets->count; i++) {
+        Node *target = targets->items[i];
+        array_push(e->arena, &directions->tangents, flat_part(e, flat, offset, target));
+        offset = extent_add(e->graph->extents, offset, element_count(e->graph, target));
+    }
+    return true;
+}
+
+static bool add_direction(Directions *directions, Value target, Value value) {
+    const BuiltinCall *call = directions->call;
+    NodeArray targets = {0};
+    if (!find_targets(call, directions->y, target, false, &targets)) return false;
+    for (int i = 0; i < targets.count; i++) array_push(call->e->arena, &directions->targets, targets.items[i]);
+    Node *tangent = as_dtype(call->e, value, targets.items[0]->dtype, call->spans[2]);
+    if (!tangent) return false;
+    if (target.kind != VALUE_TENSOR) return split_tangent(directions, tangent, &targets);
+    if (!same_shape(tangent, targets.items[0]))
+        return tangent_differs(directions, tangent, describe(call->e, value_tensor(targets.items[0])));
+    array_push(call->e->arena, &directions->tangents, tangent);
+    return true;
+}
+
+static bool is_several(Value value) {
+    return value.kind == VALUE_TUPLE || value.kind == VALUE_LIST;
+}
+
 Value builtin_jvp(const BuiltinCall *call) {
     Elaborator *e = call->e;
-    Graph *graph = e->graph;
-    Node *y = floating_argument(call, 0);
-    if (!y || !one_target(call)) return no_value();
-    Node *cotangent = track(graph, constant_like(graph, y, 0));
-    Value product = gradient_by(call, y, cotangent, call->values[1], false);
-    if (product.kind == VALUE_ERROR) return product;
-    Node *tangent = as_dtype(e, call->values[2], product.node->dtype, call->spans[2]);
-    if (!tangent) return no_value();
-    if (!same_shape(tangent, product.node))
-        return failure(e, D_shape_mismatch, call->spans[2], "the tangent is %s, but what it is a tangent of is %s",
-                       describe(e, value_tensor(tangent)), describe(e, product));
-    Node *pairing = map2(graph, OP_multiply, product.node, tangent);
-    pairing = reduce_axes(e, OP_reduce_sum, pairing, (Value){.kind = VALUE_NONE}, false, call->span);
-    return value_tensor(result_of(graph, gradient(graph, pairing, NULL, &cotangent, 1, true), 0));
+    Directions directions = {.call = call, .y = floating_argument(call, 0)};
+    Value target = call->values[1], value = call->values[2];
+    if (!directions.y) return no_value();
+    int count = is_several(target) ? target.list.count : 1;
+    if (is_several(target) && (!is_several(value) || value.list.count != count))
+        return failure(e, D_wrong_arguments, call->spans[2], "'jvp' takes a tangent for each of the %d, not %s", count,
+                       describe(e, value));
+    for (int i = 0; i < count; i++)
+        if (!add_direction(&directions, is_several(target) ? target.list.items[i] : target,
+                           is_several(target) ? value.list.items[i] : value))
+            return no_value();
+    Node *request =
+        tangent(e->graph, directions.y, directions.targets.items, directions.tangents.items, directions.targets.count);
+    return value_tensor(result_of(e->graph, request, 0));
 }

@@ -7,6 +7,12 @@
 
 // ---- members
 
+Node *flat_part(Elaborator *e, Node *flat, const Extent *offset, const Node *like) {
+    const Extent *length = element_count(e->graph, like);
+    Node *part = slice(e->graph, flat, &offset, (int64_t[]){1}, &length);
+    return reshape(e->graph, part, (const Extent *const *)like->shape, like->rank);
+}
+
 // Where the instance's parameters stand in what replaces those of `root`; -1: it is not part of it.
 static bool is_inside(const Instance *instance, const Instance *root) {
     while (instance && instance != root) instance = instance->parent;
@@ -20,9 +26,7 @@ static Node *override_part(Elaborator *e, const Override *override, const Parame
     collect_parameters(override->root, parameters);
     int64_t offset = 0;
     for (int i = 0; i < count && parameters[i] != wanted; i++) offset += parameters[i]->count;
-    const Extent *start = constant_extent(e, offset), *length = constant_extent(e, wanted->count);
-    Node *part = slice(e->graph, override->flat, &start, (int64_t[]){1}, &length);
-    part = reshape(e->graph, part, (const Extent *const *)wanted->variable->shape, wanted->variable->rank);
+    Node *part = flat_part(e, override->flat, constant_extent(e, offset), wanted->variable);
     name_node(part, wanted->path);
     return part;
 }

@@ -1,5 +1,5 @@
 // Statements: what a body binds, returns and reports. Declarations were run when the instance was made.
-#include "elaborate/elaborator.h"
+#include "elaborate/derivative.h"
 
 #include <string.h>
 
@@ -160,7 +160,7 @@ void run_statement(Elaborator *e, const Statement *statement) {
     case STATEMENT_RETURN: run_return(e, statement); break;
     case STATEMENT_YIELD: run_yield(e, statement); break;
     case STATEMENT_REPORT: run_report(e, statement); break;
-    case STATEMENT_DERIVATIVE: refuse(e, statement->span, "a derivative of one's own is"); break;
+    case STATEMENT_DERIVATIVE: run_derivative(e, statement); break;
     case STATEMENT_FOR: run_for(e, statement); break;
     }
 }

@@ -107,7 +107,8 @@ static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
     for (int i = nodes.count - 1; i >= 0; i--) {
         const Node *node = nodes.items[i];
         for (int k = 0; k < node->input_count && learning[node->id]; k++)
-            if (!passes(node, k) && node->op != OP_stop_gradient && node->op != OP_custom) warn_at(e, node, node->inputs[k], fates);
+            if (!passes(node, k) && node->op != OP_stop_gradient && node->op != OP_custom)
+                warn_at(e, node, node->inputs[k], fates);
     }
 }
 

@@ -28,9 +28,9 @@ Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body)
     int rest_count = node->input_count - first - second;
     Span outer = graph->span;
     graph->span = node->span;
-    Node *copy =
-        is_loop ? loop(graph, node->attributes[0], inputs, first, inputs + first, second, rest, rest_count, body)
-                : custom(graph, inputs, first, inputs + first, second, rest, rest_count, body);
+    Node *copy = is_loop
+                     ? loop(graph, node->attributes[0], inputs, first, inputs + first, second, rest, rest_count, body)
+                     : custom(graph, inputs, first, inputs + first, second, rest, rest_count, body);
     graph->span = outer;
     name_node(copy, node->name);
     return copy;

@@ -314,7 +314,8 @@ static void verify_gradient(Verifier *verifier, const Node *node) {
     if (!verifier->fault) verify_targets(verifier, node);
     if (verifier->fault) return;
     const Node *y = node->inputs[0];
-    if (first_target(node) == 1) expect(verifier, node, y->rank == 0, "what is differentiated is no scalar, and has no cotangent");
+    if (first_target(node) == 1)
+        expect(verifier, node, y->rank == 0, "what is differentiated is no scalar, and has no cotangent");
     else expect(verifier, node, same_type(y, node->inputs[1]), "the cotangent has another dtype or shape");
 }
 

@@ -265,8 +265,8 @@ const char *modes_check(Arena *arena, const GradientCase *test, int order, const
     for (int i = 1; !wrong && i < count; i++) {
         double first = number_at(&found[0], 0), other = number_at(&found[i], 0);
         if (fabs(first - other) <= 1e-9 * fmax(1, fabs(first))) continue;
-        wrong = arena_print(arena, "the modes differ: %.12g all forward, but %.12g with reverse mode in places %x", first,
-                            other, (unsigned)i);
+        wrong = arena_print(arena, "the modes differ: %.12g all forward, but %.12g with reverse mode in places %x",
+                            first, other, (unsigned)i);
     }
     return wrong;
 }
