@@ -381,6 +381,39 @@ static Entry make_loop(Generator *g) {
     return (Entry){result_of(graph, node, 1), 1};
 }
 
+// ---- derivatives
+
+// The derivative of sin(t) * y by t: forwards, or backwards with a cotangent.
+static Entry make_derivative(Generator *g) {
+    Graph *graph = g->graph;
+    Entry x = pick(g), y = fit(g, pick(g), x.node), z = fit(g, pick(g), x.node);
+    Node *target = track(graph, within(g, x, 4)), *direction = within(g, z, 4);
+    Node *value = map2(graph, OP_multiply, map1(graph, OP_sin, target), within(g, y, 4));
+    Node *request = random_below(&g->random, 3) ? tangent(graph, value, &target, &direction, 1)
+                                                : gradient(graph, value, direction, &target, 1, false);
+    return (Entry){result_of(graph, request, 0), 16};
+}
+
+// x * sin(y), with its true derivative given as a user would: derivative(ct) = ct * sin(y), ct * x * cos(y).
+static Entry make_custom(Generator *g) {
+    Graph *graph = g->graph;
+    Entry x = pick(g), y = fit(g, pick(g), x.node);
+    Node *arguments[2] = {within(g, x, 4), within(g, y, 4)}, *inner[3];
+    Node *sine = map1(graph, OP_sin, arguments[1]), *value = map2(graph, OP_multiply, arguments[0], sine);
+    Node *captures[2] = {sine, map2(graph, OP_multiply, arguments[0], map1(graph, OP_cos, arguments[1]))};
+    static const char *const names[] = {"ct", "sine", "product"};
+    for (int i = 0; i < 3; i++) {
+        Variable variable = {.kind = VARIABLE_ARGUMENT, .index = i, .name = names[i]};
+        inner[i] = variable_make(graph, &variable, g->dtype, (const Extent *const *)value->shape, value->rank);
+    }
+    Function *body = arena_new(graph->arena, Function);
+    *body = (Function){.name = "derivative", .argument_count = 3, .result_count = 2};
+    body->arguments = arena_copy(graph->arena, inner, sizeof inner);
+    body->results = arena_array(graph->arena, Named, 2);
+    for (int i = 0; i < 2; i++) body->results[i] = (Named){"d", map2(graph, OP_multiply, inner[0], inner[1 + i])};
+    return (Entry){result_of(graph, custom(graph, &value, 1, arguments, 2, captures, 2, body), 0), 4};
+}
+
 // ---- the whole
 
 typedef Entry Maker(Generator *g);
@@ -388,10 +421,10 @@ static const struct {
     Maker *make;
     int weight;
 } makers[] = {
-    {make_unary, 16},    {make_binary, 12}, {make_where, 4},     {make_cast, 2},
-    {make_transpose, 3}, {make_reshape, 3}, {make_broadcast, 4}, {make_slice_or_pad, 4},
-    {make_reduce, 7},    {make_argmax, 1},  {make_contract, 6},  {make_gather, 3},
-    {make_scatter, 4},   {make_leaf, 3},    {make_loop, 3},      {make_window, 4},
+    {make_unary, 16},   {make_binary, 12},    {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
+    {make_reshape, 3},  {make_broadcast, 4},  {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
+    {make_contract, 6}, {make_gather, 3},     {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
+    {make_window, 4},   {make_derivative, 2}, {make_custom, 2},
 };
 
 static Entry make_any(Generator *g) {

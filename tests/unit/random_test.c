@@ -45,7 +45,8 @@ typedef struct {
     Graph *graph;
     uint64_t seed;
     RandomProgram program;
-    Function joint;   // loss, gradients, then some values on the way
+    Function
+        joint;   // loss, gradients, the loss's tangent along the cosines of all inputs, then some values on the way
     int gradient_count;
     const int64_t *dims;
     Tensor *arguments;
@@ -92,14 +93,18 @@ static bool make_joint(Trial *trial, int extra, Function *joint) {
     Node *loss = function->results[0].node;
     Node *request = gradient(graph, loss, NULL, function->arguments, count, true);
     *joint = *function;
-    joint->result_count = 1 + count + extra;
+    joint->result_count = 2 + count + extra;
     joint->results = arena_array(trial->arena, Named, joint->result_count);
     joint->results[0] = (Named){"loss", loss};
     for (int i = 0; i < count; i++) joint->results[1 + i] = (Named){"gradient", result_of(graph, request, i)};
+    Node **directions = arena_array(trial->arena, Node *, count);
+    for (int i = 0; i < count; i++) directions[i] = map1(graph, OP_cos, function->arguments[i]);
+    Node *forward = tangent(graph, loss, function->arguments, directions, count);
+    joint->results[1 + count] = (Named){"tangent", result_of(graph, forward, 0)};
     Random random = random_start(trial->seed + 17);
     for (int i = 0; i < extra; i++) {
         Node *inner = trial->program.inner.items[random_below(&random, trial->program.inner.count)];
-        joint->results[1 + count + i] = (Named){"inner", inner};
+        joint->results[2 + count + i] = (Named){"inner", inner};
     }
     Diagnostics *diagnostics = diagnostics_create(trial->arena, 0);
     simplify(graph, joint);
@@ -138,6 +143,27 @@ static double loss_at(Trial *trial, Tensor *const directions, double step) {
     function.result_count = 1;
     const Tensor *results = evaluate(trial, &function, moved);
     return results ? *(double *)results[0].data : NAN;
+}
+
+// The dot-product test: forward mode gives what the gradients do.
+static void check_modes(Trial *trial) {
+    const Tensor *results = evaluate(trial, &trial->joint, trial->arguments);
+    int count = trial->program.floating_count;
+    double slope = 0, scale = 1;
+    for (int i = 0; results && i < count; i++) {
+        int64_t size = size_of(trial, trial->program.function.arguments[i]);
+        for (int64_t k = 0; k < size; k++) {
+            double term = cos(((double *)trial->arguments[i].data)[k]) * ((double *)results[1 + i].data)[k];
+            slope += term;
+            scale += fabs(term);
+        }
+    }
+    if (!results) return;
+    double forward = *(double *)results[1 + count].data;
+    if (fabs(slope - forward) <= 1e-9 * scale) return;
+    char text[128];
+    snprintf(text, sizeof text, "slope %.12g, by forward mode %.12g (scale %.3g)", slope, forward, scale);
+    report_program(trial, text);
 }
 
 // The loss's derivative along a random direction, from gradients and from differences.
@@ -251,6 +277,7 @@ static void run_trial(uint64_t seed) {
         for (int op = 0; op < OP_COUNT; op++) uses[op] += trial.program.uses[op];
         check_extra(&trial, &with_extra);
         if (dtype == DTYPE_F64) check_gradients(&trial);
+        if (dtype == DTYPE_F64) check_modes(&trial);
         if (seed % COMPILED_EVERY == 0) check_compiled(&trial, test, &with_extra);
     }
     case_end(test);

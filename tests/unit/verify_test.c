@@ -90,6 +90,15 @@ static void add_tuples(Sample *sample, Node *x, Node *y) {
     Node *total = reduce(graph, OP_reduce_sum, square, (const int[]){0, 1}, 2);
     add(sample, result_of(graph, gradient(graph, total, NULL, (Node *[]){tracked, y}, 2, false), 1));
     add(sample, result_of(graph, gradient(graph, square, x, &tracked, 1, true), 0));
+    add(sample, result_of(graph, tangent(graph, square, &tracked, &x, 1), 0));
+    Node *ct = variable(DTYPE_F32, (const Extent *const *)x->shape, 2), *factor = variable(DTYPE_F32, NULL, 0);
+    Function *pullback = arena_new(arena, Function);
+    *pullback = (Function){"pullback", 2, arena_array(arena, Node *, 2), 1, arena_array(arena, Named, 1)};
+    pullback->arguments[0] = ct;
+    pullback->arguments[1] = factor;
+    Node *factors = broadcast(graph, factor, (const Extent *const *)x->shape, 2, NULL);
+    pullback->results[0] = (Named){"d", map2(graph, OP_multiply, ct, factors)};
+    add(sample, result_of(graph, custom(graph, &square, 1, &x, 1, &total, 1, pullback), 0));
 }
 
 static void build(Sample *sample) {
