@@ -165,7 +165,7 @@ static Batched rule_window(Batch *batch, Node *node, const Batched *inputs) {
 static Batched rule_fold(Batch *batch, Node *node, const Batched *inputs) {
     int axis = attribute_integer(node, 0);
     return batched(fold_windows(batch->graph, inputs[0].node, axis + 1, attribute_integer(node, 1), node->attributes[2],
-                                node->shape[axis]));
+                        node->shape[axis]));
 }
 
 // Where both are batched one gather could only read a joined axis, in which an index out of range would be in the next
