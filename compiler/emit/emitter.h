@@ -7,8 +7,9 @@
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
 //   ops.c            elementwise ops: the last column of ops.def
 //   nest.c           loops over axes, and over vectors along one
-//   map.c row.c column.c contract.c sequence.c   the kinds of kernel
+//   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
 //   tile.c pack.c    a contraction's register tiles, and panels of its right operand
+//   share.c          kernels that are alike, as functions
 //   jit.c            LLVM's targets and JIT
 #ifndef GRADC_EMIT_EMITTER_H
 #define GRADC_EMIT_EMITTER_H
@@ -21,9 +22,13 @@ typedef struct {
     LLVMValueRef value;
 } ExtentValue;
 
+typedef struct Shapes Shapes;
+
 typedef struct {
     Code code;
     const KernelProgram *program;
+    const char *cpu, *features;
+    Shapes *shapes;   // of the program's kernels
     Arena *arena;
     int vector_bytes;
     int vector_registers;
@@ -113,7 +118,9 @@ void emit_column(Emitter *emitter, const Kernel *kernel);
 void emit_contract(Emitter *emitter, const Kernel *kernel);
 void emit_loop(Emitter *emitter, const Kernel *kernel);
 void emit_scatter(Emitter *emitter, const Kernel *kernel);
-void emit_kernel(Emitter *emitter, const Kernel *kernel);
+void emit_sort(Emitter *emitter, const Kernel *kernel);
+void emit_kernel(Emitter *emitter, const Kernel *kernel);        // a call, if others are like it
+void emit_kernel_here(Emitter *emitter, const Kernel *kernel);   // its own code
 
 // ---- tile.c, pack.c: the parts of a contraction
 typedef struct {
@@ -130,7 +137,14 @@ typedef struct {
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);
 
+// ---- share.c
+void find_shapes(Emitter *emitter);
+bool call_shared(Emitter *emitter, const Kernel *kernel);   // false: no other kernel is like it, and it was not emitted
+
 // ---- function.c
+// A function in the module, and its entry; `status` is where faults are marked (NULL: a place of its own).
+void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type);
+void emit_entry(Emitter *emitter, LLVMValueRef status);
 // The program's function in a new module of `context`.
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features);

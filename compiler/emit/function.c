@@ -66,10 +66,9 @@ static void add_attribute(const Code *code, const char *key, const char *value) 
     LLVMAddAttributeAtIndex(code->function, LLVMAttributeFunctionIndex, attribute);
 }
 
-static void declare_function(Emitter *emitter, const char *cpu, const char *features) {
+void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type) {
     Code *code = &emitter->code;
-    LLVMTypeRef argument = v_pointer_type(code), i32 = LLVMInt32TypeInContext(code->context);
-    code->function = LLVMAddFunction(code->module, emitter->program->name, LLVMFunctionType(i32, &argument, 1, 0));
+    code->function = LLVMAddFunction(code->module, name, type);
     emitter->frame = LLVMGetParam(code->function, 0);
     LLVMSetValueName2(emitter->frame, "frame", 5);
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
@@ -77,17 +76,17 @@ static void declare_function(Emitter *emitter, const char *cpu, const char *feat
                             LLVMCreateEnumAttribute(code->context, nounwind, 0));
     const char *width = emitter->vector_bytes == 64 ? "512" : emitter->vector_bytes == 32 ? "256" : "128";
     add_attribute(code, "prefer-vector-width", width);
-    add_attribute(code, "target-cpu", cpu);
-    add_attribute(code, "target-features", features);
+    add_attribute(code, "target-cpu", emitter->cpu);
+    add_attribute(code, "target-features", emitter->features);
 }
 
-static void emit_entry(Emitter *emitter) {
+void emit_entry(Emitter *emitter, LLVMValueRef status) {
     const Code *code = &emitter->code;
     LLVMTypeRef pointer = v_pointer_type(code), i64 = v_i64_type(code), i32 = LLVMInt32TypeInContext(code->context);
     emitter->entry = b_new(code, "entry");
     b_go(code, emitter->entry);
-    emitter->status = LLVMBuildAlloca(code->builder, i32, "status");
-    LLVMBuildStore(code->builder, LLVMConstNull(i32), emitter->status);
+    emitter->status = status ? status : LLVMBuildAlloca(code->builder, i32, "status");
+    if (!status) LLVMBuildStore(code->builder, LLVMConstNull(i32), emitter->status);
     emitter->dims = load_field(emitter, FIELD_dims, pointer, "dims");
     emitter->seed = load_field(emitter, FIELD_seed, i64, "seed");
     emitter->draw_count = load_field(emitter, FIELD_draw_count, i64, "draw_count");
@@ -100,26 +99,32 @@ static void emit_entry(Emitter *emitter) {
 typedef void EmitKernel(Emitter *emitter, const Kernel *kernel);
 static EmitKernel *const kinds[] = {
     [KERNEL_MAP] = emit_map,           [KERNEL_ROW] = emit_row,         [KERNEL_COLUMN] = emit_column,
-    [KERNEL_CONTRACT] = emit_contract, [KERNEL_SCATTER] = emit_scatter, [KERNEL_LOOP] = emit_loop};
+    [KERNEL_CONTRACT] = emit_contract, [KERNEL_SCATTER] = emit_scatter, [KERNEL_SORT] = emit_sort,
+    [KERNEL_LOOP] = emit_loop};
+
+void emit_kernel_here(Emitter *emitter, const Kernel *kernel) {
+    kinds[kernel->kind](emitter, kernel);
+}
 
 void emit_kernel(Emitter *emitter, const Kernel *kernel) {
-    kinds[kernel->kind](emitter, kernel);
+    if (kernel->kind == KERNEL_LOOP || !call_shared(emitter, kernel)) emit_kernel_here(emitter, kernel);
 }
 
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features) {
-    Emitter emitter = {.program = program, .arena = program->arena};
+    Emitter emitter = {.program = program, .arena = program->arena, .cpu = cpu, .features = features};
     emitter.vector_bytes = vector_bytes;
     emitter.vector_registers = vector_registers;
     Code *code = &emitter.code;
     code->context = context;
     code->module = LLVMModuleCreateWithNameInContext(program->name, context);
     code->builder = LLVMCreateBuilderInContext(context);
-    declare_function(&emitter, cpu, features);
-    emit_entry(&emitter);
+    LLVMTypeRef argument = v_pointer_type(code), i32 = LLVMInt32TypeInContext(context);
+    declare_function(&emitter, program->name, LLVMFunctionType(i32, &argument, 1, 0));
+    emit_entry(&emitter, NULL);
     find_buffers(&emitter);
+    find_shapes(&emitter);
     for (int i = 0; i < program->kernels.count; i++) emit_kernel(&emitter, program->kernels.items[i]);
-    LLVMTypeRef i32 = LLVMInt32TypeInContext(context);
     LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter.status, ""));
     LLVMDisposeBuilder(code->builder);
     return code->module;

@@ -51,6 +51,26 @@ static void check_texts(const Case *test, Jit *jit) {
     if (!assembly || !strstr(assembly, "test:")) fail(test, "no function in the assembly");
 }
 
+// Twelve layers alike are one function, called twelve times; the first and the last may differ from the others.
+static void check_sharing(Jit *jit) {
+    enum { LAYERS = 12, FUNCTIONS = 4 };
+    Case *test = case_begin("layers");
+    Node *x = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1, 16));
+    for (int i = 0; i < LAYERS; i++) {
+        Node *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(16, 16));
+        Node *product = contract(test->graph, x, w, (const int[]){0, 2}, (const int[]){2, 1}, (const int[]){0, 1}, 2);
+        x = map1(test->graph, OP_tanh, product);
+    }
+    case_output(test, x);
+    case_check(test, DIMS(0));
+    case_check(test, DIMS(37));
+    int functions = 0;
+    const char *text = emit_llvm_text(jit, test->program);
+    for (const char *at = text; at && (at = strstr(at, "\ndefine ")); at++) functions++;
+    if (functions < 2 || functions > FUNCTIONS) fail(test, "%d functions", functions);
+    case_end(test);
+}
+
 int main(void) {
     static const int widths[] = {0, 16, 32, 64};
     Case *square = small_case(OP_multiply), *twice = small_case(OP_add);
@@ -64,6 +84,7 @@ int main(void) {
     }
     use(square, twice, kept);
     check_texts(square, kept);
+    check_sharing(kept);
     jit_destroy(kept);
     jit_destroy(NULL);
     case_end(square);

@@ -279,6 +279,27 @@ static void check_carries(void) {
     case_end(test);
 }
 
+// Kernels that are alike, inside a loop: one function, called with the counter.
+static void check_alike(void) {
+    Case *test = case_begin("alike in a loop");
+    Graph *graph = test->graph;
+    Node *xs = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1, 5, 9));
+    Node *v = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(9, 9)),
+         *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(9, 9));
+    Body body = {{argument(test, 0, SHAPE(5, 9)), argument(test, 1, SHAPE(9, 9)), argument(test, 2, SHAPE(9, 9))},
+                 {{0}}};
+    Node *first = contract(graph, body.arguments[0], body.arguments[1], INTS(0, 2), INTS(2, 1), INTS(0, 1), 2);
+    Node *second = contract(graph, body.arguments[0], body.arguments[2], INTS(0, 2), INTS(2, 1), INTS(0, 1), 2);
+    body.results[0] = (Named){"first", first};
+    body.results[1] = (Named){"second", second};
+    Node *result =
+        loop(graph, case_extent(test, -1), &xs, 1, NULL, 0, (Node *[]){v, w}, 2, body_function(test, &body, 3, 2));
+    for (int i = 0; i < 2; i++) case_output(test, result_of(graph, result, i));
+    check_lengths(test);
+    case_check_object(test);
+    case_end(test);
+}
+
 // No carry: iterations are independent. A loop inside a loop.
 static void check_nested(void) {
     Case *test = case_begin("nested loops");
@@ -317,6 +338,7 @@ int main(void) {
     check_recurrence(0);
     check_recurrence(-1);
     check_carries();
+    check_alike();
     check_nested();
     return harness_finish();
 }
