@@ -30,9 +30,10 @@ fail() {
 
 sanitize=$(sed -n 's/^GRADC_SANITIZE:[A-Z]*=//p' "$build/CMakeCache.txt")
 compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
+libraries=$(dirname "$(sed -n 's/^LLVM_LIBRARY:[A-Z]*=//p' "$build/CMakeCache.txt")")
 mkdir "$work/bin"
 ln -s "$build/gradc" "$work/bin/gradc"
-printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$compiler" "${sanitize:+-fsanitize=$sanitize}" >"$work/bin/cc"
+printf '#!/bin/sh\nexec "%s" %s "$@" "-L%s"\n' "$compiler" "${sanitize:+-fsanitize=$sanitize}" "$libraries" >"$work/bin/cc"
 chmod +x "$work/bin/cc"
 PATH=$work/bin:$PATH
 # What a sanitizer would say of libraries that leak at exit is no subject here.
@@ -159,7 +160,7 @@ document=grammar/language.md line=builtins
 {
     grep -v builtin_refused compiler/elaborate/builtins.def | sed -n 's/^BUILTIN("\([^"]*\)", *"\([^"]*\)".*/\1 \2/p' |
         sed 's/ /(/; s/ /, /g; s/$/)/'
-    sed -n 's/.*"\([a-z][a-z_0-9]*\)", *[a-z_0-9]*)$/\1(/p' compiler/graph/ops.def | grep -vx -e 'and(' -e 'or(' -e 'not(' -e 'cast('
+    sed -n 's/.*"\([a-z][a-z_0-9]*\)", *[a-z_0-9]*)$/\1(/p' compiler/graph/ops.def | grep -vxE '(and|or|not|cast)\('
 } >"$work/builtins"
 while read -r signature; do
     grep -qF "\`$signature" $document || fail "the table of builtins lacks \`$signature"
