@@ -14,8 +14,6 @@ typedef struct {
     LLVMValueRef value, index;
 } Partial;
 
-enum { MAX_REDUCTIONS = 32 };
-
 // The kernel's reductions that happen in pass `phase`; returns how many.
 int reductions_of(const Kernel *kernel, int phase, Reduction *reductions);
 Partial partial_start(Emitter *emitter, const Reduction *reduction, int width);

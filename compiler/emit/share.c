@@ -10,6 +10,7 @@
 typedef struct {
     const Buffer *buffer;
     const Extent *base;   // in elements
+    Buffer *number;       // what stands for the place in a shape: a buffer whose id is the place's number
 } Place;
 
 typedef struct {
@@ -27,18 +28,13 @@ struct Shapes {
 
 typedef ARRAY(Place) Places;
 
-static int place_of(Emitter *emitter, Places *places, const Buffer *buffer, const Extent *base) {
+static Buffer *place_of(Emitter *emitter, Places *places, const Buffer *buffer, const Extent *base) {
     for (int i = 0; i < places->count; i++)
-        if (places->items[i].buffer == buffer && places->items[i].base == base) return i;
-    Place place = {buffer, base};
+        if (places->items[i].buffer == buffer && places->items[i].base == base) return places->items[i].number;
+    Place place = {buffer, base, arena_copy(emitter->arena, buffer, sizeof *buffer)};
+    place.number->id = places->count;
     array_push(emitter->arena, places, place);
-    return places->count - 1;
-}
-
-static Buffer *numbered(Emitter *emitter, int number, const Buffer *buffer) {
-    Buffer *copy = arena_copy(emitter->arena, buffer, sizeof *buffer);
-    copy->id = number;
-    return copy;
+    return place.number;
 }
 
 // The kernel with numbers for its places.
@@ -50,11 +46,10 @@ static Kernel number_places(Emitter *emitter, const Kernel *kernel, Places *plac
     for (int i = 0; i < kernel->instructions.count; i++) {
         Instruction *instruction = &shape.instructions.items[i];
         if (!instruction->buffer) continue;
-        int number = place_of(emitter, places, instruction->buffer, instruction->affine.base);
-        instruction->buffer = numbered(emitter, number, instruction->buffer);
+        instruction->buffer = place_of(emitter, places, instruction->buffer, instruction->affine.base);
         instruction->affine.base = zero;
     }
-    if (kernel->pack) shape.pack = numbered(emitter, place_of(emitter, places, kernel->pack, zero), kernel->pack);
+    if (kernel->pack) shape.pack = place_of(emitter, places, kernel->pack, zero);
     return shape;
 }
 

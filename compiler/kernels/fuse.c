@@ -178,17 +178,25 @@ static bool reads_input(Lowering *lowering, Draft *draft, Node *x) {
     return readable(lowering, &visited, draft, x, index);
 }
 
+// More would only crowd the registers; reductions of a kernel are counted in code generation, too.
+static bool has_room(const Draft *draft) {
+    int count = 0;
+    for (int i = 0; i < draft->kernel->instructions.count; i++)
+        count += draft->kernel->instructions.items[i].kind == INSTRUCTION_REDUCE;
+    return count < MAX_REDUCTIONS;
+}
+
 static bool row_joins(Lowering *lowering, Draft *draft, const Root *root, int *domain) {
     Node *x = reduce_input(lowering, root->node);
     *domain = 1;
     bool kind = draft->kernel->kind == KERNEL_ROW || draft->kernel->kind == KERNEL_MAP;
-    return kind && covers(draft, 0, x) && reads_input(lowering, draft, x);
+    return kind && has_room(draft) && covers(draft, 0, x) && reads_input(lowering, draft, x);
 }
 
 static bool column_joins(Lowering *lowering, Draft *draft, const Root *root, int *domain) {
     *domain = 1;
     const Node *x = root->node->inputs[0];
-    if (draft->kernel->kind != KERNEL_COLUMN || !covers(draft, 0, x)) return false;
+    if (draft->kernel->kind != KERNEL_COLUMN || !has_room(draft) || !covers(draft, 0, x)) return false;
     for (int i = 0; i < x->rank; i++) {
         bool column = draft->kernel->axes[draft->domain[0][i]].role == AXIS_COLUMN;
         if (column != is_reduced(root->node, i)) return false;

@@ -35,7 +35,7 @@ typedef struct Buffer {
     int first_use, last_use;   // positions of kernels, top level; scratch only
 } Buffer;
 
-enum { MAX_AXES = 2 * MAX_RANK, PACK_COLUMNS = 64 };
+enum { MAX_AXES = 2 * MAX_RANK, PACK_COLUMNS = 64, MAX_REDUCTIONS = 8 };
 
 typedef enum {
     AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first

@@ -188,6 +188,20 @@ static void check_cross_entropy(Dtype dtype) {
     case_end(test);
 }
 
+// Many reductions over the same domain, more than one kernel takes.
+static void check_many(Dtype dtype) {
+    enum { MANY = 15 };
+    Case *test = case_begin("many reductions");
+    Graph *graph = test->graph;
+    for (int i = 0; i < MANY; i++) {
+        Node *x = case_input(test, dtype, FILL_REAL, SHAPE(-1, 40));
+        case_output(test, reduce(graph, reductions[i % REDUCTIONS], x, INTS(1), 1));
+        case_output(test, reduce(graph, reductions[i % REDUCTIONS], x, INTS(0), 1));
+    }
+    case_check(test, DIMS(9));
+    case_end(test);
+}
+
 // A column's mean and variance, and what is normalised with them: batch norm's shape.
 static void check_batch_norm(Dtype dtype) {
     Case *test = case_begin("batch norm");
@@ -224,6 +238,7 @@ int main(void) {
         check_layer("layer norm", layer_norm, dtype);
         check_cross_entropy(dtype);
         check_batch_norm(dtype);
+        check_many(dtype);
     }
     return harness_finish();
 }
