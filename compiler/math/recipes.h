@@ -12,9 +12,15 @@
 //   TO_BITS FROM_BITS AND OR XOR SHIFT_LEFT SHIFT_RIGHT BITS_ADD BITS_SUB
 // and, for 32 bits, WIDE(f, ...): f at 64 bits of operands that are widened, narrowed again.
 //
-// Accuracy, measured by tests/unit/math_test.c (in ULP unless said otherwise):
-//            exp  expm1  log  log1p  sin, cos           tanh  sigmoid  erf                pow
-//   f32      ACCURACY
+// Accuracy in ULP. f32: the largest error over all 2^32 arguments, against double precision (pow: samples); f64: of the
+// samples of tests/unit/math_test.c, which holds bounds a little above these against MPFR.
+//         exp   expm1  log   log1p  sin, cos  tanh  sigmoid  erf    pow
+//   f32   0.97  1.61   0.84  1.43   1.57      2.50  2.41     3.16   0.51
+//   f64   0.9   2.1    0.8   1.4    1.5       2.5   2.0      2.1    1.0
+// sin and cos: f32 to |x| = 1e4, f64 to 1e9. Further out the absolute error is at most 2e-7 to 1e6 (f64: 4e-16 to
+// 1e15), and from there on the result is only known to lie between -1 and 1. erf's absolute error is at most 1e-7
+// (f64: 2.5e-16). Subnormal arguments and results are right, and nothing is flushed to 0: exp(x) is 0 below -103.98
+// (f64: -745.14) and infinite above 88.73 (709.79).
 //
 // The ways: n = round(x / ln 2) comes from adding a number so large that the sum's last bit is a one; the same number
 // leaves n, plus a bias, in the sum's low bits, from which a shift makes 2^n. What is subtracted is in two parts (three
