@@ -34,6 +34,11 @@ struct Compilation {
     Timings timings;
 };
 
+// ---- imports.c
+
+// The declarations of the file and of all that it imports, those first. Errors go to the diagnostics.
+File *with_imports(Compilation *compilation, const File *file);
+
 // ---- compile.c
 
 // Runs the passes on `function` that lead to the stage `last`, with the verifier after each. False: a diagnostic says

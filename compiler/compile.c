@@ -150,8 +150,12 @@ static void parse_and_elaborate(Compilation *compilation) {
     if (diagnostics_errors(compilation->diagnostics)) return;
     compilation->file = file;
     start = now_ms();
+    file = with_imports(compilation, file);
+    add_time(compilation, offsetof(Timings, parse_ms), start);
+    if (diagnostics_errors(compilation->diagnostics)) return;
+    start = now_ms();
     ElaborateOptions options = {.floating = compilation->options.floating};
-    compilation->program = elaborate(compilation->arena, compilation->diagnostics, compilation->file, &options);
+    compilation->program = elaborate(compilation->arena, compilation->diagnostics, file, &options);
     add_time(compilation, offsetof(Timings, elaborate_ms), start);
 }
 

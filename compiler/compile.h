@@ -10,10 +10,14 @@
 
 typedef struct Compilation Compilation;
 
+// The text of a file that the program imports, in `arena`. NULL: *problem says why ("No such file or directory").
+typedef const char *ReadSource(Arena *arena, const char *path, size_t *length, const char **problem);
+
 typedef struct {
     Dtype floating;     // what `float` means
     int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
     bool verify;        // run the verifiers after every pass
+    ReadSource *read;   // NULL: nothing can be imported
 } CompileOptions;
 
 // Parses and elaborates `text`. Returns NULL only when memory ran out; check compilation_program for NULL after errors.

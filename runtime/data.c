@@ -134,7 +134,7 @@ static gradc_status load(DataSet *data, const char *text, size_t length) {
 static gradc_status choose_path(DataSet *data, const char *file) {
     if (setjmp(*arena_recover(data->arena))) return fail_memory(data->program);
     if (!file && !data->block->file) return fail(data->program, GRADC_DATA, "data %s names no file", data->block->name);
-    const char *folder = file || data->block->file[0] == '/' ? "" : data->program->directory;
+    const char *folder = file || data->block->file[0] == '/' ? "" : data->block->folder;
     data->path = arena_print(data->arena, "%s%s", folder, file ? file : data->block->file);
     return GRADC_OK;
 }

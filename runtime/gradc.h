@@ -72,7 +72,7 @@ typedef struct {
 } gradc_options;
 
 // Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it has
-// one, is where data files are looked for). options NULL: all zero. *program is set even on failure, so that its
+// one, is where imported files and data files are looked for). options NULL: all zero. *program is set even on failure, so that its
 // diagnostics can be read; it is NULL only for GRADC_MEMORY. Free it in any case.
 gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program);
 gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,

@@ -64,7 +64,6 @@ typedef struct {
 struct gradc_program {
     Compilation *compilation;
     Program *program;   // NULL: the text has errors
-    char *directory;    // where data files are looked for: "" or "models/"
     char *message;
     EntryFacts *facts;   // one for each entry
     Memory parameters, gradients, states;

@@ -13,13 +13,11 @@ const char *gradc_version(void) {
 
 // ---- creation
 
-static gradc_program *create_empty(const char *path) {
+static gradc_program *create_empty(void) {
     gradc_program *program = calloc(1, sizeof *program);
     if (!program) return NULL;
-    const char *slash = strrchr(path, '/');
-    program->directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
     program->message = strdup("");
-    if (program->directory && program->message) return program;
+    if (program->message) return program;
     gradc_program_free(program);
     return NULL;
 }
@@ -76,9 +74,21 @@ static gradc_status create_arrays(gradc_program *program) {
     return create_train_states(program);
 }
 
+// ReadSource: a file that the program imports.
+static const char *read_import(Arena *arena, const char *path, size_t *length, const char **problem) {
+    char *text = read_whole_file(path, length);
+    if (!text) {
+        *problem = strerror(errno);
+        return NULL;
+    }
+    const char *copy = arena_copy_text(arena, text, *length);
+    free(text);
+    return copy;
+}
+
 static gradc_status compile(gradc_program *program, const char *name, const char *text, size_t length,
                             const gradc_options *options) {
-    CompileOptions chosen = {.floating = DTYPE_F32};
+    CompileOptions chosen = {.floating = DTYPE_F32, .read = read_import};
     if (options) {
         if (options->floating != GRADC_F32 && options->floating != GRADC_F64)
             return fail(program, GRADC_ARGUMENT, "`float` can be f32 or f64, not %s",
@@ -88,7 +98,8 @@ static gradc_status compile(gradc_program *program, const char *name, const char
             return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
         chosen = (CompileOptions){.floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32,
                                   .vector_bytes = bytes,
-                                  .verify = options->verify};
+                                  .verify = options->verify,
+                                  .read = read_import};
     }
     program->compilation = compilation_create(name, text, length, &chosen);
     if (!program->compilation) return fail_memory(program);
@@ -101,12 +112,12 @@ static gradc_status compile(gradc_program *program, const char *name, const char
 
 gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,
                                 gradc_program **program) {
-    *program = create_empty(name);
+    *program = create_empty();
     return *program ? compile(*program, name, text, length, options) : GRADC_MEMORY;
 }
 
 gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program) {
-    *program = create_empty(path);
+    *program = create_empty();
     if (!*program) return GRADC_MEMORY;
     size_t length;
     char *text = read_whole_file(path, &length);
@@ -130,7 +141,6 @@ void gradc_program_free(gradc_program *program) {
     memory_free(&program->states);
     memory_free(&program->returned);
     compilation_destroy(program->compilation);
-    free(program->directory);
     free(program->message);
     free(program);
 }

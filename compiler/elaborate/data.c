@@ -258,9 +258,14 @@ static bool apply_setting(Elaborator *e, const Item *item, int index, DataBlock 
     return unknown_setting(e, setting, "data", settings, 2);
 }
 
+static const char *folder_of(Elaborator *e, const Item *item) {
+    const char *path = item->span.source->path, *slash = strrchr(path, '/');
+    return arena_copy_text(e->arena, path, slash ? (size_t)(slash - path) + 1 : 0);
+}
+
 DataBlock *make_data(Elaborator *e, const Item *item) {
     DataBlock *block = arena_new(e->arena, DataBlock);
-    *block = (DataBlock){.name = item->name.text, .split = 1, .span = item->span};
+    *block = (DataBlock){.name = item->name.text, .folder = folder_of(e, item), .split = 1, .span = item->span};
     bool fine = true;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, block) && fine;

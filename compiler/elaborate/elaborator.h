@@ -129,6 +129,7 @@ struct Instance {
     Instance *parent;
     bool library, frozen;
     bool foreign;   // a root of the library's own files
+    int order;      // of a root: where its declaration stands among those of all files
     Span span;
     Binding *statics;
     ARRAY(Member) members;   // in order of declaration
@@ -368,11 +369,11 @@ Instance *shared_instance(Elaborator *e, Global *global, Span span);
 Value use_value(Elaborator *e, Global *global);
 Value member_value(Elaborator *e, Instance *instance, const Member *member);
 Value instance_member(Elaborator *e, Instance *instance, Name name);
-void bind_members(Elaborator *e, Instance *instance);                 // in the current frame's root scope
-void store_states(Elaborator *e, Instance *instance);                 // what the frame's names of states are now
-Node *flat_parameters(Elaborator *e, Instance *instance);             // NULL: it has none, reported
+void bind_members(Elaborator *e, Instance *instance);       // in the current frame's root scope
+void store_states(Elaborator *e, Instance *instance);       // what the frame's names of states are now
+Node *flat_parameters(Elaborator *e, Instance *instance);   // NULL: it has none, reported
 Node *flat_part(Elaborator *e, Node *flat, const Extent *offset, const Node *like);   // in like's shape
-int collect_parameters(Instance *instance, Parameter **parameters);   // `parameters` NULL: counts
+int collect_parameters(Instance *instance, Parameter **parameters);                   // `parameters` NULL: counts
 // f(shape, arguments), as `~ f(arguments)` says; zeros where nothing is said. NULL: reported.
 Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, const Shape *shape, const char *path);
 void number_parameters(Elaborator *e);   // order, offsets, indices in the program

@@ -157,7 +157,7 @@ Node *flat_parameters(Elaborator *e, Instance *instance) {
 static int compare_roots(const void *a, const void *b) {
     const Instance *left = *(Instance *const *)a, *right = *(Instance *const *)b;
     if (left->foreign != right->foreign) return left->foreign ? 1 : -1;
-    if (left->span.begin != right->span.begin) return left->span.begin < right->span.begin ? -1 : 1;
+    if (left->order != right->order) return left->order - right->order;
     int a_length = (int)strlen(left->path), b_length = (int)strlen(right->path);   // block.2 before block.10
     return a_length != b_length ? a_length - b_length : strcmp(left->path, right->path);
 }

@@ -398,6 +398,9 @@ static void declare_member(Elaborator *e, Instance *instance, const Statement *s
 
 static void add_root(Elaborator *e, Instance *instance, const Global *global) {
     instance->foreign = global->library;
+    const Item *item = global->use ? global->use : instance->net;
+    for (int i = 0; i < e->file->count; i++)
+        if (e->file->items[i] == item) instance->order = i;
     array_push(e->arena, &e->roots, instance);
 }
 

@@ -75,7 +75,8 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *file;   // as written; relative to the program's own folder
+    const char *folder;   // of the file that declares it: "" or "models/"
+    const char *file;     // as written: relative to that
     ARRAY(DataField) fields;
     double split;   // share of rows that train; the rest is held out. 1: none is
     Span span;
@@ -127,11 +128,10 @@ typedef struct {
 } Program;
 
 typedef struct {
-    Dtype floating;                 // --float
-    const Source *const *imports;   // for `import`: resolves to sources; NULL: imports are refused
+    Dtype floating;   // --float
 } ElaborateOptions;
 
-// Checks `file` against the language and builds its program. Errors go to `diagnostics`; the result is then NULL.
+// Checks `file`, with what it imports in it, against the language and builds its program. Errors go to `diagnostics`; the result is then NULL.
 Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, const ElaborateOptions *options);
 
 #endif

@@ -77,13 +77,16 @@ static bool is_declared(const Global *global) {
 }
 
 static void report_twice(Elaborator *e, Name name, Span first) {
-    report(e, D_declared_twice, name.span, "'%s' is declared twice in this file", name.text);
+    if (name.span.source == first.source)
+        report(e, D_declared_twice, name.span, "'%s' is declared twice in this file", name.text);
+    else report(e, D_declared_twice, name.span, "'%s' is declared in two of the program's files", name.text);
     diagnose_note(e->diagnostics, first, "it is declared here first");
 }
 
 static void declare_dims(Elaborator *e, const Item *item, bool library) {
     for (int i = 0; i < item->names.count; i++) {
         Global *global = declare_global(e, library, item->names.items[i]);
+        if (global->dim >= 0 && global->span.source != item->span.source) continue;   // files share their dims
         if (is_declared(global) && !library) {
             report_twice(e, item->names.items[i], global->span);
             continue;
@@ -121,11 +124,7 @@ static void declare_item(Elaborator *e, const Item *item, bool library) {
         declare_dims(e, item, library);
         return;
     }
-    if (item->kind == ITEM_IMPORT) {
-        refuse(e, item->span, "import is");
-        return;
-    }
-    if (item->kind == ITEM_TRAIN) return;   // named after its loss
+    if (item->kind == ITEM_IMPORT || item->kind == ITEM_TRAIN) return;   // loaded before; named after its loss
     Name name = item->kind == ITEM_USE ? item->use.name : item->name;
     Global *global = declare_global(e, library, name);
     bool is_function = item->kind == ITEM_FN || item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
