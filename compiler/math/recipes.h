@@ -6,7 +6,7 @@
 //   REAL BITS MASK            a floating value, an unsigned integer of the same size, a truth value
 //   NAME(f)                   f's name at this precision
 //   PARAMETERS(...)           a function's parameters, after whatever the includer adds
-//   CALL(f, ...)              f at this precision; ADD SUB MUL DIV FMA SQRT FLOOR NEGATE ABS, on REAL
+//   CALL(f, ...)              f at this precision; ADD SUB MUL DIV FMA FLOOR NEGATE ABS, on REAL
 //   NUMBER(v) INTEGER(v)      constants
 //   LESS LESS_EQUAL EQUAL UNEQUAL (false for NaN, but UNEQUAL true); BITS_EQUAL, BOTH, EITHER; SELECT(mask, a, b)
 //   TO_BITS FROM_BITS AND OR XOR SHIFT_LEFT SHIFT_RIGHT BITS_ADD BITS_SUB
