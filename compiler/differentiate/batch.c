@@ -22,8 +22,8 @@ typedef struct {
 // At least one input is batched, or the op is a leaf.
 typedef Batched Rule(Batch *batch, Node *node, const Batched *inputs);
 static Rule rule_map, rule_leaf, rule_random, rule_reduce, rule_contract, rule_broadcast, rule_reshape, rule_transpose,
-    rule_slice, rule_pad, rule_window, rule_fold, rule_gather, rule_scatter, rule_mark, rule_none, rule_loop,
-    rule_result;
+    rule_slice, rule_pad, rule_window, rule_fold, rule_gather, rule_scatter, rule_argsort, rule_mark, rule_none,
+    rule_loop, rule_result;
 
 #define BATCH(rule) rule_##rule
 static Rule *const rules[OP_COUNT] = {
@@ -165,26 +165,61 @@ static Batched rule_window(Batch *batch, Node *node, const Batched *inputs) {
 static Batched rule_fold(Batch *batch, Node *node, const Batched *inputs) {
     int axis = attribute_integer(node, 0);
     return batched(fold_windows(batch->graph, inputs[0].node, axis + 1, attribute_integer(node, 1), node->attributes[2],
-                        node->shape[axis]));
+                                node->shape[axis]));
 }
 
-// Where both are batched one gather could only read a joined axis, in which an index out of range would be in the next
-// iteration's: there is no rule.
+// Axes 0 and 1 as one, and back.
+static Node *join_front(Graph *graph, Node *x) {
+    const Extent *shape[MAX_RANK];
+    for (int i = 1; i < x->rank; i++) shape[i - 1] = x->shape[i];
+    shape[0] = extent_multiply(graph->extents, x->shape[0], x->shape[1]);
+    return reshape(graph, x, (const Extent *const *)shape, x->rank - 1);
+}
+
+// Indices into rows, which differ from iteration to iteration as the rows do, as indices into the rows of all. One that
+// is out of range would be another iteration's: it becomes -1, which is found out.
+static Node *joined_indices(const Batch *batch, Node *indices, const Extent *rows) {
+    Graph *graph = batch->graph;
+    const Extent *const *shape = (const Extent *const *)indices->shape;
+    Node *index = cast(graph, indices, DTYPE_I64);
+    Node *count = broadcast(graph, extent_value(graph, DTYPE_I64, rows), shape, indices->rank, NULL);
+    Node *first = map2(graph, OP_multiply, iota(graph, DTYPE_I64, shape, indices->rank, 0), count);
+    Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, index, 0), index),
+                      map2(graph, OP_less, index, count));
+    return map3(graph, OP_where, fits, map2(graph, OP_add, first, index), constant_like(graph, index, -1));
+}
+
 static Batched rule_gather(Batch *batch, Node *node, const Batched *inputs) {
-    if (inputs[0].batched && inputs[1].batched) return impossible;
+    if (inputs[0].batched && inputs[1].batched) {
+        Node *indices = joined_indices(batch, inputs[1].node, node->inputs[0]->shape[0]);
+        return batched(gather(batch->graph, join_front(batch->graph, inputs[0].node), indices));
+    }
     if (!inputs[0].batched) return batched(gather(batch->graph, inputs[0].node, inputs[1].node));
     Node *rows_first = move_axis(batch->graph, inputs[0].node, 0, 1);
     return batched(move_axis(batch->graph, gather(batch->graph, rows_first, inputs[1].node), node->inputs[1]->rank, 0));
 }
 
-// The same for indices that differ.
+static Node *scatter_to_joined(Batch *batch, const Node *node, const Batched *inputs) {
+    const Extent *joined[MAX_RANK], *shape[MAX_RANK + 1];
+    int rank = batched_shape(batch, node, shape);
+    for (int i = 0; i < node->rank; i++) joined[i] = node->shape[i];
+    joined[0] = extent_multiply(batch->graph->extents, batch->count, node->shape[0]);
+    Node *indices = joined_indices(batch, inputs[0].node, node->shape[0]);
+    Node *sum = scatter_add(batch->graph, indices, with_axis(batch, inputs[1]), joined, node->rank);
+    return reshape(batch->graph, sum, shape, rank);
+}
+
 static Batched rule_scatter(Batch *batch, Node *node, const Batched *inputs) {
-    if (inputs[0].batched) return impossible;
+    if (inputs[0].batched) return batched(scatter_to_joined(batch, node, inputs));
     const Extent *shape[MAX_RANK + 1] = {node->shape[0], batch->count};
     for (int i = 1; i < node->rank; i++) shape[i + 1] = node->shape[i];
     Node *updates = move_axis(batch->graph, inputs[1].node, 0, node->inputs[0]->rank);
     Node *rows_first = scatter_add(batch->graph, inputs[0].node, updates, shape, node->rank + 1);
     return batched(move_axis(batch->graph, rows_first, 0, 1));
+}
+
+static Batched rule_argsort(Batch *batch, Node *node, const Batched *inputs) {
+    return batched(argsort(batch->graph, inputs[0].node, attribute_integer(node, 0)));
 }
 
 static Batched rule_mark(Batch *batch, Node *node, const Batched *inputs) {

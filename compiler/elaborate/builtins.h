@@ -17,8 +17,6 @@ Node *floating_argument(const BuiltinCall *call, int index);
 // One axis or a list of axes, in the order in which they are named; left out: all.
 bool axes_argument(const BuiltinCall *call, int index, int rank, int *axes, int *count);
 Value no_value(void);
-// result[i..., k] = x[i..., indices[i..., k]]; `checked`: an index may be out of range.
-Node *take_rows(Elaborator *e, Node *x, Node *indices, bool checked);
 
 // ---- gradients.c
 

@@ -185,7 +185,7 @@ static Node *move_back(Elaborator *e, Node *x, int axis) {
 
 // result[i..., k] = x[i..., indices[i..., k]]: both are seen as rows, and x as one long one, in which row i begins at
 // i * size. An index that is none of its row's would be another row's: it becomes -1, which the gather finds out.
-Node *take_rows(Elaborator *e, Node *x, Node *indices, bool checked) {
+static Node *take_rows(Elaborator *e, Node *x, Node *indices) {
     Graph *graph = e->graph;
     const Extent *size = x->shape[x->rank - 1], *all = element_count(graph, x), *rows[2];
     rows[0] = constant_extent(e, 1);
@@ -195,11 +195,9 @@ Node *take_rows(Elaborator *e, Node *x, Node *indices, bool checked) {
     Node *length = broadcast(graph, extent_value(graph, DTYPE_I64, size), rows, 2, NULL);
     Node *row = iota(graph, DTYPE_I64, rows, 2, 0);
     Node *place = map2(graph, OP_add, map2(graph, OP_multiply, row, length), at);
-    if (checked) {
-        Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, at, 0), at),
-                          map2(graph, OP_less, at, length));
-        place = map3(graph, OP_where, fits, place, constant_like(graph, place, -1));
-    }
+    Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, at, 0), at),
+                      map2(graph, OP_less, at, length));
+    place = map3(graph, OP_where, fits, place, constant_like(graph, place, -1));
     Node *taken = gather(graph, reshape(graph, x, &all, 1), place);
     return reshape(graph, taken, (const Extent *const *)indices->shape, indices->rank);
 }
@@ -219,6 +217,21 @@ Value builtin_take_along_axis(const BuiltinCall *call) {
                        "'take_along_axis' takes indices of x's shape but for the axis itself, not %s for %s",
                        describe(e, value_tensor(indices)), describe(e, value_tensor(x)));
     require_range(e, indices, x->shape[axis], call->spans[1]);
-    Node *taken = take_rows(e, move_last(e, x, axis), move_last(e, indices, axis), true);
+    Node *taken = take_rows(e, move_last(e, x, axis), move_last(e, indices, axis));
     return value_tensor(move_back(e, taken, axis));
+}
+
+// ---- argsort
+
+// The places of the elements along an axis in order: equal ones keep theirs, NaN is the largest.
+Value builtin_argsort(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *x = tensor_argument(call, 0);
+    int axis;
+    bool descending;
+    if (!x || !axis_argument(call, 1, x->rank, x->rank - 1, &axis) || !flag_argument(call, 2, &descending))
+        return no_value();
+    if (!x->rank) return failure(e, D_shape_mismatch, call->span, "'argsort' takes a tensor with axes, not a number");
+    if (x->dtype == DTYPE_BOOL) x = cast(e->graph, x, DTYPE_I32);
+    return value_tensor(move_back(e, argsort(e->graph, move_last(e, x, axis), descending), axis));
 }

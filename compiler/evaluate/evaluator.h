@@ -9,6 +9,7 @@
 //   view.c       copies with strides
 //   gather.c     gather and scatter_add
 //   fold.c       sums of overlapping windows
+//   argsort.c    the order of rows
 //   loop.c       loops and their results
 #ifndef GRADC_EVALUATE_EVALUATOR_H
 #define GRADC_EVALUATE_EVALUATOR_H

@@ -36,7 +36,7 @@ typedef enum {
     CLASS_REDUCE,
     CLASS_CONTRACT,
     CLASS_VIEW,     // index arithmetic only
-    CLASS_GATHER,   // gather, scatter_add, fold
+    CLASS_GATHER,   // gather, scatter_add, fold, argsort
     CLASS_MARK,     // identity that means something to differentiation: track, stop_gradient
     CLASS_TUPLE,    // loop, gradient, tangent, custom: several results, read through `result`
     CLASS_RESULT
@@ -161,6 +161,8 @@ Node *contract(Graph *graph, Node *x, Node *y, const int *x_labels, const int *y
 Node *gather(Graph *graph, Node *x, Node *indices);
 // A tensor of `shape`, zero, with `updates` added at row indices[...] of axis 0, ascending.
 Node *scatter_add(Graph *graph, Node *indices, Node *updates, const Extent *const *shape, int rank);
+// For each row along the last axis the places (i64) of its elements in order: stable, NaN counted as the largest.
+Node *argsort(Graph *graph, Node *x, bool descending);
 Node *track(Graph *graph, Node *x);   // x with an identity of its own (S1)
 Node *stop_gradient(Graph *graph, Node *x);
 Node *result_of(Graph *graph, Node *tuple, int index);

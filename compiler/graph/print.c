@@ -74,6 +74,7 @@ static void print_attributes(Text *text, const Node *node) {
         text_add(text, " axis %d stride %d dilation ", attribute_integer(node, 0), attribute_integer(node, 1));
         extent_print(text, node->attributes[2]);
         break;
+    case OP_argsort: text_add(text, attribute_integer(node, 0) ? " descending" : ""); break;
     case OP_contract: print_labels(text, node); break;
     case OP_result: text_add(text, " %d", attribute_integer(node, 0)); break;
     case OP_loop:

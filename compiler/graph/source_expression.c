@@ -422,6 +422,10 @@ static void write_structural(SourceWriter *writer, const Node *node, int power) 
     case OP_pad: write_pad(writer, node); return;
     case OP_window:
     case OP_fold: write_window(writer, node); return;
+    case OP_argsort:
+        open_call(writer, op_spelling(node->op), node->inputs[0]);
+        text_add(writer->text, attribute_integer(node, 0) ? ", descending = true)" : ")");
+        return;
     case OP_transpose: write_transpose(writer, node); return;
     case OP_gather:
     case OP_scatter_add: write_indexing(writer, node); return;

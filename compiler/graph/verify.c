@@ -290,6 +290,15 @@ static void verify_scatter_add(Verifier *verifier, const Node *node) {
     }
 }
 
+static void verify_argsort(Verifier *verifier, const Node *node) {
+    const Node *x = node->inputs[0];
+    expect(verifier, node, node->dtype == DTYPE_I64 && x->dtype != DTYPE_BOOL,
+           "places are i64, and bools have no order");
+    expect(verifier, node, node->rank > 0 && same_shape(x, node), "the shape is not the operand's");
+    bool fits = node->attribute_count == 1 && attribute_below(node, 0, 2);
+    expect(verifier, node, fits, "it is neither ascending nor descending");
+}
+
 // ---- marks, gradients, loops
 
 static void verify_mark(Verifier *verifier, const Node *node) {

@@ -1,4 +1,4 @@
-// Windows: the view that convolutions and pooling are made of, and its adjoint.
+// Windows: the view that convolutions and pooling are made of, and its adjoint. And the order of rows.
 #include "graph/graph.h"
 
 #include <assert.h>
@@ -38,4 +38,10 @@ Node *fold_windows(Graph *graph, Node *x, int axis, int64_t stride, const Extent
     for (int i = 0; i < x->rank; i++) shape[i <= axis ? i : i - 1] = x->shape[i];
     shape[axis] = extent;
     return windowed(graph, OP_fold, x, axis, x->shape[axis + 1], stride, dilation, shape, x->rank - 1);
+}
+
+Node *argsort(Graph *graph, Node *x, bool descending) {
+    assert(x->rank > 0 && x->dtype != DTYPE_BOOL);
+    const Extent *attribute = extent_constant(graph->extents, descending);
+    return node_make(graph, OP_argsort, DTYPE_I64, x, (const Extent *const *)x->shape, x->rank, &attribute, 1);
 }

@@ -369,6 +369,8 @@ static void finish_scattered(Lowering *lowering, const Root *root, Draft *draft,
     write->node = root->node;
     add_instruction(lowering, draft, write);
     NodeState *state = node_state(lowering, root->node);
+    state->buffer = root->buffer;
+    state->origin = root->origin;
     state->draft = draft;
     state->instruction = -1;
 }
@@ -409,6 +411,23 @@ static void place_scatter(Lowering *lowering, const Root *root) {
     finish_scattered(lowering, root, draft, &scatter);
 }
 
+// ---- the order of rows
+
+static void place_sort(Lowering *lowering, const Root *root) {
+    Node *node = root->node, *x = node->inputs[0];
+    Affine index[MAX_RANK];
+    Draft *draft = source_draft(lowering, KERNEL_SORT, node, x, index);
+    Kernel *kernel = draft->kernel;
+    kernel->axes[kernel->axis_count - 1].role = AXIS_ROW;
+    Affine position = affine_linear(lowering, index, node->shape, node->rank);
+    Instruction sort = {.kind = INSTRUCTION_SORT, .operands = {-1, -1, -1}};
+    sort.operands[0] = lower_value(lowering, draft, x, index);
+    sort.scalar.integer = attribute_integer(node, 0);
+    sort.affine = affine_add(lowering, &root->origin, &position);
+    finish_scattered(lowering, root, draft, &sort);
+    kernel->pack = add_buffer(lowering, DTYPE_I64, SPACE_SCRATCH, 0, NULL, x->shape[x->rank - 1], "order");
+}
+
 void place_root(Lowering *lowering, const Root *root) {
     const Node *node = root->node;
     if (!root->whole) place_map(lowering, root);   // a further copy of what has a buffer, or of a leaf
@@ -416,6 +435,7 @@ void place_root(Lowering *lowering, const Root *root) {
     else if (node->op == OP_contract) place_contract(lowering, root);
     else if (node->op == OP_pad) place_pad(lowering, root);
     else if (node->op == OP_scatter_add) place_scatter(lowering, root);
+    else if (node->op == OP_argsort) place_sort(lowering, root);
     else if (node->op == OP_loop) lower_loop(lowering, root->node);
     else place_map(lowering, root);
 }

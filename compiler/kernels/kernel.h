@@ -72,7 +72,9 @@ typedef enum {
     // effects
     INSTRUCTION_STORE,       // buffer[affine] = operand 0
     INSTRUCTION_ADD_STORE,   // buffer[affine] += operand 0 (the sum in the buffer's dtype): gradients that accumulate
-    INSTRUCTION_SCATTER      // SCATTER: buffer[affine + stride * clamp(operand 1, 0, limit - 1)] += operand 0, in order
+    INSTRUCTION_SCATTER,     // SCATTER: buffer[affine + stride * clamp(operand 1, 0, limit - 1)] += operand 0, in order
+    INSTRUCTION_SORT         // SORT: buffer[affine] = the places of operand 0 along the row axis, in order; scalar 1:
+                             // descending
 } InstructionKind;
 
 typedef struct {
@@ -101,6 +103,7 @@ typedef enum {
                        // expressions (fused producers: computed while packing). What follows it is the epilogue, at
                        // parallel, M and N
     KERNEL_SCATTER,    // parallel axes, all run in order by one thread; one SCATTER
+    KERNEL_SORT,       // parallel axes, then one AXIS_ROW; one SORT, with room for a row of places in `pack`
     KERNEL_LOOP        // runs `body` for each value of its counter, in order: axis `axis_count - 1`, an AXIS_LOOP
 } KernelKind;
 
@@ -115,8 +118,9 @@ struct Kernel {
     int axis_count;
     Axis axes[MAX_AXES];
     ARRAY(Instruction) instructions;
-    int phase_count;    // ROW and COLUMN: passes over the reduced axes
-    Buffer *pack;       // CONTRACT: room for a panel of operand 1 (PACK_COLUMNS columns); NULL: read where it lies
+    int phase_count;   // ROW and COLUMN: passes over the reduced axes
+    Buffer
+        *pack;   // CONTRACT: room for a panel of operand 1 (PACK_COLUMNS columns); NULL: read where it lies. SORT: too
     KernelArray body;   // LOOP: their axes begin with this kernel's axes
 };
 
@@ -150,8 +154,8 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
 Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent *elements, const char *name);
 // Gives every scratch buffer its offset and sets scratch_bytes. Call once, after the last add.
 void kernel_program_plan(KernelProgram *program);
-// How many bytes of scratch live while kernel `position` runs: no plan can do with less.
-const Extent *kernel_program_live(const KernelProgram *program, int position);
+// How many bytes of scratch live while each kernel runs: no plan can do with less.
+const Extent **kernel_program_live(const KernelProgram *program);
 
 static inline bool is_effect(const Instruction *instruction) {
     return instruction->kind >= INSTRUCTION_STORE;

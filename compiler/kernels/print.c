@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const kind_names[] = {"map", "row", "column", "contract", "scatter", "loop"};
+static const char *const kind_names[] = {"map", "row", "column", "contract", "scatter", "sort", "loop"};
 static const char *const role_names[] = {"loop", "", "row", "column", "m", "n", "k"};
 static const char axis_letters[] = "ijklmnopqrstuvwx";
 static const char *const space_names[] = {"parameters", "gradients", "state",   "optimizer",      "input",
@@ -80,6 +80,7 @@ static void print_instruction(Text *text, const Kernel *kernel, int number, int 
     if (instruction->kind >= INSTRUCTION_STORE) {
         const char *verb = instruction->kind == INSTRUCTION_STORE ? "store" : "add";
         if (instruction->kind == INSTRUCTION_SCATTER) verb = "scatter";
+        if (instruction->kind == INSTRUCTION_SORT) verb = instruction->scalar.integer ? "sort down" : "sort";
         text_add(text, "%s %%%d to ", verb, instruction->operands[0]);
         print_access(text, kernel, instruction, instruction->kind == INSTRUCTION_SCATTER ? 1 : -1);
     } else {
@@ -113,16 +114,21 @@ void kernel_program_print(Text *text, const KernelProgram *program) {
 // The kernels at which most lives, apart from those at which provably no more does than at another.
 static void print_live(Text *text, const KernelProgram *program) {
     ExtentTable *extents = program->graph->extents;
+    const Extent **live = kernel_program_live(program);
+    int *most = arena_array(program->arena, int, program->kernels.count), count = 0;
     for (int i = 0; i < program->kernels.count; i++) {
-        const Extent *live = kernel_program_live(program, i);
-        bool most = true;
-        for (int k = 0; k < program->kernels.count && most; k++) {
-            const Extent *other = kernel_program_live(program, k);
-            most = !extent_at_least(extents, other, live) || (other == live ? k >= i : false);
-        }
-        if (!most || extent_is(live, 0)) continue;
-        text_add(text, "live in kernel %d: ", i);
-        extent_print(text, live);
+        bool less = extent_is(live[i], 0);
+        for (int k = 0; k < count && !less; k++) less = extent_at_least(extents, live[most[k]], live[i]);
+        if (less) continue;
+        int kept = 0;
+        for (int k = 0; k < count; k++)
+            if (!extent_at_least(extents, live[i], live[most[k]])) most[kept++] = most[k];
+        most[kept] = i;
+        count = kept + 1;
+    }
+    for (int i = 0; i < count; i++) {
+        text_add(text, "live in kernel %d: ", most[i]);
+        extent_print(text, live[most[i]]);
         text_add(text, " bytes\n");
     }
 }

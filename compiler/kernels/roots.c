@@ -1,10 +1,11 @@
 // Which nodes get a buffer. Everything else is computed in the kernel that reads it.
 //
 // Needs: users' counts. Decides: reductions, contractions, pads, scatters and loops always have one; so has the input
-// of a reshape that splits an axis (a buffer can be read in any shape), what a gather or a loop walks over, and the
-// operand of a contraction if computing it is expensive or it has several readers; and whatever has several readers
-// and takes more than a few instructions. An expensive value that turns out to be computed by several kernels is given
-// one too, in another round (program.c). A buffer that only its own kernel reads costs nothing: it goes (shapes.c).
+// of a reshape that splits an axis (a buffer can be read in any shape), what a gather, a sort or a loop walks over, what
+// is expensive and read through windows, and the operand of a contraction if computing it is expensive or it has
+// several readers; and whatever has several readers and takes more than a few instructions. An expensive value that
+// turns out to be computed by several kernels is given one too, in another round (program.c). A buffer that only its own
+// kernel reads costs nothing: it goes (shapes.c).
 #include "kernels/lowering.h"
 
 #include <assert.h>
@@ -240,7 +241,9 @@ static void find_roots_of(Lowering *lowering, Node *node) {
     root_of_reshape(lowering, node, node);
     if (node->op == OP_contract) roots_of_contract(lowering, node);
     if (op_class(node->op) == CLASS_REDUCE) roots_of_reduce(lowering, node);
-    if (node->op == OP_gather && is_fusible(below_reshapes(node->inputs[0]))) add_root(lowering, node->inputs[0], node);
+    bool reads_anywhere = node->op == OP_gather || node->op == OP_argsort;
+    if (reads_anywhere && is_fusible(below_reshapes(node->inputs[0]))) add_root(lowering, node->inputs[0], node);
+    if (node->op == OP_window && costs(lowering, node->inputs[0], 0)) add_root(lowering, node->inputs[0], node);
     if (node->op == OP_loop)
         for (int i = 0; i < node->input_count; i++) {
             bool carry = i >= loop_part(node, 0) && i < loop_part(node, 0) + loop_part(node, 1);

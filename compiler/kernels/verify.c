@@ -36,7 +36,8 @@ static const char *check_roles(const Kernel *kernel) {
         if (i && kernel->axes[i].role < kernel->axes[i - 1].role) return "axes are out of order";
     }
     switch (kernel->kind) {
-    case KERNEL_ROW: return counts[AXIS_ROW] == 1 ? NULL : "a row kernel needs one row axis";
+    case KERNEL_ROW:
+    case KERNEL_SORT: return counts[AXIS_ROW] == 1 ? NULL : "a row kernel needs one row axis";
     case KERNEL_COLUMN: return counts[AXIS_COLUMN] ? NULL : "a column kernel needs a column axis";
     case KERNEL_CONTRACT:
         return counts[AXIS_M] == 1 && counts[AXIS_N] == 1 && counts[AXIS_K] == 1 ? NULL

@@ -485,6 +485,15 @@ def arrangement_cases():
     yield binary("take_along_axis", "take_along_axis(x, y, axis = 1) * x[:, 0:2]",
                  lambda x, y: torch.gather(x, 1, y.long()) * x[:, :2], x,
                  classes(2, 0, 1, 2, 0, 0, 2, 1, 1, 1, 0, 2, 2, 0, 1, 0).reshape(2, 2, 4))
+    for name, expression, function in [
+        ("sort", "sort(x) * [1, 2, 3, 4]", lambda x: x.sort(-1)[0] * points([1.0, 2.0, 3.0, 4.0])),
+        ("sort_down", "sort(x, axis = 1, descending = true)[:, 0:2] * x[:, 0:2]",
+         lambda x: x.sort(1, True)[0][:, :2] * x[:, :2]),
+        ("argsort", "f64(argsort(x, axis = 0)) * x", lambda x: x.argsort(0) * x),
+        ("median", "median(x, axis = 1)", lambda x: x.median(1)[0]),
+        ("topk", "sorted_top(x)", lambda x: (lambda top: top[0] * (1 + top[1]))(x.topk(2, 1))),
+    ]:
+        yield name, expression, function, [x], 2
     yield binary("matmul_broadcast", "matmul(x, y)", torch.matmul, random(2, 1, 3, 2), random(3, 2, 3))
     yield binary("matmul_vectors", "(x @ y) * (y @ transpose(x))", lambda x, y: (x @ y) * (y @ x.T), random(3, 4),
                  random(4))

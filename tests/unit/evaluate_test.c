@@ -227,6 +227,18 @@ static void check_gather(void) {
     CHECK(environment.faulted && environment.fault[0] == 1 && environment.fault[1] == 0);
 }
 
+static void check_argsort(void) {
+    start();
+    Node *x = input(DTYPE_F32, SHAPE(2, 5), ((const float[]){3, N, -1, 3, 0, -0.0f, 0, I, -I, N}));
+    EXPECT(argsort(graph, x, false), DTYPE_I64, SHAPE(2, 5), int64_t, 2, 4, 0, 3, 1, 3, 0, 1, 2, 4);
+    EXPECT(argsort(graph, x, true), DTYPE_I64, SHAPE(2, 5), int64_t, 1, 0, 3, 4, 2, 4, 2, 0, 1, 3);
+    Node *i = input(DTYPE_I32, SHAPE(3), ((const int32_t[]){INT32_MAX, INT32_MIN, 0}));
+    EXPECT(argsort(graph, i, false), DTYPE_I64, SHAPE(3), int64_t, 1, 2, 0);
+    EXPECT(argsort(graph, input(DTYPE_F64, SHAPE(3, 0), NULL), false), DTYPE_I64, SHAPE(3, 0), int64_t, 0);
+    EXPECT(argsort(graph, input(DTYPE_I64, SHAPE(2, 1), ((const int64_t[]){5, 4})), true), DTYPE_I64, SHAPE(2, 1),
+           int64_t, 0, 0);
+}
+
 // ---- reductions
 
 static void check_small_reductions(void) {
@@ -389,6 +401,7 @@ int main(void) {
     check_views();
     check_windows();
     check_gather();
+    check_argsort();
     check_small_reductions();
     check_contract();
     check_scan();

@@ -260,6 +260,11 @@ static Node *build_gather(Graph *graph, Node **inputs) {
     return gather(graph, inputs[0], inputs[1]);
 }
 
+// Both the rows and the indices depend on what is differentiated.
+static Node *build_sort(Graph *graph, Node **inputs) {
+    return gather(graph, inputs[0], argsort(graph, inputs[0], true));
+}
+
 static Node *build_scatter_add(Graph *graph, Node **inputs) {
     const Extent *shape[2] = {constant(graph, 3), constant(graph, 2)};
     return scatter_add(graph, inputs[1], inputs[0], shape, 2);
@@ -369,6 +374,7 @@ const GradientCase gradient_cases[] = {
     {"convolution with a stride", build_convolution_strided, 2, 2, {TENSOR(2, 2, 6), TENSOR(2, 2, 3)}},
     {"convolution of planes", build_convolution_of_planes, 2, 2, {TENSOR(3, 2, 4, 3), TENSOR(3, 2, 2, 2)}},
     {"gather", build_gather, 2, 2, {TENSOR(2, 3, 2), {2, {2, 2}, 0, 3, NULL, INPUT_INDEX}}},
+    {"sort", build_sort, 2, 1, {TENSOR(1, 5)}},
     {"scatter_add", build_scatter_add, 2, 2, {TENSOR(2, 4, 2), {1, {4}, 0, 3, NULL, INPUT_INDEX}}},
 };
 const int gradient_case_count = sizeof gradient_cases / sizeof *gradient_cases;

@@ -309,6 +309,22 @@ static void check_scatter(Dtype dtype, Dtype index_dtype) {
     case_end(test);
 }
 
+static void check_sort(Dtype dtype, Fill fill) {
+    Case *test = case_begin("argsort");
+    Node *x = case_input(test, dtype, fill, SHAPE(-1)), *y = case_input(test, dtype, fill, SHAPE(7, 33));
+    for (int descending = 0; descending < 2; descending++) {
+        case_output(test, argsort(test->graph, x, descending));
+        case_output(test, argsort(test->graph, add(test, y, y), descending));
+        case_output(test, argsort(test->graph, transpose(test->graph, y, INTS(1, 0)), descending));
+        Node *sorted = gather(test->graph, x, argsort(test->graph, x, descending));
+        case_output(test, add(test, sorted, sorted));
+    }
+    check_lengths(test);
+    case_check(test, DIMS(1000));
+    case_check_object(test);
+    case_end(test);
+}
+
 static void check_faults(void) {
     static const int64_t bad[] = {2, 0, 5, -1, 3, 9, 1, 2, 3};
     for (int op = 0; op < 2; op++) {
@@ -348,6 +364,10 @@ int main(void) {
         check_gather(dtype, DTYPE_I64);
         check_scatter(dtype, DTYPE_I32);
         check_scatter(dtype, DTYPE_I64);
+    }
+    for (Dtype dtype = DTYPE_F32; dtype <= DTYPE_I64; dtype++) {
+        check_sort(dtype, FILL_SPECIAL);
+        check_sort(dtype, FILL_PLAIN);   // with many that are equal
     }
     check_faults();
     return harness_finish();

@@ -226,8 +226,9 @@ static void count_numbers(const double *values, int count, int *times) {
 
 static void test_sampling(void) {
     enum { COUNT = 10000 };
-    gradc_program *program = compile_wide("fn model() -> (f64[10000], f64[10000]) {\n"
-                                          "    return bernoulli([10000], 0.2), f64(randint([10000], 1, 5))\n}\n");
+    gradc_program *program = compile_wide("fn model() -> (f64[10000], f64[10000], f64[1000]) {\n"
+                                          "    return bernoulli([10000], 0.2), f64(randint([10000], 1, 5)),\n"
+                                          "           f64(permutation(1000))\n}\n");
     gradc_call *call = create_call(program, "model");
     int times[5];
     OK(gradc_call_value(call));
@@ -236,6 +237,15 @@ static void test_sampling(void) {
     count_numbers(output(program, call, 1), COUNT, times);
     CHECK(times[0] == 0);
     for (int i = 1; i < 5; i++) CHECK(abs(times[i] - COUNT / 4) < 200);
+    const double *order = output(program, call, 2);
+    bool seen[1000] = {false};
+    int in_place = 0;
+    for (int i = 0; i < 1000; i++) {
+        CHECK(order[i] >= 0 && order[i] < 1000 && !seen[(int)order[i]]);
+        seen[(int)order[i]] = true;
+        in_place += order[i] == i;
+    }
+    CHECK(in_place < 10);
     gradc_call_free(call);
     gradc_program_free(program);
 }

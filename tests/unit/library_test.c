@@ -54,7 +54,10 @@ static const char layers[] = "use dense_layer = dense<3, 4, tanh>\n"
                              "use rms_norm_layer = rms_norm<4>\n"
                              "use batch_norm_layer = batch_norm<4>\n"
                              "use lstm_layer = lstm<3, 4>\n"
-                             "use gru_layer = gru<3, 4>\n";
+                             "use gru_layer = gru<3, 4>\n"
+                             "fn sorted_top(x: float[*]) {\n"
+                             "    values, places = topk(x, 2, axis = 1)\n"
+                             "    return values * (1 + places)\n}\n";
 
 typedef struct {
     char *bytes;
@@ -186,9 +189,10 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 
 // Functions of the library that layers_test.c has, or that others here stand on.
 static const char *const elsewhere[] = {
-    "uniform",      "normal",      "fan_in",        "fan_out",        "parameters",   "grad",          "dropout",
-    "he_normal",    "he_uniform",  "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform", "euclidean_norm",
-    "general_norm", "finite_amax", "along",         "part_means",     "bernoulli",    "randint"};
+    "uniform",       "normal",         "fan_in",       "fan_out",       "parameters",     "grad",
+    "dropout",       "he_normal",      "he_uniform",   "xavier_normal", "xavier_uniform", "lecun_normal",
+    "lecun_uniform", "euclidean_norm", "general_norm", "finite_amax",   "along",          "part_means",
+    "bernoulli",     "randint",        "permutation",  "topk"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);

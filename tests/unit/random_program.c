@@ -320,6 +320,17 @@ static Entry make_gather(Generator *g) {
     return (Entry){gather(g->graph, x.node, g->indices), x.bound};
 }
 
+// A line in order.
+static Entry make_sort(Generator *g) {
+    enum { FEW = 40 };   // more would often have two so close that differences exchange them
+    Entry x = pick(g);
+    if (typical_size(x.node) > FEW) return x;
+    const Extent *count = element_count(g->graph, x.node);
+    Node *line = reshape(g->graph, x.node, &count, 1);
+    Node *sorted = gather(g->graph, line, argsort(g->graph, line, random_below(&g->random, 2)));
+    return (Entry){reshape(g->graph, sorted, (const Extent *const *)x.node->shape, x.node->rank), x.bound};
+}
+
 static Entry make_scatter(Generator *g) {
     int from = random_below(&g->random, g->count), at = -1;
     for (int i = 0; i < g->count && at < 0; i++) {
@@ -421,10 +432,10 @@ static const struct {
     Maker *make;
     int weight;
 } makers[] = {
-    {make_unary, 16},   {make_binary, 12},    {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
-    {make_reshape, 3},  {make_broadcast, 4},  {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
-    {make_contract, 6}, {make_gather, 3},     {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
-    {make_window, 4},   {make_derivative, 2}, {make_custom, 2},
+    {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
+    {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
+    {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
+    {make_window, 4},   {make_sort, 3},      {make_derivative, 2},   {make_custom, 2},
 };
 
 static Entry make_any(Generator *g) {

@@ -71,6 +71,7 @@ static void add_tensors(Sample *sample, Node *x, Node *i) {
     Node *gathered = gather(graph, x, indices);
     add(sample, gathered);
     add(sample, scatter_add(graph, indices, gathered, SHAPE(four, three), 2));
+    add(sample, argsort(graph, x, true));
     add(sample, iota(graph, DTYPE_I64, SHAPE(two, three), 2, 1));
     add(sample, extent_value(graph, DTYPE_F32, extent_dim(graph->extents, 0, "N")));
     add(sample, random_make(graph, OP_random_normal, DTYPE_F32, SHAPE(two), 1, 1));
@@ -152,7 +153,8 @@ static void spoil_operands(const Sample *sample, Node *node) {
         Node other = *input;
         other.dtype = input->dtype == DTYPE_F64 ? DTYPE_I64 : DTYPE_F64;
         node->inputs[i] = &other;
-        bool any = node->op == OP_cast || node->op == OP_reduce_argmax || node->op == OP_gradient;
+        bool any = node->op == OP_cast || node->op == OP_reduce_argmax || node->op == OP_gradient ||
+                   node->op == OP_argsort;
         if (!any && input->dtype != DTYPE_TUPLE) expect_fault(sample, node, "operand's dtype");
         node->inputs[i] = input;
     }
