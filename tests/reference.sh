@@ -79,7 +79,7 @@ check_values() {
     awk '/ # = / { split($0, parts, / +# = /); print parts[2] >"expected"
                    print "fn value_" ++count "() {\n" before "return " parts[1] "\n}" >"values.grad"; next }
          { before = before $0 "\n" }' "$1"
-    "$build/tests/values" values.grad >out 2>&1 || { fail 'cannot be evaluated'; cat out; return; }
+    "$build/tests/values" values.grad >out 2>&1 || { fail 'cannot be evaluated'; head -n 5 out; return; }
     cmp -s expected out || { fail 'other values:'; diff expected out || true; }
 }
 

@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     gradc_status status = gradc_compile_file(argv[1], NULL, &program);
     for (int i = 0; !status && gradc_entry(program, i, &entry); i++)
         if (entry.kind == GRADC_FUNCTION && !entry.input_count) status = print_entry(program, &entry);
-    if (status) fprintf(stderr, "%s%s\n", gradc_diagnostics(program, false), gradc_message(program));
+    if (status) fprintf(stderr, "%s\n", gradc_message(program));
     gradc_program_free(program);
     return status != GRADC_OK;
 }
