@@ -14,8 +14,14 @@
 
 typedef bool Pass(Compilation *compilation, Function *function);
 
+// Each order of derivatives is simplified before the next is taken.
 static bool pass_differentiate(Compilation *compilation, Function *function) {
-    return differentiate(compilation->program->graph, compilation->diagnostics, function);
+    Graph *graph = compilation->program->graph;
+    for (bool more = true; more;) {
+        if (!differentiate_round(graph, compilation->diagnostics, function, &more)) return false;
+        if (more) simplify(graph, function);
+    }
+    return true;
 }
 
 static bool pass_batch(Compilation *compilation, Function *function) {
@@ -279,7 +285,7 @@ static const char *derivative(Compilation *compilation, const Entry *entry) {
     Function function = joint.function;
     function.results += joint.forward_count;
     function.result_count = joint.targets.count;
-    if (!run_passes(compilation, &function, STAGE_GRAD)) return NULL;
+    if (!run_passes(compilation, &function, STAGE_BATCH)) return NULL;
     if (!pass_simplify(compilation, &function) || !verify(compilation, &function, "simplify")) return NULL;
     Text text = {.arena = compilation->arena};
     const char *name = arena_print(compilation->arena, "d_%s", entry->name);

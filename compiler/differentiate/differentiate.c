@@ -18,6 +18,7 @@ typedef struct {
 typedef struct {
     Deriver deriver;
     NodeArray requests;   // the gradient nodes of the function
+    bool *waits;          // by id: depends on a request of the function, of which it is none that is expanded now
     Node ***expansions;   // of gradient and tangent nodes, by id: a node per result
     ARRAY(Direction) directions;
     NodeMap map;   // what the nodes of the function become
@@ -130,6 +131,19 @@ static void expand_tangent(Expander *expander, const Node *request) {
 
 // ---- functions and their bodies
 
+// In one round those requests are expanded whose value and cotangent, or tangents, depend on no other.
+static void find_waiting(Expander *expander, const NodeArray *nodes) {
+    Graph *graph = expander->deriver.graph;
+    bool *asks = arena_array(graph->arena, bool, graph->node_count);   // a request, or depends on one
+    for (int i = 0; i < nodes->count; i++) {
+        const Node *node = nodes->items[i];
+        int end = is_request(node) ? first_target(node) : node->input_count;
+        for (int k = 0; k < end; k++) asks[node->id] = asks[node->id] || asks[node->inputs[k]->id];
+        expander->waits[node->id] = asks[node->id];
+        asks[node->id] = asks[node->id] || is_request(node) || (node->body && asks_for_gradients(graph, node->body));
+    }
+}
+
 static void expand_function(Deriver *deriver, Function *function);
 
 static Node *expand_body(Expander *expander, Node *node, Node **inputs) {
@@ -143,7 +157,8 @@ static Node *expand_body(Expander *expander, Node *node, Node **inputs) {
 
 static Node *expand_result(Expander *expander, const Node *node, Node *tuple) {
     int index = attribute_integer(node, 0);
-    if (is_request(node->inputs[0])) return expander->expansions[node->inputs[0]->id][index];
+    if (is_request(node->inputs[0]) && !expander->waits[node->inputs[0]->id])
+        return expander->expansions[node->inputs[0]->id][index];
     Graph *graph = expander->deriver.graph;
     graph->span = node->span;
     Node *result = result_of(graph, tuple, index);
@@ -155,7 +170,7 @@ static Node *expand_node(Expander *expander, Node *node) {
     Graph *graph = expander->deriver.graph;
     Node **inputs = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(&expander->map, node->inputs[i]);
-    if (is_request(node)) {
+    if (is_request(node) && !expander->waits[node->id]) {
         if (node->op == OP_gradient) expand_gradient(expander, node);
         else expand_tangent(expander, node);
         return node;
@@ -171,24 +186,42 @@ static void expand_function(Deriver *deriver, Function *function) {
     NodeArray nodes = reachable(graph, roots, function->result_count);
     Expander expander = {.deriver = *deriver, .map = {.arena = graph->arena}};
     expander.expansions = arena_array(graph->arena, Node **, graph->node_count);
+    expander.waits = arena_array(graph->arena, bool, graph->node_count);
+    if (deriver->one_round) find_waiting(&expander, &nodes);
     for (int i = 0; i < nodes.count; i++)
         if (nodes.items[i]->op == OP_gradient) array_push(graph->arena, &expander.requests, nodes.items[i]);
     for (int i = 0; i < nodes.count; i++)
         node_map_set(&expander.map, nodes.items[i], expand_node(&expander, nodes.items[i]));
     for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&expander.map, roots[i]);
     *function = with_results(graph->arena, function, roots);
+    merge_loops(graph, function);
     deriver->failed = deriver->failed || expander.deriver.failed;
+}
+
+static bool run(Deriver *deriver, Function *function) {
+    Graph *graph = deriver->graph;
+    Function result = *function;
+    Span outer = graph->span;
+    if (asks_for_gradients(graph, function)) expand_function(deriver, &result);
+    graph->span = outer;
+    if (!deriver->failed) *function = result;
+    return !deriver->failed;
 }
 
 bool differentiate_with(Graph *graph, Diagnostics *diagnostics, Function *function, RuleTable *rules) {
     Deriver deriver = {.graph = graph, .diagnostics = diagnostics, .rules = rules};
-    Function result = *function;
-    Span outer = graph->span;
-    if (asks_for_gradients(graph, function)) expand_function(&deriver, &result);
-    graph->span = outer;
-    if (deriver.failed) return false;
-    finish_function(graph, &result);
-    *function = result;
+    if (!run(&deriver, function)) return false;
+    finish_function(graph, function);
+    return true;
+}
+
+bool differentiate_round(Graph *graph, Diagnostics *diagnostics, Function *function, bool *more) {
+    Deriver deriver = {
+        .graph = graph, .diagnostics = diagnostics, .rules = rules_create(graph->arena), .one_round = true};
+    *more = false;
+    if (!run(&deriver, function)) return false;
+    *more = asks_for_gradients(graph, function);
+    if (!*more) finish_function(graph, function);
     return true;
 }
 

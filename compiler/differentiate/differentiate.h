@@ -17,6 +17,10 @@ typedef struct RuleTable RuleTable;
 // node's span, when a derivative is missing on the way from y to a target; `function` is then unchanged.
 bool differentiate(Graph *graph, Diagnostics *diagnostics, Function *function);
 
+// The same in rounds, between which the graph may be simplified, so that second derivatives are those of simple first
+// ones. Expands what does not depend on other requests; `*more`: some are left, and marks with them.
+bool differentiate_round(Graph *graph, Diagnostics *diagnostics, Function *function, bool *more);
+
 // The cotangent of a linear node's input number `input`, given the node's own; NULL: none flows there.
 typedef Node *Adjoint(Graph *graph, Node *node, int input, Node *cotangent);
 

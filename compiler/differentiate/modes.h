@@ -40,7 +40,8 @@ typedef struct {
     Graph *graph;
     Diagnostics *diagnostics;
     RuleTable *rules;
-    Span asked;   // where the derivative is asked for
+    bool one_round;   // requests that depend on others are left for a later one
+    Span asked;       // where the derivative is asked for
     bool failed;
 } Deriver;
 

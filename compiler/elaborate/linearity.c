@@ -6,6 +6,7 @@ typedef struct {
     Graph *graph;
     bool *linear;           // by id; false: it does not depend on the variables
     const bool **results;   // by id of loops: which of their results are linear
+    bool quiet;             // it is not yet known what is linear
     NonLinear found;
 } Linearity;
 
@@ -82,7 +83,7 @@ static const char *fault_of(const Linearity *linearity, const Node *node) {
 static void visit_nodes(Linearity *linearity, Node *const *roots, int root_count);
 
 static void blame(Linearity *linearity, const Node *node, const char *why) {
-    if (!linearity->found.node) linearity->found = (NonLinear){node, why};
+    if (!linearity->quiet && !linearity->found.node) linearity->found = (NonLinear){node, why};
 }
 
 // A carry is linear if it starts so or becomes so; then it must be so throughout.
@@ -97,7 +98,8 @@ static void visit_loop(Linearity *linearity, const Node *loop) {
     inner.linear = arena_array(graph->arena, bool, graph->node_count);
     for (int i = 0; i < loop->input_count; i++)
         inner.linear[body->arguments[i]->id] = linearity->linear[loop->inputs[i]->id];
-    for (bool changed = true; changed && !inner.found.node;) {
+    inner.quiet = true;
+    for (bool changed = true; changed;) {
         changed = false;
         visit_nodes(&inner, roots, body->result_count);
         for (int i = 0; i < carries; i++) {
@@ -106,7 +108,9 @@ static void visit_loop(Linearity *linearity, const Node *loop) {
             *argument = changed = true;
         }
     }
-    for (int i = 0; i < body->result_count && !inner.found.node; i++) {
+    inner.quiet = linearity->quiet;
+    visit_nodes(&inner, roots, body->result_count);
+    for (int i = 0; i < body->result_count; i++) {
         results[i] = inner.linear[roots[i]->id];
         if (i >= carries || !inner.linear[body->arguments[first_carry + i]->id]) continue;
         results[i] = true;

@@ -108,11 +108,13 @@ static bool make_joint(Trial *trial, int extra, Function *joint) {
     }
     Diagnostics *diagnostics = diagnostics_create(trial->arena, 0);
     simplify(graph, joint);
-    if (!differentiate(graph, diagnostics, joint)) {
-        report_program(trial, diagnostics_text(diagnostics, false));
-        return false;
+    for (bool more = true; more;) {
+        if (!differentiate_round(graph, diagnostics, joint, &more)) {
+            report_program(trial, diagnostics_text(diagnostics, false));
+            return false;
+        }
+        simplify(graph, joint);
     }
-    simplify(graph, joint);
     normalise_reductions(graph, joint);
     place_fma(graph, joint);
     const char *fault = verify_function(graph, joint);
