@@ -46,6 +46,16 @@ static const double COS_f64[] = {
     0x1.5555555555555p-5, -0x1.6c16c16c16c16p-10, 0x1.a01a01a019d02p-16, -0x1.27e4fb7711e1dp-22,
     0x1.1eed8de9ef73ep-29, -0x1.9394b76d1f265p-37, 0x1.ab76cf6e9b365p-45,
 };
+// (atan(x) - x) / x^3 in x^2, for |x| <= tan(pi/8)
+static const double ATAN_f32[] = {
+    -0x1.5555540000000p-2, 0x1.9997300000000p-3, -0x1.241ffa0000000p-3, 0x1.b80b480000000p-4,
+    -0x1.08351c0000000p-4,
+};
+static const double ATAN_f64[] = {
+    -0x1.5555555555555p-2, 0x1.9999999999953p-3, -0x1.249249248d768p-3, 0x1.c71c71c2fe5d9p-4,
+    -0x1.745d165cb83aap-4, 0x1.3b1392b641b06p-4, -0x1.110e858a72e28p-4, 0x1.e199da4156fd9p-5,
+    -0x1.ac78ec6b8cb98p-5, 0x1.74d64aa665b0ap-5, -0x1.1b2058fb5da30p-5, 0x1.0aa87c56e3eb5p-6,
+};
 // -log(erfc(x)) / x, f32: for x from 0 to 4, f64: to 6; closest where it matters to erf
 static const double ERF_f32[] = {
     0x1.20dd760000000p+0, 0x1.45f2fa0000000p-1, 0x1.a4fa5c0000000p-4, -0x1.39cd9a0000000p-6,

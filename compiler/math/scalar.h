@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 // MATH_LIST(f): f(name, arity) for each function; each exists as gradc_NAME_f32 and gradc_NAME_f64.
-#define MATH_LIST(f) \
-    f(exp, 1) f(expm1, 1) f(log, 1) f(log1p, 1) f(sin, 1) f(cos, 1) f(tanh, 1) f(sigmoid, 1) f(erf, 1) f(pow, 2)
+#define MATH_LIST(f)                                                                                              \
+    f(exp, 1) f(expm1, 1) f(log, 1) f(log1p, 1) f(sin, 1) f(cos, 1) f(atan, 1) f(tanh, 1) f(sigmoid, 1) f(erf, 1) \
+        f(pow, 2)
 
 typedef enum {
 #define MATH_ENUM(name, arity) MATH_##name,

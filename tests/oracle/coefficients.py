@@ -8,7 +8,7 @@ largest error is about the least. Coefficients are then rounded to the dtype. Ne
 """
 import struct
 
-from mpmath import mp, mpf, cos, erf, erfc, exp, log, lu_solve, matrix, pi, polyval, sin, sqrt
+from mpmath import mp, mpf, atan, cos, erf, erfc, exp, log, lu_solve, matrix, pi, polyval, sin, sqrt
 
 mp.dps = 60
 
@@ -98,6 +98,9 @@ polynomial("SIN", "(sin(x) - x) / x^3 in x^2, for |x| <= pi/4",
            lambda z: (sin(sqrt(z)) - sqrt(z)) / sqrt(z)**3, 0, quarter, f32=2, f64=6)
 polynomial("COS", "(cos(x) - 1 + x^2/2) / x^4 in x^2, for |x| <= pi/4",
            lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, 0, quarter, f32=2, f64=6)
+polynomial("ATAN", "(atan(x) - x) / x^3 in x^2, for |x| <= tan(pi/8)",
+           lambda z: (atan(sqrt(z)) - sqrt(z)) / sqrt(z)**3 if z > mpf(10) ** -20 else -mpf(1) / 3,
+           0, mpf("0.1717"), f32=4, f64=11)
 print("// -log(erfc(x)) / x, f32: for x from 0 to 4, f64: to 6; closest where it matters to erf")
 for bits, high, degree in ((32, 4, 8), (64, 6, 24)):
     table("ERF", bits, weighted(erf_exponent, lambda x: x * erfc(x) / erf(x), high, degree))

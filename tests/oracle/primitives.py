@@ -494,9 +494,33 @@ def arrangement_cases():
         ("topk", "sorted_top(x)", lambda x: (lambda top: top[0] * (1 + top[1]))(x.topk(2, 1))),
     ]:
         yield name, expression, function, [x], 2
+    yield binary("gather_torch", "gather(x, 1, y) + x[:, 0:1]", lambda x, y: torch.gather(x, 1, y.long()) + x[:, :1], x,
+                 classes(2, 0, 1, 2, 0, 0, 2, 1).reshape(2, 1, 4))
     yield binary("matmul_broadcast", "matmul(x, y)", torch.matmul, random(2, 1, 3, 2), random(3, 2, 3))
     yield binary("matmul_vectors", "(x @ y) * (y @ transpose(x))", lambda x, y: (x @ y) * (y @ x.T), random(3, 4),
                  random(4))
+
+
+def function_cases():
+    unit = [-0.999, -0.9, -0.5, -0.1, -1e-3, 1e-3, 0.1, 0.3, 0.7, 0.99]
+    for function, values in [
+        (torch.atan, ANGLES), (torch.asin, unit), (torch.acos, unit), (torch.atanh, unit), (torch.sinh, AROUND_ZERO),
+        (torch.cosh, AROUND_ZERO), (torch.asinh, AROUND_ZERO + [-1e12]), (torch.log2, POSITIVE),
+        (torch.log10, POSITIVE), (torch.exp2, AROUND_ZERO), (torch.erfc, AROUND_ZERO + [12.0]),
+        (torch.trunc, AROUND_ZERO), (torch.frac, AROUND_ZERO),
+    ]:
+        yield elementwise(function, values)
+    yield elementwise(torch.acosh, [1.001, 1.1, 1.5, 2.0, 7.5, 1000.0, 1e12])
+    yield elementwise(torch.logit, [0.001, 0.1, 0.3, 0.5, 0.9, 0.999])
+    yield elementwise(lambda x: torch.where(x.isfinite(), x, 0 * x.isinf() + 3.0), AROUND_ZERO,
+                      "where(isfinite(x) and not isinf(x), x, 3)", "isfinite")
+    x, y, row = random(3, 4), random(3, 4), random(4, low=0.5, high=2.0)
+    yield binary("atan2", "atan2(x, y)", torch.atan2, x, y)
+    yield binary("atan2_row", "atan2(x, y)", torch.atan2, row, x)
+    yield binary("hypot", "hypot(x, y)", torch.hypot, x, row)
+    yield binary("logaddexp", "logaddexp(x, y) + logaddexp(x, x)",
+                 lambda x, y: torch.logaddexp(x, y) + torch.logaddexp(x, x), x, row)
+    yield binary("xlogy", "xlogy(x, y)", torch.xlogy, points([0.0, 1.5, -2.0, 0.0]), row)
 
 
 def derivative_cases():
@@ -551,7 +575,8 @@ if __name__ == "__main__":
              (activation_cases, spread_cases, further_loss_cases, kink_cases, layer_cases,
               shape_cases),
              (derivative_cases,),
-             (convolution_cases, arrangement_cases)]
+             (convolution_cases, arrangement_cases),
+             (function_cases,)]
     out = io.StringIO()
     count = 0
     for part in parts:

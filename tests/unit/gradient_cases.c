@@ -20,6 +20,7 @@ MAP_1(log)
 MAP_1(log1p)
 MAP_1(sin)
 MAP_1(cos)
+MAP_1(atan)
 MAP_1(tanh)
 MAP_1(sigmoid)
 MAP_1(erf)
@@ -332,6 +333,7 @@ const GradientCase gradient_cases[] = {
     UNARY_BETWEEN(log1p, -0.4, 1),
     UNARY(sin),
     UNARY(cos),
+    UNARY(atan),
     UNARY(tanh),
     UNARY(sigmoid),
     UNARY(erf),

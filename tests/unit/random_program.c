@@ -90,11 +90,11 @@ typedef struct {
 } Unary;
 
 static const Unary unaries[] = {
-    {OP_negate, 0, 0, 0}, {OP_absolute, 0, 0, 0},      {OP_exp, 2, 0, 8},   {OP_expm1, 2, 0, 8},
-    {OP_log, 0, 0.5, 8},  {OP_log1p, 0, 0.2, 8},       {OP_sin, 0, 0, 1},   {OP_cos, 0, 0, 1},
-    {OP_tanh, 0, 0, 1},   {OP_sigmoid, 0, 0, 1},       {OP_erf, 0, 0, 1},   {OP_sqrt, 0, 0.3, 8},
-    {OP_floor, 0, 0, 0},  {OP_ceil, 0, 0, 0},          {OP_round, 0, 0, 0}, {OP_sign, 0, 0, 1},
-    {OP_track, 0, 0, 0},  {OP_stop_gradient, 0, 0, 0},
+    {OP_negate, 0, 0, 0}, {OP_absolute, 0, 0, 0}, {OP_exp, 2, 0, 8},           {OP_expm1, 2, 0, 8},
+    {OP_log, 0, 0.5, 8},  {OP_log1p, 0, 0.2, 8},  {OP_sin, 0, 0, 1},           {OP_cos, 0, 0, 1},
+    {OP_tanh, 0, 0, 1},   {OP_atan, 0, 0, 1.6},   {OP_sigmoid, 0, 0, 1},       {OP_erf, 0, 0, 1},
+    {OP_sqrt, 0, 0.3, 8}, {OP_floor, 0, 0, 0},    {OP_ceil, 0, 0, 0},          {OP_round, 0, 0, 0},
+    {OP_sign, 0, 0, 1},   {OP_track, 0, 0, 0},    {OP_stop_gradient, 0, 0, 0},
 };
 
 // The value, squeezed by tanh if it may be larger than `limit`.
