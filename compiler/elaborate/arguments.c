@@ -125,6 +125,8 @@ Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, co
     report(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class], describe(e, value));
     if (class == TYPE_FUNCTION && value.kind == VALUE_STRING)
         help(e, "functions are named without quotes: %s", value.string);
+    if (value.kind == VALUE_TENSOR && (strstr(what, "'axis' of 'max'") || strstr(what, "'axis' of 'min'")))
+        help(e, "the greater or smaller of two tensors is maximum(x, y), minimum(x, y)");
     return (Value){.kind = VALUE_ERROR};
 }
 

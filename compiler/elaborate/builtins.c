@@ -210,12 +210,9 @@ static Value reduce_call(const BuiltinCall *call, Node *x) {
 }
 
 Value builtin_reduce(const BuiltinCall *call) {
-    if (call->given[1] && call->values[1].kind == VALUE_TENSOR) {
-        failure(call->e, D_not_static, call->spans[1], "an axis is an integer known when compiled, not a tensor");
-        if (call->builtin->name[0] == 'm')
-            help(call->e, "the greater or smaller of two tensors is maximum(x, y), minimum(x, y)");
-        return no_value();
-    }
+    if (call->given[1] && call->values[1].kind == VALUE_TENSOR)
+        return failure(call->e, D_not_static, call->spans[1],
+                       "an axis is an integer known when compiled, not a tensor");
     return reduce_call(call, tensor_argument(call, 0));
 }
 

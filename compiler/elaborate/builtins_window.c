@@ -42,6 +42,17 @@ Value builtin_along(const BuiltinCall *call) {
     return failure(call->e, D_not_static, call->span, "'along' takes numbers, or one number for all, and which it is");
 }
 
+// length(numbers): how many a list has; one number counts as a list of it, and none as an empty one.
+Value builtin_length(const BuiltinCall *call) {
+    Value numbers = call->values[0];
+    if (numbers.kind == VALUE_NONE) return value_integer(call->e, 0);
+    if (numbers.kind == VALUE_LIST || numbers.kind == VALUE_TUPLE) return value_integer(call->e, numbers.list.count);
+    if (as_extent(call->e, numbers)) return value_integer(call->e, 1);
+    if (numbers.kind == VALUE_ERROR) return no_value();
+    return failure(call->e, D_not_static, call->spans[0], "'length' takes a list known when compiled, not %s",
+                   describe(call->e, numbers));
+}
+
 static bool windows_for(const BuiltinCall *call, int i, int count, Windows *windows) {
     const Extent *stride = number_for(call, 3, i, count, 1);
     windows->dilation = stride ? number_for(call, 4, i, count, 1) : NULL;

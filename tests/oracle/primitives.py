@@ -432,10 +432,19 @@ def convolution_cases():
         ("adaptive_avg_pool2d", "adaptive_avg_pool2d(x, [4, 3])", lambda x: F.adaptive_avg_pool2d(x, (4, 3))),
         ("window", "sum(exp(window(x, [2, 3], axis = [1, 3], stride = [1, 2], dilation = [1, 2])), axis = [2, 5])",
          lambda x: torch.exp(x).unfold(1, 2, 1).unfold(3, 5, 2)[..., ::2].sum((4, 5))),
+        ("max_first", "max(x, axis = 2)[0] * max(x, axis = 0, keepdims = true)[0][:, 0:1] + max(x, axis = [0, 1])[0]",
+         lambda x: x.max(2)[0][0] * x.max(0, True)[0][0][:, :1] + x.amax((0, 1))[0]),
+        ("min_first", "min(x, axis = -1) + min(x)", lambda x: x.min(-1)[0] + x.min()),
         ("pad_value", "pad(x[0], [1, [0, 2]], axis = [2, 0], value = 3)",
          lambda x: F.pad(x[0], (1, 1, 0, 0, 0, 2), value=3.0)),
     ]:
         yield name, expression, function, [x], 2
+    ties = points([[1.0, 2.0, 2.0], [0.0, 0.0, 2.0]])
+    yield "max_ties", "max(x, axis = 1) + 3 * max(x, axis = 0)[0] + max(x)", lambda x: (
+        x.max(1)[0] + 3 * x.max(0)[0][0] + x.max()), [ties], 1
+    yield "min_ties", "min(x, axis = 1) + 3 * min(x, axis = 0)[2]", lambda x: (
+        x.min(1)[0] + 3 * x.min(0)[0][2]), [ties], 1
+    yield "max_pool_ties", "max_pool2d(x, 2, stride = 1)", lambda x: F.max_pool2d(x[None], 2, 1)[0], [ties], 1
     yield "fold", "fold(x, 9, axis = 1, stride = 2, dilation = 2)", lambda x: torch.stack([
         sum(x[:, p, k] for p in range(3) for k in range(3) if 2 * p + 2 * k == i) + 0 * x[:, 0, 0]
         for i in range(9)], 1), [random(2, 3, 3)], 2
