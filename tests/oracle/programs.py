@@ -465,9 +465,65 @@ def lenet():
     return Program(parameters, [Run("nll", inputs, nll), Run("accuracy", inputs, accuracy, gradient=False)])
 
 
+@jax.custom_vjp
+def spike(x):
+    return jnp.where(x > 0, 1.0, 0.0)
+
+
+spike.defvjp(lambda x: (spike(x), x), lambda x, ct: (ct * jax.nn.relu(1 - jnp.abs(x)),))
+
+
+def curvature():
+    parameters = {**dense("mlp.hidden", 3, 5), **dense("mlp.output", 5, 4)}
+
+    def mlp(p, x):
+        return apply(p, "mlp.output", jnp.tanh(apply(p, "mlp.hidden", x)))
+
+    def probabilities(p, x):
+        return jax.nn.softmax(mlp(p, x))
+
+    def entropy(p, x):
+        return -jnp.sum(probabilities(p, x) * jnp.log(probabilities(p, x)))
+
+    def matrices(p, row):
+        return jax.jacrev(probabilities, 1)(p, row), jax.hessian(entropy, 1)(p, row)
+
+    def roughness(p, x):
+        first, second = jax.vmap(lambda row: matrices(p, row))(x)
+        return (jnp.sum(first**2) / len(x) + 0.1 * jnp.sum(second**2) / len(x),)
+
+    def along(p, x, v):
+        def energy(x):
+            return jnp.mean(jax.nn.logsumexp(mlp(p, x), axis=1))
+
+        change = jax.jvp(lambda x: mlp(p, x), (x,), (v,))[1]
+        return (jnp.sum(change**2) + jnp.sum(jax.jvp(jax.grad(energy), (x,), (v,))[1] ** 2),)
+
+    def sensitivity(p, steps, start):
+        def walk(h):
+            return jax.lax.scan(lambda h, row: (jnp.tanh(row @ p["mlp.hidden.W"] + 0.5 * h), None), h, steps)[0]
+
+        return (jnp.sum(jax.jacfwd(walk)(start) ** 2),)
+
+    def spikes(p, x, y):
+        return (jnp.mean((spike(mlp(p, x)) - y) ** 2),)
+
+    x = random(6, 3)
+    return Program(
+        parameters,
+        [
+            Run("matrices", {"row": random(3)}, matrices, gradient=False),
+            Run("roughness", {"x": x}, roughness),
+            Run("along", {"x": x, "v": random(6, 3)}, along, tracked=("x", "v")),
+            Run("sensitivity", {"steps": random(7, 3), "start": random(5)}, sensitivity, tracked=("start",)),
+            Run("spikes", {"x": x, "y": random(6, 4)}, spikes, tracked=("x",)),
+        ],
+    )
+
+
 PROGRAMS = (
     vae, lstm, gru, gpt_block, batch_norm, wgan_gp, maml, heat, burgers, beam, gaussian_mixture, kalman, predator_prey,
-    logistic, lenet,
+    logistic, lenet, curvature,
 )
 
 
