@@ -82,8 +82,15 @@ static void find_fates(Elaborator *e, Fate *fates) {
     }
 }
 
-// Names the parameters below a cut that cannot learn, each once.
-static void warn_at(Elaborator *e, const Node *cut, Node *below, Fate *fates) {
+// Whether a parameter that cannot learn is still to be named.
+static bool is_open(const Program *program, const Fate *fates) {
+    for (int k = 0; k < program->parameters.count; k++)
+        if (!fates[k].learns && fates[k].cut && !program->parameters.items[k]->frozen) return true;
+    return false;
+}
+
+// Names the parameters below a cut that cannot learn, each once. False: there are none left.
+static bool warn_at(Elaborator *e, const Node *cut, Node *below, Fate *fates) {
     const Program *program = e->program;
     const bool *reached = mark_ways(e, below, false);
     Text names = {.arena = e->arena};
@@ -93,22 +100,25 @@ static void warn_at(Elaborator *e, const Node *cut, Node *below, Fate *fates) {
         fates[k].cut = false;
         text_add(&names, "%s'%s'", names.length ? ", " : "", parameter->path);
     }
-    if (!names.length) return;
+    if (!names.length) return true;
     diagnose(e->diagnostics, D_cannot_learn, cut->span, "%s cannot learn: the gradient is zero through this step",
              names.bytes);
     diagnose_help(e->diagnostics,
                   "a step function has no slope; use a smooth one, such as sigmoid, or freeze what is not to learn");
+    return is_open(program, fates);
 }
 
 static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
+    bool open = is_open(e->program, fates);
+    if (!open) return;
     Node *root = entry->training.results[0].node;
     const bool *learning = mark_ways(e, root, true);
     NodeArray nodes = reachable(e->graph, &root, 1);
-    for (int i = nodes.count - 1; i >= 0; i--) {
+    for (int i = nodes.count - 1; i >= 0 && open; i--) {
         const Node *node = nodes.items[i];
-        for (int k = 0; k < node->input_count && learning[node->id]; k++)
+        for (int k = 0; k < node->input_count && learning[node->id] && open; k++)
             if (!passes(node, k) && node->op != OP_stop_gradient && node->op != OP_custom)
-                warn_at(e, node, node->inputs[k], fates);
+                open = warn_at(e, node, node->inputs[k], fates);
     }
 }
 

@@ -7,11 +7,20 @@
 
 enum { ALIGNMENT_BYTES = 64 };
 
+typedef ARRAY(const Extent *) Offsets;
+
+// Free places of one size: that of their first tenants, rounded up to the alignment.
 typedef struct {
-    const Extent *offset;
-    const Extent *bytes;   // of its first tenant; each takes these, rounded up to the alignment
-    int free_from;         // the first kernel after the life of its last tenant
-} Slot;
+    const Extent *bytes;
+    Offsets offsets;   // the last is what was freed last, so most likely still in a cache
+} Size;
+
+typedef struct {
+    KernelProgram *program;
+    ExtentTable *extents;
+    ARRAY(Size) sizes;
+    int *size_of;   // by buffer id: which of the sizes its place has
+} Plan;
 
 static void touch(Buffer *buffer, int position) {
     if (!buffer) return;
@@ -35,49 +44,86 @@ static const Extent *align(ExtentTable *extents, const Extent *bytes) {
     return extent_multiply(extents, extent_floor_divide(extents, rounded, alignment), alignment);
 }
 
-// Among the free slots that are large enough, the one that wastes least as far as that can be compared. Sizes are
-// compared before they are rounded: that keeps their order, and polynomials without `//` can be told apart.
-static Slot *find_slot(ExtentTable *extents, Slot *slots, int count, const Buffer *buffer, const Extent *bytes) {
-    Slot *best = NULL;
-    for (int i = 0; i < count; i++) {
-        Slot *slot = &slots[i];
-        if (slot->free_from > buffer->first_use || !extent_at_least(extents, slot->bytes, bytes)) continue;
-        if (!best || extent_at_least(extents, best->bytes, slot->bytes)) best = slot;
+// Which size has a free place that is large enough, and wastes least as far as that can be compared; -1: none. Sizes
+// are compared before they are rounded: that keeps their order, and polynomials without `//` can be told apart.
+static int find_size(const Plan *plan, const Extent *bytes) {
+    int best = -1;
+    for (int i = 0; i < plan->sizes.count; i++) {
+        const Size *size = &plan->sizes.items[i];
+        if (!size->offsets.count || !extent_at_least(plan->extents, size->bytes, bytes)) continue;
+        if (best < 0 || extent_at_least(plan->extents, plan->sizes.items[best].bytes, size->bytes)) best = i;
     }
     return best;
 }
 
+static int add_size(Plan *plan, const Extent *bytes) {
+    for (int i = 0; i < plan->sizes.count; i++)
+        if (plan->sizes.items[i].bytes == bytes) return i;
+    Size size = {.bytes = bytes};
+    array_push(plan->program->arena, &plan->sizes, size);
+    return plan->sizes.count - 1;
+}
+
+static void give_place(Plan *plan, Buffer *buffer) {
+    const Extent *bytes = bytes_of(plan->extents, buffer);
+    int found = find_size(plan, bytes);
+    plan->size_of[buffer->id] = found < 0 ? add_size(plan, bytes) : found;
+    if (found >= 0) {
+        Offsets *offsets = &plan->sizes.items[found].offsets;
+        buffer->offset = offsets->items[--offsets->count];
+        return;
+    }
+    const Extent **end = &plan->program->scratch_bytes;
+    buffer->offset = *end;
+    *end = extent_add(plan->extents, *end, align(plan->extents, bytes));
+}
+
+// The scratch buffers that are used first, or last, by each kernel, in lists in order of their ids.
+typedef struct {
+    Buffer **first, **last;             // by position
+    Buffer **next_first, **next_last;   // by buffer id
+} Lives;
+
+static Lives find_lives(const KernelProgram *program) {
+    Lives lives = {arena_array(program->arena, Buffer *, program->kernels.count),
+                   arena_array(program->arena, Buffer *, program->kernels.count),
+                   arena_array(program->arena, Buffer *, program->buffers.count),
+                   arena_array(program->arena, Buffer *, program->buffers.count)};
+    for (int i = program->buffers.count - 1; i >= 0; i--) {
+        Buffer *buffer = program->buffers.items[i];
+        if (buffer->space != SPACE_SCRATCH || buffer->first_use < 0) continue;
+        lives.next_first[i] = lives.first[buffer->first_use];
+        lives.first[buffer->first_use] = buffer;
+        lives.next_last[i] = lives.last[buffer->last_use];
+        lives.last[buffer->last_use] = buffer;
+    }
+    return lives;
+}
+
 void kernel_program_plan(KernelProgram *program) {
-    ExtentTable *extents = program->graph->extents;
+    Plan plan = {.program = program, .extents = program->graph->extents};
+    plan.size_of = arena_array(program->arena, int, program->buffers.count);
     for (int i = 0; i < program->kernels.count; i++) touch_all(program->kernels.items[i], i);
-    Slot *slots = arena_array(program->arena, Slot, program->buffers.count);
-    int slot_count = 0;
-    program->scratch_bytes = extent_constant(extents, 0);
-    for (int position = 0; position < program->kernels.count; position++) {
-        for (int i = 0; i < program->buffers.count; i++) {
-            Buffer *buffer = program->buffers.items[i];
-            if (buffer->space != SPACE_SCRATCH || buffer->first_use != position) continue;
-            const Extent *bytes = bytes_of(extents, buffer);
-            Slot *slot = find_slot(extents, slots, slot_count, buffer, bytes);
-            if (!slot) {
-                slot = &slots[slot_count++];
-                *slot = (Slot){program->scratch_bytes, bytes, 0};
-                program->scratch_bytes = extent_add(extents, program->scratch_bytes, align(extents, bytes));
-            }
-            buffer->offset = slot->offset;
-            slot->free_from = buffer->last_use + 1;
-        }
+    Lives lives = find_lives(program);
+    program->scratch_bytes = extent_constant(plan.extents, 0);
+    for (int i = 0; i < program->kernels.count; i++) {
+        for (Buffer *buffer = lives.first[i]; buffer; buffer = lives.next_first[buffer->id]) give_place(&plan, buffer);
+        for (Buffer *buffer = lives.last[i]; buffer; buffer = lives.next_last[buffer->id])
+            array_push(program->arena, &plan.sizes.items[plan.size_of[buffer->id]].offsets, buffer->offset);
     }
 }
 
-const Extent *kernel_program_live(const KernelProgram *program, int position) {
+const Extent **kernel_program_live(const KernelProgram *program) {
     ExtentTable *extents = program->graph->extents;
-    const Extent *live = extent_constant(extents, 0);
-    for (int i = 0; i < program->buffers.count; i++) {
-        const Buffer *buffer = program->buffers.items[i];
-        if (buffer->space != SPACE_SCRATCH || buffer->first_use < 0) continue;
-        if (buffer->first_use > position || buffer->last_use < position) continue;
-        live = extent_add(extents, live, align(extents, bytes_of(extents, buffer)));
+    const Extent **live = arena_array(program->arena, const Extent *, program->kernels.count);
+    const Extent *now = extent_constant(extents, 0);
+    Lives lives = find_lives(program);
+    for (int i = 0; i < program->kernels.count; i++) {
+        for (Buffer *buffer = lives.first[i]; buffer; buffer = lives.next_first[buffer->id])
+            now = extent_add(extents, now, align(extents, bytes_of(extents, buffer)));
+        live[i] = now;
+        for (Buffer *buffer = lives.last[i]; buffer; buffer = lives.next_last[buffer->id])
+            now = extent_subtract(extents, now, align(extents, bytes_of(extents, buffer)));
     }
     return live;
 }

@@ -54,46 +54,60 @@ static void bind_leaves(Lowering *lowering, const Placement *leaves, int count) 
     }
 }
 
-static const Placement *leaf_at(const Placement *place, const Placement *leaves, int count) {
-    for (int i = 0; i < count; i++)
-        if (same_place(place, &leaves[i])) return &leaves[i];
-    return NULL;
+// For each result the leaf that it goes over, or NULL.
+static const Placement **find_updated(Arena *arena, const Placement *leaves, int leaf_count, const Placement *results,
+                                      int result_count) {
+    const Placement **updated = arena_array(arena, const Placement *, result_count);
+    uint32_t spaces = 0;
+    for (int i = 0; i < leaf_count; i++) spaces |= 1u << leaves[i].space;
+    for (int i = 0; i < result_count; i++)
+        for (int k = 0; k < leaf_count && (spaces >> results[i].space & 1) && !updated[i]; k++)
+            if (same_place(&results[i], &leaves[k])) updated[i] = &leaves[k];
+    return updated;
+}
+
+// By node id the number of the node's own root, from 1; 0: it has none.
+static int *find_homes(const Lowering *lowering) {
+    int *homes = arena_array(lowering->arena, int, lowering->graph->node_count);
+    for (int i = lowering->roots.count - 1; i >= 0; i--)
+        if (lowering->roots.items[i].whole) homes[lowering->roots.items[i].node->id] = i + 1;
+    return homes;
 }
 
 // A further root of a node that has one takes over that one's buffer, unless it must be a copy.
-static bool give_home(Lowering *lowering, const Root *root) {
-    for (int i = 0; i < lowering->roots.count && !root->accumulate && !root->in_place; i++) {
-        Root *other = &lowering->roots.items[i];
-        if (other->node != root->node || !other->whole || other->buffer || root->node->op == OP_loop) continue;
-        other->buffer = root->buffer;
-        other->origin = root->origin;
-        other->wanted = true;
-        return true;
-    }
-    return false;
+static bool give_home(Lowering *lowering, const int *homes, const Root *root) {
+    int home = homes[root->node->id];
+    if (!home || root->accumulate || root->in_place || root->node->op == OP_loop) return false;
+    Root *other = &lowering->roots.items[home - 1];
+    if (other->buffer) return false;
+    other->buffer = root->buffer;
+    other->origin = root->origin;
+    other->wanted = true;
+    return true;
 }
 
 // Gives each result its root: the node's own, if that has no home yet, else a copy. In-place ones come last.
-static void bind_results(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
+static void bind_results(Lowering *lowering, const Placement *const *updated, const Placement *results,
                          int result_count, bool in_place) {
+    const int *homes = find_homes(lowering);
     for (int i = 0; i < result_count; i++) {
-        const Placement *leaf = leaf_at(&results[i], leaves, leaf_count);
+        const Placement *leaf = updated[i];
         if ((leaf != NULL) != in_place) continue;
         Root root = {.node = results[i].node, .accumulate = results[i].accumulate, .in_place = in_place};
         root.buffer = buffer_of(lowering, &results[i], &root.origin);
         if (leaf) root.buffer = node_state(lowering, leaf->node)->buffer;
-        if (!give_home(lowering, &root)) array_push(lowering->arena, &lowering->roots, root);
+        if (!give_home(lowering, homes, &root)) array_push(lowering->arena, &lowering->roots, root);
     }
 }
 
 // What goes over leaves is computed elsewhere before the first of them changes: where a reader would come too late.
-static void copy_updates(Lowering *lowering, const Placement *leaves, int leaf_count, const Placement *results,
+static void copy_updates(Lowering *lowering, const Placement *const *updated, const Placement *results,
                          int result_count) {
     for (int i = 0; i < result_count; i++) {
         Node *node = below_reshapes(results[i].node);
         NodeState *state = node_state(lowering, node);
         bool computed = state->root || (state->buffer && node->op != OP_variable);
-        if (!leaf_at(&results[i], leaves, leaf_count) || computed) continue;
+        if (!updated[i] || computed) continue;
         Root home = {.node = node, .whole = true, .origin = affine_constant(lowering, NULL)};
         state->root = true;
         array_push(lowering->arena, &lowering->roots, home);
@@ -144,6 +158,7 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
     Node **nodes = arena_array(graph->arena, Node *, result_count);
     for (int i = 0; i < result_count; i++) nodes[i] = results[i].node;
     NodeArray order = reachable(graph, nodes, result_count);
+    const Placement **updated = find_updated(graph->arena, leaves, leaf_count, results, result_count);
     bool copies = false;
     bool *recomputed = arena_array(graph->arena, bool, graph->node_count);
     int known = graph->node_count;
@@ -159,9 +174,9 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
             node_state(&lowering, order.items[i])->recomputed = recomputed[order.items[i]->id];
         bind_leaves(&lowering, leaves, leaf_count);
         find_roots(&lowering, order);
-        bind_results(&lowering, leaves, leaf_count, results, result_count, false);
-        if (copies) copy_updates(&lowering, leaves, leaf_count, results, result_count);
-        bind_results(&lowering, leaves, leaf_count, results, result_count, true);
+        bind_results(&lowering, updated, results, result_count, false);
+        if (copies) copy_updates(&lowering, updated, results, result_count);
+        bind_results(&lowering, updated, results, result_count, true);
         lower_roots(&lowering);
         bool hazard = !copies && has_hazard(&lowering), again = hazard;
         copies = copies || hazard;
