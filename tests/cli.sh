@@ -3,6 +3,7 @@
 set -eu
 
 gradc=$(cd "$1" && pwd)/gradc
+no_proc=$(pwd)/tests/no_proc.sed
 folder=$(mktemp -d "${TMPDIR:-/tmp}/gradc-cli-XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
@@ -19,6 +20,7 @@ expect() {
     shift 2
     found=0
     "$@" >out 2>err </dev/null || found=$?
+    sed -i -f "$no_proc" err
     [ "$found" -eq "$code" ] || fail "exit code $found instead of $code: $* ($(head -n 1 err))"
     [ -z "$words" ] || cat out err | grep -qF -e "$words" || fail "'$words' is not in the output of: $* ($(head -n 1 err))"
 }
