@@ -52,10 +52,24 @@ void add_time(Compilation *compilation, size_t field, double since);
 
 // ---- functions.c
 
-// The graph that a key stands for. For KIND_VALUE and KIND_UPDATE without targets; for KIND_STEP see TrainBlock.
+typedef ARRAY(Placement) Placements;
+// Where a node's value lies in the frame, or in a reserved buffer; `offset` in bytes.
+void put(Compilation *compilation, Placements *places, Node *node, Space space, int index, int64_t offset,
+         bool accumulate);
+bool add_kernels(KernelProgram *kernels, const Placements *leaves, const Placements *results);   // true
+
+// The graph that a key stands for, other than KIND_UPDATE. For KIND_VALUE without targets; for KIND_STEP see TrainBlock.
 Joint joint_of(Compilation *compilation, FunctionKey key);
 // All passes over graphs, then kernels and plan; *tape (KIND_FORWARD, KIND_BACKWARD) gets the size of the tape in
 // bytes. NULL: a diagnostic says why.
 KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Extent **tape);
+
+// ---- update.c
+
+// How many elements a train block changes.
+int64_t trained_elements(const TrainBlock *train);
+// Adds the kernels that change the trained parameters and the optimizers' states. `gradients`: a reserved buffer of the
+// trained parameters' gradients, one behind the other; NULL: they lie in the frame. False: a diagnostic says why.
+bool update_kernels(Compilation *compilation, const TrainBlock *train, KernelProgram *kernels, const Buffer *gradients);
 
 #endif

@@ -224,16 +224,22 @@ Timings compilation_timings(const Compilation *compilation) {
 
 // ---- looking inside
 
-static bool print_graphs(Compilation *compilation, Text *text, Stage stage, FunctionKey key) {
-    Joint joint = joint_of(compilation, key);
-    if (!run_passes(compilation, &joint.function, stage)) return false;
-    print_function(text, &joint.function);
-    if (key.kind != KIND_STEP) return true;
-    Function update = key.train->optimizer->update;
-    if (!run_passes(compilation, &update, stage)) return false;
-    text_add(text, "\n");
-    print_function(text, &update);
+static bool print_graph(Compilation *compilation, Text *text, Stage stage, Function function) {
+    if (!run_passes(compilation, &function, stage)) return false;
+    if (text->length) text_add(text, "\n");
+    print_function(text, &function);
     return true;
+}
+
+static bool print_graphs(Compilation *compilation, Text *text, Stage stage, FunctionKey key) {
+    const TrainBlock *train = key.train;
+    bool printed =
+        key.kind == KIND_UPDATE || print_graph(compilation, text, stage, joint_of(compilation, key).function);
+    if (printed && train && train->measures.result_count)
+        printed = print_graph(compilation, text, stage, train->measures);
+    for (int i = 0; printed && train && i < train->optimizers.count; i++)
+        printed = print_graph(compilation, text, stage, train->optimizers.items[i]->update);
+    return printed;
 }
 
 static bool print_lowered(Compilation *compilation, Text *text, Stage stage, FunctionKey key) {

@@ -15,11 +15,12 @@ static NodeArray gradient_targets(Compilation *compilation, const Function *func
     Program *program = compilation->program;
     NodeArray targets = {0};
     NodeArray nodes = reachable(program->graph, &function->results[0].node, 1);
+    bool *reached = arena_array(compilation->arena, bool, program->graph->node_count);
+    for (int i = 0; i < nodes.count; i++) reached[nodes.items[i]->id] = true;
     for (int i = 0; i < program->parameters.count; i++) {
         Parameter *parameter = program->parameters.items[i];
-        for (int k = 0; k < nodes.count; k++)
-            if (nodes.items[k] == parameter->variable && !parameter->frozen)
-                array_push(compilation->arena, &targets, parameter->variable);
+        if (reached[parameter->variable->id] && !parameter->frozen)
+            array_push(compilation->arena, &targets, parameter->variable);
     }
     for (int i = 0; i < function->argument_count; i++)
         if (i < 64 && (tracked_inputs >> i & 1)) array_push(compilation->arena, &targets, function->arguments[i]);
@@ -53,7 +54,6 @@ Joint joint_of(Compilation *compilation, FunctionKey key) {
     Joint joint = {0};
     Graph *graph = compilation->program->graph;
     if (key.kind == KIND_STEP) return (Joint){.function = step_function(compilation, key.train)};
-    if (key.kind == KIND_UPDATE) return (Joint){.function = key.train->optimizer->update};
     joint.function = key.training ? key.entry->training : key.entry->function;
     joint.forward_count = joint.function.result_count;
     if (key.kind == KIND_VALUE) return joint;
@@ -89,25 +89,27 @@ static const CutEntry *cut_of(Compilation *compilation, FunctionKey key) {
 
 // ---- places in the frame
 
-typedef ARRAY(Placement) Placements;
-
-static void put(Compilation *compilation, Placements *places, Node *node, Space space, int index, int64_t offset,
-                bool accumulate) {
+void put(Compilation *compilation, Placements *places, Node *node, Space space, int index, int64_t offset,
+         bool accumulate) {
     const Extent *bytes = extent_constant(compilation->program->graph->extents, offset);
     Placement place = {node, space, index, bytes, accumulate};
     array_push(compilation->arena, places, place);
 }
 
-static const Parameter *parameter_of(const Program *program, const Node *variable) {
-    for (int i = 0; i < program->parameters.count; i++)
-        if (program->parameters.items[i]->variable == variable) return program->parameters.items[i];
-    return NULL;
-}
+// What a variable is of the program's; by node id.
+typedef struct {
+    const Parameter *parameter;
+    const State *state;
+} Role;
 
-static const State *state_of(const Program *program, const Node *variable) {
+static const Role *find_roles(Compilation *compilation) {
+    const Program *program = compilation->program;
+    Role *roles = arena_array(compilation->arena, Role, program->graph->node_count);
+    for (int i = 0; i < program->parameters.count; i++)
+        roles[program->parameters.items[i]->variable->id].parameter = program->parameters.items[i];
     for (int i = 0; i < program->states.count; i++)
-        if (program->states.items[i]->variable == variable) return program->states.items[i];
-    return NULL;
+        roles[program->states.items[i]->variable->id].state = program->states.items[i];
+    return roles;
 }
 
 // Where the variables that a function of an entry reads lie; `inputs` of its arguments are the entry's.
@@ -115,11 +117,12 @@ static Placements entry_leaves(Compilation *compilation, const Function *functio
     Placements leaves = {0};
     Program *program = compilation->program;
     NodeArray nodes = reachable(program->graph, result_nodes(compilation->arena, function), function->result_count);
+    const Role *roles = find_roles(compilation);
     for (int i = 0; i < nodes.count; i++) {
         Node *node = nodes.items[i];
         if (node->op != OP_variable) continue;
-        const Parameter *parameter = parameter_of(program, node);
-        const State *state = state_of(program, node);
+        const Parameter *parameter = roles[node->id].parameter;
+        const State *state = roles[node->id].state;
         if (parameter)
             put(compilation, &leaves, node, SPACE_PARAMETERS, 0, parameter->offset * dtype_size(node->dtype), false);
         else if (state) put(compilation, &leaves, node, SPACE_STATE, 0, state->offset * dtype_size(node->dtype), false);
@@ -152,7 +155,7 @@ static void put_outputs(Compilation *compilation, Placements *results, const Fun
 
 // ---- the kernels of an entry's functions
 
-static bool add_kernels(KernelProgram *kernels, const Placements *leaves, const Placements *results) {
+bool add_kernels(KernelProgram *kernels, const Placements *leaves, const Placements *results) {
     kernel_program_add(kernels, leaves->items, leaves->count, results->items, results->count);
     return true;
 }
@@ -178,9 +181,10 @@ static bool backward_kernels(Compilation *compilation, const CutEntry *entry, Ke
     const NodeArray *targets = &entry->joint.targets;
     Placements leaves = entry_leaves(compilation, &cut->backward, entry->joint.function.argument_count), results = {0};
     *tape = put_tape(compilation, &leaves, cut->tape_leaves, cut->tape_count);
+    const Role *roles = find_roles(compilation);
     int output = 0;
     for (int i = 0; i < targets->count; i++) {
-        const Parameter *parameter = parameter_of(compilation->program, targets->items[i]);
+        const Parameter *parameter = roles[targets->items[i]->id].parameter;
         Node *value = cut->backward.results[i].node;
         if (parameter)
             put(compilation, &results, value, SPACE_GRADIENTS, 0, parameter->offset * dtype_size(value->dtype), true);
@@ -189,130 +193,34 @@ static bool backward_kernels(Compilation *compilation, const CutEntry *entry, Ke
     return add_kernels(kernels, &leaves, &results);
 }
 
-// ---- the optimizer
-
-// Trained parameters that lie one behind the other: updated as one array.
-typedef struct {
-    int first, end;            // in TrainBlock.trained
-    int64_t offset, count;     // elements, in the flat arrays
-    const Buffer *gradients;   // of a step; NULL: the frame's own
-} Run;
-typedef ARRAY(Run) Runs;
-
-static Runs runs_of(Compilation *compilation, const TrainBlock *train) {
-    Runs runs = {0};
-    for (int i = 0; i < train->trained_count; i++) {
-        const Parameter *parameter = train->trained[i];
-        Run *last = runs.count ? &runs.items[runs.count - 1] : NULL;
-        if (last && last->offset + last->count == parameter->offset) {
-            last->end = i + 1;
-            last->count += parameter->count;
-        } else {
-            Run run = {i, i + 1, parameter->offset, parameter->count, NULL};
-            array_push(compilation->arena, &runs, run);
-        }
-    }
-    return runs;
-}
-
-// The node of an update for vectors of `count` elements in place of an open dim. NULL: no elementwise node.
-static Node *sized_node(Graph *graph, const NodeMap *map, Node *node, const Extent *const *count) {
-    Node *inputs[MAX_ARITY];
-    bool vector = node->rank == 1 && !extent_is_constant(node->shape[0], NULL);
-    if (node->input_count > MAX_ARITY) return NULL;
-    for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(map, node->inputs[i]);
-    if (!vector) return rebuild(graph, node, arena_copy(graph->arena, inputs, sizeof inputs));
-    if (node->op == OP_variable) return variable_make(graph, node->variable, node->dtype, count, 1);
-    if (node->op == OP_broadcast) return broadcast(graph, inputs[0], count, 1, NULL);
-    if (node->op == OP_cast) return cast(graph, inputs[0], node->dtype);
-    if (op_class(node->op) != CLASS_MAP) return NULL;
-    if (node->input_count == 1) return map1(graph, node->op, inputs[0]);
-    if (node->input_count == 2) return map2(graph, node->op, inputs[0], inputs[1]);
-    return map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
-}
-
-// An elementwise update, whose vectors are as long as an open dim, for vectors of `length` elements.
-static bool size_update(Compilation *compilation, Function *update, int64_t length) {
-    Graph *graph = compilation->program->graph;
-    const Extent *count[] = {extent_constant(graph->extents, length)};
-    NodeMap map = {.arena = compilation->arena};
-    Node **arguments = arena_array(compilation->arena, Node *, update->argument_count);
-    for (int i = 0; i < update->argument_count; i++) {
-        arguments[i] = sized_node(graph, &map, update->arguments[i], count);
-        node_map_set(&map, update->arguments[i], arguments[i]);
-    }
-    Node **results = result_nodes(compilation->arena, update);
-    NodeArray nodes = reachable(graph, results, update->result_count);
-    for (int i = 0; i < nodes.count; i++) {
-        if (node_map_get(&map, nodes.items[i])) continue;
-        Node *node = sized_node(graph, &map, nodes.items[i], count);
-        if (!node) return internal_error(compilation, "elaborate", "an optimizer's update is not elementwise");
-        name_node(node, nodes.items[i]->name);
-        node_map_set(&map, nodes.items[i], node);
-    }
-    for (int i = 0; i < update->result_count; i++) results[i] = node_map_get(&map, results[i]);
-    *update = with_results(compilation->arena, update, results);
-    update->arguments = arguments;
-    return true;
-}
-
-static bool update_run(Compilation *compilation, const TrainBlock *train, Function update, KernelProgram *kernels,
-                       const Run *run) {
-    if (!size_update(compilation, &update, run->count)) return false;
-    Placements leaves = {0}, results = {0};
-    int states = train->optimizer->state_count;
-    int64_t size = dtype_size(compilation->program->floating), start = run->offset * size;
-    int64_t all = compilation->program->parameter_count * size;
-    put(compilation, &leaves, update.arguments[0], SPACE_PARAMETERS, 0, start, false);
-    if (run->gradients) put(compilation, &leaves, update.arguments[1], SPACE_SCRATCH, run->gradients->id, 0, false);
-    else put(compilation, &leaves, update.arguments[1], SPACE_GRADIENTS, 0, start, false);
-    for (int i = 0; i < states; i++)
-        put(compilation, &leaves, update.arguments[2 + i], SPACE_OPTIMIZER, 0, i * all + start, false);
-    for (int i = 2 + states; i < update.argument_count; i++) {
-        int slot = i - 2 - states;
-        put(compilation, &leaves, update.arguments[i], SPACE_HYPERPARAMETERS, 0, slot * 8, false);
-    }
-    put(compilation, &results, update.results[0].node, SPACE_PARAMETERS, 0, start, false);
-    for (int i = 0; i < states; i++)
-        put(compilation, &results, update.results[1 + i].node, SPACE_OPTIMIZER, 0, i * all + start, false);
-    return add_kernels(kernels, &leaves, &results);
-}
-
-static bool update_kernels(Compilation *compilation, const TrainBlock *train, const Function *update,
-                           KernelProgram *kernels, const Runs *runs) {
-    for (int i = 0; i < runs->count; i++)
-        if (!update_run(compilation, train, *update, kernels, &runs->items[i])) return false;
-    return true;
-}
-
 // ---- a training step
 
-// The gradients of a run's parameters go to a buffer of their own, one behind the other.
-static void put_gradients(Compilation *compilation, Placements *results, const TrainBlock *train,
-                          const Function *function, KernelProgram *kernels, Run *run) {
+// The gradients go to a buffer of their own, one behind the other.
+static Buffer *put_gradients(Compilation *compilation, Placements *results, const TrainBlock *train,
+                             const Function *function, KernelProgram *kernels) {
     Program *program = compilation->program;
-    run->gradients = kernel_program_reserve(kernels, program->floating,
-                                            extent_constant(program->graph->extents, run->count), "gradients");
-    for (int i = run->first; i < run->end; i++) {
-        int64_t offset = (train->trained[i]->offset - run->offset) * dtype_size(program->floating);
-        put(compilation, results, function->results[1 + train->report_count + i].node, SPACE_SCRATCH,
-            run->gradients->id, offset, false);
+    const Extent *elements = extent_constant(program->graph->extents, trained_elements(train));
+    Buffer *gradients = kernel_program_reserve(kernels, program->floating, elements, "gradients");
+    int64_t offset = 0;
+    for (int i = 0; i < train->trained_count; i++) {
+        put(compilation, results, function->results[1 + train->report_count + i].node, SPACE_SCRATCH, gradients->id,
+            offset * dtype_size(program->floating), false);
+        offset += train->trained[i]->count;
     }
+    return gradients;
 }
 
 static bool step_kernels(Compilation *compilation, const TrainBlock *train, const Function *function,
-                         const Function *update, KernelProgram *kernels) {
+                         KernelProgram *kernels) {
     Placements leaves = entry_leaves(compilation, function, function->argument_count), results = {0};
-    Runs runs = runs_of(compilation, train);
     put_outputs(compilation, &results, function, 1 + train->report_count);
-    for (int i = 0; i < runs.count; i++) put_gradients(compilation, &results, train, function, kernels, &runs.items[i]);
+    const Buffer *gradients = put_gradients(compilation, &results, train, function, kernels);
     for (int i = 0; i < train->update_count; i++) {
         const State *state = train->entry->updates.items[i].state;
         Node *value = function->results[1 + train->report_count + train->trained_count + i].node;
         put(compilation, &results, value, SPACE_STATE, 0, state->offset * dtype_size(value->dtype), false);
     }
-    return add_kernels(kernels, &leaves, &results) &&
-           update_kernels(compilation, train, update, kernels, &runs);
+    return add_kernels(kernels, &leaves, &results) && update_kernels(compilation, train, kernels, gradients);
 }
 
 // ---- one program of kernels for each kind
@@ -324,29 +232,27 @@ static const char *symbol_of(Compilation *compilation, FunctionKey key) {
 }
 
 static bool add_all(Compilation *compilation, FunctionKey key, KernelProgram *kernels, const CutEntry *cut,
-                    const Function *function, const Function *update, const Extent **tape) {
+                    const Function *function, const Extent **tape) {
     switch (key.kind) {
     case KIND_VALUE: return value_kernels(compilation, function, kernels);
     case KIND_FORWARD: return forward_kernels(compilation, cut, kernels, tape);
     case KIND_BACKWARD: return backward_kernels(compilation, cut, kernels, tape);
-    case KIND_STEP: return step_kernels(compilation, key.train, function, update, kernels);
+    case KIND_STEP: return step_kernels(compilation, key.train, function, kernels);
     case KIND_UPDATE: break;
     }
-    Runs runs = runs_of(compilation, key.train);
-    return update_kernels(compilation, key.train, function, kernels, &runs);
+    return update_kernels(compilation, key.train, kernels, NULL);
 }
 
 KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Extent **tape) {
     bool cuts = key.kind == KIND_FORWARD || key.kind == KIND_BACKWARD;
     const CutEntry *cut = cuts ? cut_of(compilation, key) : NULL;
     if (cuts && !cut) return NULL;
-    Function function = cuts ? (Function){0} : joint_of(compilation, key).function;
-    if (!cuts && !run_passes(compilation, &function, STAGE_OPT)) return NULL;
-    Function update = key.kind == KIND_STEP ? key.train->optimizer->update : (Function){0};
-    if (key.kind == KIND_STEP && !run_passes(compilation, &update, STAGE_OPT)) return NULL;
+    bool has_graph = !cuts && key.kind != KIND_UPDATE;
+    Function function = has_graph ? joint_of(compilation, key).function : (Function){0};
+    if (has_graph && !run_passes(compilation, &function, STAGE_OPT)) return NULL;
     double start = now_ms();
     KernelProgram *kernels = kernel_program_create(compilation->program->graph, symbol_of(compilation, key));
-    if (!add_all(compilation, key, kernels, cut, &function, &update, tape)) return NULL;
+    if (!add_all(compilation, key, kernels, cut, &function, tape)) return NULL;
     kernel_program_plan(kernels);
     const char *fault = compilation->options.verify ? kernel_program_verify(kernels) : NULL;
     add_time(compilation, offsetof(Timings, kernels_ms), start);

@@ -21,7 +21,7 @@ gradc_dtype gradc_parameter_dtype(const gradc_program *program) {
 // What the first values are computed into, so that a failure leaves the old ones.
 typedef struct {
     Memory parameters, states;
-    Memory optimizers;   // for each train block and each state of its optimizer one number, in 8 bytes
+    Memory optimizers;   // for each train block, each of its optimizers and each state one number, in 8 bytes
 } FirstValues;
 
 // Evaluates `node`, which reads nothing but constants and random numbers, into `bytes` at `to`.
@@ -56,17 +56,25 @@ static gradc_status evaluate_all(gradc_program *program, Arena *arena, uint64_t 
     return GRADC_OK;
 }
 
-// An optimizer's states begin as numbers that are the same for all parameters.
+// An optimizer's states begin as numbers that are the same for all elements.
+static gradc_status evaluate_optimizer(gradc_program *program, Arena *arena, const Optimizer *optimizer, char *to) {
+    for (int k = 0; k < optimizer->state_count; k++, to += 8) {
+        const char *name = optimizer->state_names[k];
+        const char *fault = evaluate_node(arena, name, optimizer->state_initial[k], 0, to);
+        if (fault) return fail(program, GRADC_INTERNAL, "the first value of %s's %s: %s", optimizer->name, name, fault);
+    }
+    return GRADC_OK;
+}
+
 static gradc_status evaluate_optimizers(gradc_program *program, Arena *arena, FirstValues *values) {
     if (setjmp(*arena_recover(arena))) return fail_memory(program);
     char *to = values->optimizers.bytes;
     for (int i = 0; i < program->program->trains.count; i++) {
-        const Optimizer *optimizer = program->program->trains.items[i]->optimizer;
-        for (int k = 0; k < optimizer->state_count; k++, to += 8) {
-            const char *name = optimizer->state_names[k];
-            const char *fault = evaluate_node(arena, name, optimizer->state_initial[k], 0, to);
-            if (fault)
-                return fail(program, GRADC_INTERNAL, "the first value of %s's %s: %s", optimizer->name, name, fault);
+        const TrainBlock *block = program->program->trains.items[i];
+        for (int k = 0; k < block->optimizers.count; k++) {
+            gradc_status status = evaluate_optimizer(program, arena, block->optimizers.items[k], to);
+            if (status) return status;
+            to += 8 * block->state_count;
         }
     }
     return GRADC_OK;
@@ -74,19 +82,33 @@ static gradc_status evaluate_optimizers(gradc_program *program, Arena *arena, Fi
 
 static size_t optimizer_bytes(const gradc_program *program) {
     size_t bytes = 0;
-    for (int i = 0; i < program->program->trains.count; i++)
-        bytes += 8 * (size_t)program->program->trains.items[i]->optimizer->state_count;
+    for (int i = 0; i < program->program->trains.count; i++) {
+        const TrainBlock *block = program->program->trains.items[i];
+        bytes += 8 * (size_t)block->optimizers.count * (size_t)block->state_count;
+    }
     return bytes;
 }
 
+// The states of one trained parameter; the program's parameters have `all` elements.
+static void fill_states(const TrainBlock *block, int trained, const char *numbers, size_t all, size_t size,
+                        char *states) {
+    const Parameter *parameter = block->trained[trained];
+    int optimizer = block->optimizer_of[trained];
+    for (int k = 0; k < block->optimizers.items[optimizer]->state_count; k++) {
+        const char *value = numbers + 8 * (optimizer * block->state_count + k);
+        char *to = states + ((size_t)k * all + (size_t)parameter->offset) * size;
+        for (int64_t n = 0; n < parameter->count; n++, to += size) memcpy(to, value, size);
+    }
+}
+
 static void fill_optimizers(gradc_program *program, const FirstValues *values) {
-    size_t count = (size_t)program->program->parameter_count, size = (size_t)dtype_size(program->program->floating);
-    const char *value = values->optimizers.bytes;
+    size_t all = (size_t)program->program->parameter_count, size = (size_t)dtype_size(program->program->floating);
+    const char *numbers = values->optimizers.bytes;
     for (int i = 0; i < program->program->trains.count; i++) {
-        int states = program->program->trains.items[i]->optimizer->state_count;
-        char *to = program->trains[i].values.bytes;
-        for (int k = 0; k < states; k++, value += 8)
-            for (size_t n = 0; n < count; n++, to += size) memcpy(to, value, size);
+        const TrainBlock *block = program->program->trains.items[i];
+        for (int k = 0; k < block->trained_count; k++)
+            fill_states(block, k, numbers, all, size, program->trains[i].values.bytes);
+        numbers += 8 * block->optimizers.count * block->state_count;
         program->trains[i].iteration = 0;
     }
 }

@@ -47,14 +47,14 @@ static gradc_status create_train_states(gradc_program *program) {
     program->trains = calloc((size_t)(count ? count : 1), sizeof *program->trains);
     if (!program->trains) return fail_memory(program);
     for (int i = 0; i < count; i++) {
-        const Optimizer *optimizer = program->program->trains.items[i]->optimizer;
+        const TrainBlock *block = program->program->trains.items[i];
         TrainState *train = &program->trains[i];
-        train->hyperparameter_count = optimizer->hyperparameters.count;
+        train->hyperparameter_count = block->hyperparameters.count;
         train->hyperparameters = calloc((size_t)train->hyperparameter_count + 1, sizeof(double));
-        size_t bytes = (size_t)optimizer->state_count * parameter_size(program);
+        size_t bytes = (size_t)block->state_count * parameter_size(program);
         if (!train->hyperparameters || !memory_reserve(&train->values, bytes)) return fail_memory(program);
-        for (int k = 0; k < optimizer->hyperparameters.count; k++)
-            train->hyperparameters[k] = optimizer->hyperparameters.items[k].constant;
+        for (int k = 0; k < block->hyperparameters.count; k++)
+            train->hyperparameters[k] = block->hyperparameters.items[k].constant;
     }
     return GRADC_OK;
 }
@@ -177,12 +177,28 @@ int find_train(const gradc_program *program, const char *loss) {
     return -1;
 }
 
+// How well a name fits: "*.b:lr" is that of the optimizer for "*.b"; a plain "lr" that of the one for all parameters,
+// else the first one's. 0: not at all.
+static int name_rank(const Hyperparameter *hyperparameter, const char *name) {
+    if (strcmp(hyperparameter->name, name) == 0) return hyperparameter->pattern_count ? 1 : 2;
+    for (int i = 0; i < hyperparameter->pattern_count; i++) {
+        size_t length = strlen(hyperparameter->patterns[i]);
+        if (strncmp(name, hyperparameter->patterns[i], length) == 0 && name[length] == ':' &&
+            strcmp(name + length + 1, hyperparameter->name) == 0)
+            return 3;
+    }
+    return 0;
+}
+
 double *find_hyperparameter(gradc_program *program, int train, const char *name) {
-    const Optimizer *optimizer = program->program->trains.items[train]->optimizer;
-    for (int i = 1; i < optimizer->hyperparameters.count; i++)
-        if (strcmp(optimizer->hyperparameters.items[i].name, name) == 0)
-            return &program->trains[train].hyperparameters[i];
-    return NULL;
+    const TrainBlock *block = program->program->trains.items[train];
+    int best = 0, best_rank = 0;
+    for (int i = 1; i < block->hyperparameters.count; i++) {
+        int rank = name_rank(&block->hyperparameters.items[i], name);
+        if (rank > best_rank) best = i;
+        if (rank > best_rank) best_rank = rank;
+    }
+    return best ? &program->trains[train].hyperparameters[best] : NULL;
 }
 
 bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info) {
@@ -252,7 +268,7 @@ bool gradc_train_block(const gradc_program *program, int index, gradc_train_info
     const TrainBlock *train = program->program->trains.items[index];
     *info = (gradc_train_info){train->loss,
                                train->data ? train->data->name : NULL,
-                               train->optimizer->name,
+                               train->optimizer_words,
                                train->batch,
                                train->epochs,
                                train->repeat,

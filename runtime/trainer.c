@@ -126,7 +126,7 @@ gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double 
     double *slot = find_hyperparameter(program, trainer->index, name);
     if (!slot)
         return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
-                    block_of(trainer)->loss, block_of(trainer)->optimizer->name, name);
+                    block_of(trainer)->loss, block_of(trainer)->optimizer_words, name);
     *slot = value;
     return GRADC_OK;
 }
@@ -136,7 +136,7 @@ gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, d
     double *slot = find_hyperparameter(program, trainer->index, name);
     if (!slot)
         return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
-                    block_of(trainer)->loss, block_of(trainer)->optimizer->name, name);
+                    block_of(trainer)->loss, block_of(trainer)->optimizer_words, name);
     *value = *slot;
     return GRADC_OK;
 }

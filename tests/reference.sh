@@ -94,7 +94,7 @@ run_commands() {
 }
 
 check_optimizers() {
-    awk 'BEGIN { print "net line(x: f32[4]) -> f32 { param w: f32[4]; return x @ w }" }
+    awk 'BEGIN { print "net line(x: f32[4]) -> f32 { param W: f32[4, 2]; param b: f32[2]; return sum(x @ W + b) }" }
          { print "loss l_" NR "(x: f32[4]) { return line(x)^2 }\ntrain l_" NR " { optimizer " $0 " }" }' "$1" >many.grad
     check_program many.grad
 }

@@ -218,8 +218,9 @@ void assign(Elaborator *e, const char *name, Value value);      // again where i
 Global *find_global(const Elaborator *e, const char *name);     // as the current frame sees it; NULL: none
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
-Value look_up(Elaborator *e, Name name);                                             // or an error with "did you mean"
-const char *similar_name(Elaborator *e, const char *name);                           // NULL: nothing near
+Value look_up(Elaborator *e, Name name);                     // or an error with "did you mean"
+const char *similar_name(Elaborator *e, const char *name);   // NULL: nothing near
+const char *similar_optimizer(const Elaborator *e, const char *name);
 const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
 // ---- types.c

@@ -82,22 +82,26 @@ typedef struct {
     Span span;
 } DataBlock;
 
-// One optimizer of a train block: its update as a graph over a vector of any length P (elementwise optimizers).
-// Arguments of `update`: parameter [P], gradient [P], then the states [P]; results: new parameter, then new states.
-// Hyperparameters are VARIABLE_HYPERPARAMETER scalars (f64 in the frame, cast to the parameter's dtype).
+// A run-time scalar of a train block: a number of an optimizer or a gradient map that the host can change.
 typedef struct {
-    const char *name;
-    const Expression *value;   // constant expressions have `constant` set
-    double constant;
-    bool is_constant;
+    const char *name;              // "lr"
+    const char *const *patterns;   // of the parameters that its optimizer is for: "*.b"
+    int pattern_count;             // 0: no optimizer's, or that of all other parameters
+    double constant;               // its value when training begins
 } Hyperparameter;
+
+// One optimizer of a train block: its update as a graph. If it works on each element alone, it is one for a vector of any
+// length [P], which updates parameters that lie one behind the other as one; else there is one for each parameter.
+// Arguments of `update`: parameter, gradient, then the states, all of one shape; then numbers: hyperparameters
+// (VARIABLE_HYPERPARAMETER of f64, whose index is the slot in the frame) and measures (VARIABLE_ARGUMENT, whose index is
+// a result of TrainBlock.measures). Results: the new parameter, then the new states.
 typedef struct {
     const char *name;   // "adam"
     Function update;
+    bool elementwise;
     int state_count;
-    Node **state_initial;                    // rank-0 constants, e.g. zeros
-    const char **state_names;                // "m", "v"
-    ARRAY(Hyperparameter) hyperparameters;   // in the order of their frame slots; slot 0 is `iteration`
+    Node **state_initial;       // rank-0 constants, e.g. zeros
+    const char **state_names;   // "m", "v"
     Span span;
 } Optimizer;
 
@@ -105,7 +109,14 @@ typedef struct {
     const char *loss;   // the entry
     Entry *entry;
     DataBlock *data;   // NULL: the host feeds it
-    Optimizer *optimizer;
+    ARRAY(Optimizer *) optimizers;
+    int *optimizer_of;                       // by trained parameter, its number in `optimizers`
+    const char *optimizer_words;             // "adam, sgd for *.b"
+    int state_count;                         // of the optimizer that has most
+    ARRAY(Hyperparameter) hyperparameters;   // by slot in the frame; slot 0 is `iteration`
+    // What maps of the gradient ask of it as a whole, such as its norm. Arguments: the trained parameters' gradients as
+    // one vector, then hyperparameters. Results: numbers. Without maps that ask there are none.
+    Function measures;
     Function gradient;   // arguments: the loss's; results: loss, its reports, then d loss / d parameter for
                          // each trained parameter in order, then the state updates: the joint graph
     int report_count, trained_count, update_count;

@@ -257,6 +257,16 @@ const char *similar_name(Elaborator *e, const char *name) {
     return search.best;
 }
 
+const char *similar_optimizer(const Elaborator *e, const char *name) {
+    Search search = {name, NULL, 1 << 20};
+    Global *const *tables[] = {e->user, e->library};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < GLOBAL_BUCKETS; i++)
+            for (const Global *global = tables[k][i]; global; global = global->next)
+                if (global->optimizer) consider(&search, global->name);
+    return search.best;
+}
+
 const char *nearest_name(const char *wanted, const char *const *names, int count) {
     Search search = {wanted, NULL, 1 << 20};
     for (int i = 0; i < count; i++) consider(&search, names[i]);

@@ -6,7 +6,7 @@
 bool setting_is_first(Elaborator *e, const Item *block, int index) {
     const Setting *setting = &block->settings[index];
     for (int i = 0; i < index; i++) {
-        if (strcmp(block->settings[i].name.text, setting->name.text) != 0) continue;
+        if (strcmp(block->settings[i].name.text, setting->name.text) != 0 || block->settings[i].pattern_count) continue;
         report(e, D_declared_twice, setting->name.span, "'%s' is set twice in this block", setting->name.text);
         diagnose_note(e->diagnostics, block->settings[i].span, "it is set here first");
         return false;

@@ -13,9 +13,43 @@ bool wrong_patterns(Elaborator *e, const Setting *setting);
 // The whole number, at least `least`, that the setting gives. False: reported.
 bool whole_setting(Elaborator *e, const Setting *setting, int64_t least, int64_t *number);
 
+// A train block that is being made.
+typedef struct {
+    TrainBlock *block;
+    const Setting *data, *parameters, *gradient;
+    ARRAY(const Setting *) optimizers;
+    ARRAY(Node *) numbers;   // variables, by slot: `iteration`, then the hyperparameters
+    Node *flat;              // the trained parameters' gradients as one vector; NULL: nothing maps them
+    Node *mapped;            // what the optimizers get of it: elementwise, given the block's measures
+} Train;
+
+// ---- hyperparameters.c
+
+// A new number that the host can change; `setting` says for which parameters its optimizer is, if any.
+Node *make_number(Elaborator *e, Train *train, const char *name, const Setting *setting, double number);
+// A plain number that is given to a parameter of this type, as a new number of that kind, which like a plain number takes
+// the dtype of what it meets; any other value as it is.
+Value as_hyperparameter(Elaborator *e, Train *train, const Declaration *parameter, const Setting *setting, Value value);
+// Puts the numbers that the function's results read behind its arguments.
+void add_number_arguments(Elaborator *e, Function *function);
+
 // ---- optimizer.c
 
-// The optimizer that `adam(lr = 1e-3)` stands for. NULL: reported.
-Optimizer *make_optimizer(Elaborator *e, const Expression *call);
+bool is_optimizer_call(Elaborator *e, const Setting *setting);   // false: reported
+// Makes what the setting `optimizer f(...)` says for the trained parameters numbered by it in block->optimizer_of.
+// False: reported.
+bool make_optimizer(Elaborator *e, Train *train, int setting);
+
+// ---- optimizers.c
+
+// Chooses an optimizer for each trained parameter and makes them all. False: reported.
+bool make_optimizers(Elaborator *e, Train *train, Span span);
+
+// ---- gradient_map.c
+
+// Makes what the setting `gradient f(...), g(...)` says. False: reported.
+bool make_gradient_map(Elaborator *e, Train *train);
+// Whether a node computes element by element, or is a number.
+bool is_elementwise(const Node *node);
 
 #endif

@@ -7,11 +7,6 @@ static const char *const settings[] = {"data",   "optimizer", "batch",      "epo
                                        "repeat", "seed",      "parameters", "gradient"};
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
-typedef struct {
-    TrainBlock *block;
-    const Setting *data, *optimizer, *parameters;
-} Train;
-
 // ---- what is trained
 
 static bool add_chosen(Elaborator *e, Value value, Span span, bool *chosen) {
@@ -178,38 +173,22 @@ static bool apply_setting(Elaborator *e, const Item *item, int index, Train *tra
         help(e, "write it as: batch 64");
         return false;
     }
-    bool per_parameter = strcmp(name, "optimizer") == 0;
-    if (setting->pattern_count && !per_parameter) return wrong_patterns(e, setting);
-    if (setting->pattern_count) {
-        refuse(e, setting->span, "an optimizer for some of the parameters is");
-        return false;
-    }
-    if (!setting_is_first(e, item, index)) return false;
-    if (per_parameter) train->optimizer = setting;
+    bool is_optimizer = strcmp(name, "optimizer") == 0;
+    if (setting->pattern_count && !is_optimizer) return wrong_patterns(e, setting);
+    if (!setting->pattern_count && !setting_is_first(e, item, index)) return false;
+    if (is_optimizer && !is_optimizer_call(e, setting)) return false;
+    if (is_optimizer) array_push(e->arena, &train->optimizers, setting);
     else if (strcmp(name, "data") == 0) train->data = setting;
     else if (strcmp(name, "parameters") == 0) train->parameters = setting;
+    else if (strcmp(name, "gradient") == 0) train->gradient = setting;
     else if (strcmp(name, "batch") == 0) return whole_setting(e, setting, 1, &block->batch);
     else if (strcmp(name, "epochs") == 0) return whole_setting(e, setting, 0, &block->epochs);
     else if (strcmp(name, "repeat") == 0) return whole_setting(e, setting, 1, &block->repeat);
     else if (strcmp(name, "seed") == 0) {
         if (!whole_setting(e, setting, 0, &seed)) return false;
         block->seed = (uint64_t)seed;
-    } else if (strcmp(name, "gradient") == 0) {
-        refuse(e, setting->span, "changing the gradient before the optimizer sees it is");
-        return false;
     } else return unknown_setting(e, setting, "train", settings, SETTING_COUNT);
     return true;
-}
-
-static bool apply_optimizer(Elaborator *e, const Item *item, const Train *train) {
-    const Setting *setting = train->optimizer;
-    if (!setting || setting->values.count != 1) {
-        report(e, D_wrong_setting, setting ? setting->span : item->name.span, "a train block needs one optimizer");
-        help(e, "write it as: optimizer adam(lr = 1e-3)");
-        return false;
-    }
-    train->block->optimizer = make_optimizer(e, setting->values.items[0]);
-    return train->block->optimizer != NULL;
 }
 
 // The loss that the block names. NULL: reported, or it has errors of its own.
@@ -242,6 +221,14 @@ static bool is_first(Elaborator *e, const Item *item) {
     return true;
 }
 
+// What becomes of the gradients. False: reported.
+static bool make_update(Elaborator *e, Train *train, Span span) {
+    e->iteration = make_number(e, train, "iteration", NULL, 0);
+    bool made = (!train->gradient || make_gradient_map(e, train)) && make_optimizers(e, train, span);
+    e->iteration = NULL;
+    return made;
+}
+
 void make_train(Elaborator *e, const Item *item) {
     enum { BATCH = 32 };
     TrainBlock *block = arena_new(e->arena, TrainBlock);
@@ -251,9 +238,8 @@ void make_train(Elaborator *e, const Item *item) {
     bool fine = is_first(e, item) && block->entry;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, &train) && fine;
-    fine = apply_optimizer(e, item, &train) && fine;
-    fine = block->entry && find_trained(e, &train) && fine;
     fine = block->entry && apply_data(e, &train) && fine;
+    fine = block->entry && find_trained(e, &train) && make_update(e, &train, item->name.span) && fine;
     frame_pop(e);
     if (!fine) return;
     make_joint(e, block);

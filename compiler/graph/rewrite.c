@@ -48,6 +48,38 @@ void substitute(Graph *graph, NodeMap *map, Node *const *roots, int count, Node 
     for (int i = 0; i < count; i++) results[i] = node_map_get(map, roots[i]);
 }
 
+// ---- another shape
+
+// NULL: the node is not elementwise.
+static Node *resize_node(Graph *graph, const NodeMap *map, Node *node, const Extent *const *shape, int rank) {
+    Node *inputs[MAX_ARITY];
+    if (node->input_count > MAX_ARITY) return NULL;
+    for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(map, node->inputs[i]);
+    if (!node->rank) return rebuild(graph, node, arena_copy(graph->arena, inputs, sizeof inputs));
+    if (node->op == OP_variable) return variable_make(graph, node->variable, node->dtype, shape, rank);
+    if (node->op == OP_broadcast) return inputs[0]->rank ? NULL : broadcast(graph, inputs[0], shape, rank, NULL);
+    if (node->op == OP_cast) return cast(graph, inputs[0], node->dtype);
+    if (node->op == OP_stop_gradient) return stop_gradient(graph, inputs[0]);
+    if (op_class(node->op) != CLASS_MAP) return NULL;
+    if (node->input_count == 1) return map1(graph, node->op, inputs[0]);
+    if (node->input_count == 2) return map2(graph, node->op, inputs[0], inputs[1]);
+    return map3(graph, node->op, inputs[0], inputs[1], inputs[2]);
+}
+
+bool resize(Graph *graph, NodeMap *map, Node *const *roots, int count, const Extent *const *shape, int rank,
+            Node **results) {
+    NodeArray nodes = reachable(graph, roots, count);
+    for (int i = 0; i < nodes.count; i++) {
+        if (node_map_get(map, nodes.items[i])) continue;
+        Node *node = resize_node(graph, map, nodes.items[i], shape, rank);
+        if (!node) return false;
+        name_node(node, nodes.items[i]->name);
+        node_map_set(map, nodes.items[i], node);
+    }
+    for (int i = 0; i < count; i++) results[i] = node_map_get(map, roots[i]);
+    return true;
+}
+
 // ---- closing
 
 typedef struct {

@@ -21,6 +21,12 @@ Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body)
 // are not entered. `results` may be `roots`.
 void substitute(Graph *graph, NodeMap *map, Node *const *roots, int count, Node **results);
 
+// The roots, which compute with numbers and with vectors of one length element by element, for tensors of another shape in
+// place of the vectors. Fills `map` for all that they reach, where what it holds already stands. False: some node is not
+// elementwise. `results` may be `roots`.
+bool resize(Graph *graph, NodeMap *map, Node *const *roots, int count, const Extent *const *shape, int rank,
+            Node **results);
+
 // A function made of nodes in the middle of a graph.
 typedef struct {
     Function *body;

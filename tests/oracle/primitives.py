@@ -543,6 +543,34 @@ def derivative_cases():
         lambda v: torch.sin(v) * (v**2).sum(), x, y, create_graph=True)[1], x, y)
 
 
+def schedule_cases():
+    def annealing(t, rate, steps, least):
+        return least + (rate - least) * (1 + torch.cos(torch.pi * torch.clamp(t / steps, max=1))) / 2
+
+    def one_cycle(t, peak):   # of 20 steps
+        top, last, low = 0.3 * 20 - 1, 19, peak / 25
+        if t <= top:
+            return low + (peak - low) * (1 - torch.cos(torch.pi * t / top)) / 2
+        return low / 1e4 + (peak - low / 1e4) * (1 + torch.cos(torch.pi * (t - top) / (last - top))) / 2
+
+    rate = torch.tensor(0.75)
+    for t in (2.0, 7.0, 13.0):
+        at = torch.tensor(t)
+        yield binary(f"step_decay_{t:g}", "step_decay(x, y, 5, gamma = 0.5)", lambda x, y: y * 0.5**torch.floor(x / 5), at, rate)
+        yield binary(f"exponential_decay_{t:g}", "exponential_decay(x, y, 0.9)", lambda x, y: y * 0.9**x, at, rate)
+        yield binary(f"cosine_annealing_{t:g}", "cosine_annealing(x, y, 10, least = 0.1)",
+                     lambda x, y: annealing(x, y, 10, 0.1), at, rate)
+        yield binary(f"linear_warmup_{t:g}", "linear_warmup(x, y, 10, start = 0.2)",
+                     lambda x, y: y * (0.2 + 0.8 * torch.clamp(x / 10, max=1)), at, rate)
+        yield binary(f"warmup_cosine_{t:g}", "warmup_cosine(x, y, 5, 12)",
+                     lambda x, y: y * x / 5 if x < 5 else annealing(x - 5, y, 7, 0), at, rate)
+        yield binary(f"one_cycle_{t:g}", "one_cycle(x, y, 20)", one_cycle, at, rate)
+    x = random(3, 4)
+    yield "clip_norm", "clip_norm(x, 0.5)", lambda x: x * torch.clamp(0.5 / (x.norm() + 1e-6), max=1), [x], 2
+    yield "clip_norm_not", "clip_norm(x, 50)", lambda x: x * torch.clamp(50 / (x.norm() + 1e-6), max=1), [x], 2
+    yield "clip_value", "clip_value(x, 0.5)", lambda x: torch.clamp(x, -0.5, 0.5), [x], 2
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -585,7 +613,8 @@ if __name__ == "__main__":
               shape_cases),
              (derivative_cases,),
              (convolution_cases, arrangement_cases),
-             (function_cases,)]
+             (function_cases,),
+             (schedule_cases,)]
     out = io.StringIO()
     count = 0
     for part in parts:

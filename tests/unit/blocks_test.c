@@ -129,28 +129,29 @@ static void test_field_dtype(void) {
 
 // ---- train
 
-static const Hyperparameter *hyperparameter(const Optimizer *optimizer, const char *name) {
-    for (int i = 0; i < optimizer->hyperparameters.count; i++)
-        if (strcmp(optimizer->hyperparameters.items[i].name, name) == 0) return &optimizer->hyperparameters.items[i];
+static const Hyperparameter *hyperparameter(const TrainBlock *train, const char *name) {
+    for (int i = 0; i < train->hyperparameters.count; i++)
+        if (strcmp(train->hyperparameters.items[i].name, name) == 0) return &train->hyperparameters.items[i];
     return NULL;
 }
 
 static void test_optimizer(void) {
     Compilation *compilation = compile("train nll { optimizer rmsprop(0.5, eps = 1e-6); batch 7; epochs 3; seed 9 }\n");
     const TrainBlock *train = compilation_program(compilation)->trains.items[0];
-    const Optimizer *optimizer = train->optimizer;
+    const Optimizer *optimizer = train->optimizers.items[0];
     CHECK(train->batch == 7 && train->epochs == 3 && train->seed == 9 && train->repeat == 1 && !train->data);
-    CHECK(strcmp(optimizer->hyperparameters.items[0].name, "iteration") == 0);
-    CHECK(hyperparameter(optimizer, "lr")->constant == 0.5 && hyperparameter(optimizer, "eps")->constant == 1e-6);
-    CHECK(hyperparameter(optimizer, "alpha")->constant == 0.99 && !hyperparameter(optimizer, "centered"));
+    CHECK(strcmp(train->hyperparameters.items[0].name, "iteration") == 0);
+    CHECK(hyperparameter(train, "lr")->constant == 0.5 && hyperparameter(train, "eps")->constant == 1e-6);
+    CHECK(hyperparameter(train, "alpha")->constant == 0.99 && !hyperparameter(train, "centered"));
     CHECK(optimizer->state_count == 2);   // what `centered` would need is left out
-    CHECK(optimizer->update.argument_count == 2 + optimizer->state_count + optimizer->hyperparameters.count);
+    CHECK(optimizer->update.argument_count == 2 + optimizer->state_count + train->hyperparameters.count - 1);
     CHECK(optimizer->update.result_count == 1 + optimizer->state_count);
     CHECK(train->trained_count == 4 && train->gradient.result_count == 5);
     compilation_destroy(compilation);
     compilation = compile("train nll { optimizer rmsprop(lr = 0.5 * 0.9^iteration, centered = true) }\n");
-    optimizer = compilation_program(compilation)->trains.items[0]->optimizer;
-    CHECK(!hyperparameter(optimizer, "lr") && optimizer->state_count == 3);
+    train = compilation_program(compilation)->trains.items[0];
+    optimizer = train->optimizers.items[0];
+    CHECK(!hyperparameter(train, "lr") && optimizer->state_count == 3);
     compilation_destroy(compilation);
 }
 
