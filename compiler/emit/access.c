@@ -15,7 +15,7 @@ LLVMValueRef access_pointer(Emitter *emitter, Scope *scope, int number) {
     if (scope->pointers[number]) return scope->pointers[number];
     const Code *code = &emitter->code;
     const Instruction *instruction = instruction_at(scope, number);
-    LLVMValueRef base = emitter->buffers[instruction->buffer->id];
+    LLVMValueRef base = buffer_address(emitter, instruction->buffer);
     Affine affine = instruction->affine;
     const Scope *from = scope->parent;
     while (from && !from->pointers[number]) from = from->parent;

@@ -83,7 +83,7 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.rows = tile.rows;
     product.columns = tile.columns;
     product.totals = totals_of(emitter);
-    if (kernel->pack) product.panel = emitter->buffers[kernel->pack->id];
+    if (kernel->pack) product.panel = buffer_address(emitter, kernel->pack);
     walk_vectors(emitter, outer, product.n, product.columns, visit_panel, &product);
     close_axes(emitter, &nest);
 }

@@ -1,7 +1,7 @@
 // What the files of this folder share: the state of emitting one function, and scopes.
 //
 //   vocabulary.[ch]  words over LLVM's builder
-//   function.c       a KernelProgram's function: arguments, buffers, kernels in order
+//   function.c       a KernelProgram's function: arguments, buffers, kernels in order, long lists of them in parts
 //   extent.c         extents as values, each computed once at entry
 //   scope.c          an instruction's value somewhere in a loop nest
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
@@ -22,6 +22,15 @@ typedef struct {
     LLVMValueRef value;
 } ExtentValue;
 
+typedef struct {
+    const Factor *factor;
+    LLVMValueRef value;
+} FactorValue;
+
+typedef struct {
+    LLVMValueRef function, value;   // the address, and in which function it is known
+} BufferValue;
+
 typedef struct Shapes Shapes;
 
 typedef struct {
@@ -35,9 +44,10 @@ typedef struct {
     LLVMValueRef frame;
     LLVMBasicBlockRef entry;   // dims, extents and buffers are computed here
     LLVMValueRef dims;
-    LLVMValueRef *buffers;   // by id: base pointers
+    BufferValue *buffers;   // by id
     LLVMValueRef seed, draw_count, fault;
     ARRAY(ExtentValue) extents;
+    ARRAY(FactorValue) factors;
     LLVMValueRef status;                 // i32 in memory: 1 after an index was out of range
     LLVMValueRef loop_index[MAX_AXES];   // of the enclosing loop kernels
     LLVMValueRef totals;                 // of a tile, on the stack; NULL: none yet
@@ -119,8 +129,8 @@ void emit_contract(Emitter *emitter, const Kernel *kernel);
 void emit_loop(Emitter *emitter, const Kernel *kernel);
 void emit_scatter(Emitter *emitter, const Kernel *kernel);
 void emit_sort(Emitter *emitter, const Kernel *kernel);
-void emit_kernel(Emitter *emitter, const Kernel *kernel);        // a call, if others are like it
-void emit_kernel_here(Emitter *emitter, const Kernel *kernel);   // its own code
+void emit_kernel_here(Emitter *emitter, const Kernel *kernel);     // its own code, where others may call it
+void emit_kernels(Emitter *emitter, const KernelArray *kernels);   // in order, as code or calls
 
 // ---- tile.c, pack.c: the parts of a contraction
 typedef struct {
@@ -142,9 +152,12 @@ void find_shapes(Emitter *emitter);
 bool call_shared(Emitter *emitter, const Kernel *kernel);   // false: no other kernel is like it, and it was not emitted
 
 // ---- function.c
-// A function in the module, and its entry; `status` is where faults are marked (NULL: a place of its own).
-void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type);
-void emit_entry(Emitter *emitter, LLVMValueRef status);
+LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer);   // computed at the function's entry
+// A function inside the module, for code in `loops` enclosing loops, with further pointers as arguments; and a call of
+// it. The code between them is the caller's, who ends it with a return.
+Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers);
+void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count);
+int loop_count(const Kernel *kernel);   // its AXIS_LOOP axes
 // The program's function in a new module of `context`.
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features);

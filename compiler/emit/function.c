@@ -41,23 +41,19 @@ static LLVMValueRef base_pointer(Emitter *emitter, const Buffer *buffer) {
     }
     if (!buffer->offset || extent_is(buffer->offset, 0)) return base;
     LLVMValueRef offset = extent_value_of(emitter, buffer->offset);
+    LLVMPositionBuilderBefore(code->builder, LLVMGetBasicBlockTerminator(emitter->entry));
     return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), base, &offset, 1, "");
 }
 
-static void mark_used(const Kernel *kernel, bool *used) {
-    for (int i = 0; i < kernel->instructions.count; i++)
-        if (kernel->instructions.items[i].buffer) used[kernel->instructions.items[i].buffer->id] = true;
-    if (kernel->pack) used[kernel->pack->id] = true;
-    for (int i = 0; i < kernel->body.count; i++) mark_used(kernel->body.items[i], used);
-}
-
-static void find_buffers(Emitter *emitter) {
-    const KernelProgram *program = emitter->program;
-    bool *used = arena_array(emitter->arena, bool, program->buffers.count + 1);
-    for (int i = 0; i < program->kernels.count; i++) mark_used(program->kernels.items[i], used);
-    emitter->buffers = arena_array(emitter->arena, LLVMValueRef, program->buffers.count + 1);
-    for (int i = 0; i < program->buffers.count; i++)
-        if (used[i]) emitter->buffers[i] = base_pointer(emitter, program->buffers.items[i]);
+LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer) {
+    const Code *code = &emitter->code;
+    BufferValue *known = &emitter->buffers[buffer->id];
+    if (known->function == code->function) return known->value;
+    LLVMBasicBlockRef here = b_here(code);
+    LLVMPositionBuilderBefore(code->builder, LLVMGetBasicBlockTerminator(emitter->entry));
+    *known = (BufferValue){code->function, base_pointer(emitter, buffer)};
+    b_go(code, here);
+    return known->value;
 }
 
 static void add_attribute(const Code *code, const char *key, const char *value) {
@@ -66,7 +62,7 @@ static void add_attribute(const Code *code, const char *key, const char *value) 
     LLVMAddAttributeAtIndex(code->function, LLVMAttributeFunctionIndex, attribute);
 }
 
-void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type) {
+static void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type) {
     Code *code = &emitter->code;
     code->function = LLVMAddFunction(code->module, name, type);
     emitter->frame = LLVMGetParam(code->function, 0);
@@ -80,7 +76,7 @@ void declare_function(Emitter *emitter, const char *name, LLVMTypeRef type) {
     add_attribute(code, "target-features", emitter->features);
 }
 
-void emit_entry(Emitter *emitter, LLVMValueRef status) {
+static void emit_entry(Emitter *emitter, LLVMValueRef status) {
     const Code *code = &emitter->code;
     LLVMTypeRef pointer = v_pointer_type(code), i64 = v_i64_type(code), i32 = LLVMInt32TypeInContext(code->context);
     emitter->entry = b_new(code, "entry");
@@ -96,6 +92,47 @@ void emit_entry(Emitter *emitter, LLVMValueRef status) {
     b_go(code, body);
 }
 
+// ---- functions inside the module: of the frame, the status, the counters of enclosing loops, then pointers
+
+int loop_count(const Kernel *kernel) {
+    int count = 0;
+    while (count < kernel->axis_count && kernel->axes[count].role == AXIS_LOOP) count++;
+    return count;
+}
+
+static LLVMTypeRef inner_type(const Emitter *emitter, int loops, int pointers) {
+    const Code *code = &emitter->code;
+    int count = 2 + loops + pointers;
+    LLVMTypeRef *types = arena_array(emitter->arena, LLVMTypeRef, count);
+    for (int i = 0; i < count; i++) types[i] = i >= 2 && i < 2 + loops ? v_i64_type(code) : v_pointer_type(code);
+    return LLVMFunctionType(LLVMVoidTypeInContext(code->context), types, (unsigned)count, 0);
+}
+
+Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers) {
+    Emitter inner = *emitter;
+    memset(&inner.extents, 0, sizeof inner.extents);
+    memset(&inner.factors, 0, sizeof inner.factors);
+    inner.totals = NULL;
+    declare_function(&inner, name, inner_type(emitter, loops, pointers));
+    LLVMSetLinkage(inner.code.function, LLVMInternalLinkage);
+    emit_entry(&inner, LLVMGetParam(inner.code.function, 1));
+    for (int i = 0; i < loops; i++) inner.loop_index[i] = LLVMGetParam(inner.code.function, 2 + (unsigned)i);
+    return inner;
+}
+
+void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count) {
+    LLVMValueRef *arguments = arena_array(emitter->arena, LLVMValueRef, 2 + loops + pointer_count);
+    int count = 0;
+    arguments[count++] = emitter->frame;
+    arguments[count++] = emitter->status;
+    for (int i = 0; i < loops; i++) arguments[count++] = emitter->loop_index[i];
+    for (int i = 0; i < pointer_count; i++) arguments[count++] = pointers[i];
+    LLVMTypeRef type = inner_type(emitter, loops, pointer_count);
+    LLVMBuildCall2(emitter->code.builder, type, function, arguments, (unsigned)count, "");
+}
+
+// ---- kernels in order
+
 typedef void EmitKernel(Emitter *emitter, const Kernel *kernel);
 static EmitKernel *const kinds[] = {
     [KERNEL_MAP] = emit_map,           [KERNEL_ROW] = emit_row,         [KERNEL_COLUMN] = emit_column,
@@ -106,8 +143,32 @@ void emit_kernel_here(Emitter *emitter, const Kernel *kernel) {
     kinds[kernel->kind](emitter, kernel);
 }
 
-void emit_kernel(Emitter *emitter, const Kernel *kernel) {
-    if (kernel->kind == KERNEL_LOOP || !call_shared(emitter, kernel)) emit_kernel_here(emitter, kernel);
+static void emit_range(Emitter *emitter, Kernel *const *kernels, int count) {
+    for (int i = 0; i < count; i++)
+        if (kernels[i]->kind == KERNEL_LOOP || !call_shared(emitter, kernels[i])) emit_kernel_here(emitter, kernels[i]);
+}
+
+static void emit_part(Emitter *emitter, Kernel *const *kernels, int count) {
+    LLVMBasicBlockRef here = b_here(&emitter->code);
+    int loops = loop_count(kernels[0]) - (kernels[0]->kind == KERNEL_LOOP);
+    const char *name = arena_print(emitter->arena, "%s.part%d", emitter->program->name, kernels[0]->id);
+    Emitter inner = begin_inner(emitter, name, loops, 0);
+    emit_range(&inner, kernels, count);
+    LLVMBuildRetVoid(inner.code.builder);
+    b_go(&emitter->code, here);
+    call_inner(emitter, inner.code.function, loops, NULL, 0);
+}
+
+// LLVM's time grows faster than a function does, so long lists of kernels are cut into parts.
+enum { PART_KERNELS = 32 };
+
+void emit_kernels(Emitter *emitter, const KernelArray *kernels) {
+    if (kernels->count <= PART_KERNELS) emit_range(emitter, kernels->items, kernels->count);
+    else
+        for (int i = 0; i < kernels->count; i += PART_KERNELS) {
+            int left = kernels->count - i;
+            emit_part(emitter, kernels->items + i, left < PART_KERNELS ? left : PART_KERNELS);
+        }
 }
 
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
@@ -122,9 +183,9 @@ LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program
     LLVMTypeRef argument = v_pointer_type(code), i32 = LLVMInt32TypeInContext(context);
     declare_function(&emitter, program->name, LLVMFunctionType(i32, &argument, 1, 0));
     emit_entry(&emitter, NULL);
-    find_buffers(&emitter);
+    emitter.buffers = arena_array(emitter.arena, BufferValue, program->buffers.count);
     find_shapes(&emitter);
-    for (int i = 0; i < program->kernels.count; i++) emit_kernel(&emitter, program->kernels.items[i]);
+    emit_kernels(&emitter, &program->kernels);
     LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter.status, ""));
     LLVMDisposeBuilder(code->builder);
     return code->module;

@@ -15,6 +15,6 @@ void emit_loop(Emitter *emitter, const Kernel *kernel) {
     LLVMValueRef limit = extent_value_of(emitter, kernel->axes[counter].extent);
     Loop loop = loop_begin(code, kernel->name, v_i64(code, 0), limit, v_i64(code, 1), NULL, 0);
     emitter->loop_index[counter] = loop.index;
-    for (int i = 0; i < kernel->body.count; i++) emit_kernel(emitter, kernel->body.items[i]);
+    emit_kernels(emitter, &kernel->body);
     loop_end(code, &loop, NULL);
 }

@@ -13,8 +13,9 @@ typedef struct {
     Buffer *number;       // what stands for the place in a shape: a buffer whose id is the place's number
 } Place;
 
-typedef struct {
-    Kernel kernel;   // the first of this shape; its buffers are numbers of places
+typedef struct Shape {
+    struct Shape *next;   // of the same bucket
+    Kernel kernel;        // the first of this shape; its buffers are numbers of places
     int place_count;
     const char *signature;
     int length;
@@ -22,8 +23,9 @@ typedef struct {
     LLVMValueRef function;   // NULL: not emitted yet
 } Shape;
 
+enum { BUCKETS = 1024 };
 struct Shapes {
-    ARRAY(Shape *) items;
+    Shape *buckets[BUCKETS];   // by a hash of the signature
 };
 
 typedef ARRAY(Place) Places;
@@ -91,14 +93,16 @@ static Text signature_of(Emitter *emitter, const Kernel *shape) {
 static Shape *shape_of(Emitter *emitter, const Kernel *kernel, Places *places) {
     Kernel numbered_kernel = number_places(emitter, kernel, places);
     Text signature = signature_of(emitter, &numbered_kernel);
-    for (int i = 0; i < emitter->shapes->items.count; i++) {
-        Shape *shape = emitter->shapes->items.items[i];
+    uint32_t hash = 2166136261u;
+    for (int i = 0; i < (int)signature.length; i++) hash = (hash ^ (unsigned char)signature.bytes[i]) * 16777619u;
+    Shape **bucket = &emitter->shapes->buckets[hash % BUCKETS];
+    for (Shape *shape = *bucket; shape; shape = shape->next) {
         bool same = shape->length == signature.length;
         if (same && memcmp(shape->signature, signature.bytes, (size_t)signature.length) == 0) return shape;
     }
     Shape *shape = arena_new(emitter->arena, Shape);
-    *shape = (Shape){numbered_kernel, places->count, signature.bytes, signature.length, 0, NULL};
-    array_push(emitter->arena, &emitter->shapes->items, shape);
+    *shape = (Shape){*bucket, numbered_kernel, places->count, signature.bytes, signature.length, 0, NULL};
+    *bucket = shape;
     return shape;
 }
 
@@ -116,43 +120,24 @@ void find_shapes(Emitter *emitter) {
     count_shapes(emitter, &emitter->program->kernels);
 }
 
-// ---- functions: of the frame, the status, the counters of enclosing loops, and the places' addresses
-
-static int loop_count(const Kernel *kernel) {
-    int count = 0;
-    while (count < kernel->axis_count && kernel->axes[count].role == AXIS_LOOP) count++;
-    return count;
-}
-
-static LLVMTypeRef shape_type(Emitter *emitter, const Shape *shape) {
-    const Code *code = &emitter->code;
-    int loops = loop_count(&shape->kernel), count = 2 + loops + shape->place_count;
-    LLVMTypeRef *types = arena_array(emitter->arena, LLVMTypeRef, count);
-    for (int i = 0; i < count; i++) types[i] = i >= 2 && i < 2 + loops ? v_i64_type(code) : v_pointer_type(code);
-    return LLVMFunctionType(LLVMVoidTypeInContext(code->context), types, (unsigned)count, 0);
-}
+// ---- code and calls
 
 static void emit_shape(Emitter *emitter, Shape *shape) {
     LLVMBasicBlockRef here = b_here(&emitter->code);
-    Emitter inner = *emitter;
-    memset(&inner.extents, 0, sizeof inner.extents);
-    inner.totals = NULL;
-    const char *name = arena_print(emitter->arena, "%s.%s%d", emitter->program->name, "kernel", shape->kernel.id);
-    declare_function(&inner, name, shape_type(emitter, shape));
-    LLVMSetLinkage(inner.code.function, LLVMInternalLinkage);
+    int loops = loop_count(&shape->kernel);
+    const char *name = arena_print(emitter->arena, "%s.kernel%d", emitter->program->name, shape->kernel.id);
+    Emitter inner = begin_inner(emitter, name, loops, shape->place_count);
     shape->function = inner.code.function;
-    emit_entry(&inner, LLVMGetParam(shape->function, 1));
-    unsigned at = 2;
-    for (int i = 0; i < loop_count(&shape->kernel); i++) inner.loop_index[i] = LLVMGetParam(shape->function, at++);
-    inner.buffers = arena_array(emitter->arena, LLVMValueRef, shape->place_count + 1);
-    for (int i = 0; i < shape->place_count; i++) inner.buffers[i] = LLVMGetParam(shape->function, at++);
+    inner.buffers = arena_array(emitter->arena, BufferValue, shape->place_count);
+    for (int i = 0; i < shape->place_count; i++)
+        inner.buffers[i] = (BufferValue){shape->function, LLVMGetParam(shape->function, (unsigned)(2 + loops + i))};
     emit_kernel_here(&inner, &shape->kernel);
     LLVMBuildRetVoid(inner.code.builder);
     b_go(&emitter->code, here);
 }
 
 static LLVMValueRef place_address(Emitter *emitter, const Place *place) {
-    LLVMValueRef address = emitter->buffers[place->buffer->id], base = extent_value_of(emitter, place->base);
+    LLVMValueRef address = buffer_address(emitter, place->buffer), base = extent_value_of(emitter, place->base);
     LLVMTypeRef type = v_memory_type(&emitter->code, place->buffer->dtype);
     return LLVMBuildGEP2(emitter->code.builder, type, address, &base, 1, "");
 }
@@ -162,13 +147,8 @@ bool call_shared(Emitter *emitter, const Kernel *kernel) {
     Shape *shape = shape_of(emitter, kernel, &places);
     if (shape->kernels < 2) return false;
     if (!shape->function) emit_shape(emitter, shape);
-    int loops = loop_count(kernel), count = 0;
-    LLVMValueRef *arguments = arena_array(emitter->arena, LLVMValueRef, 2 + loops + places.count);
-    arguments[count++] = emitter->frame;
-    arguments[count++] = emitter->status;
-    for (int i = 0; i < loops; i++) arguments[count++] = emitter->loop_index[i];
-    for (int i = 0; i < places.count; i++) arguments[count++] = place_address(emitter, &places.items[i]);
-    LLVMTypeRef type = shape_type(emitter, shape);
-    LLVMBuildCall2(emitter->code.builder, type, shape->function, arguments, (unsigned)count, "");
+    LLVMValueRef *addresses = arena_array(emitter->arena, LLVMValueRef, places.count);
+    for (int i = 0; i < places.count; i++) addresses[i] = place_address(emitter, &places.items[i]);
+    call_inner(emitter, shape->function, loop_count(kernel), addresses, places.count);
     return true;
 }

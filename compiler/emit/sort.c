@@ -126,7 +126,7 @@ void emit_sort(Emitter *emitter, const Kernel *kernel) {
     sort.descending = instruction->scalar.integer != 0;
     sort.count = extent_value_of(emitter, kernel->axes[rows[0]].extent);
     sort.order = access_pointer(emitter, &first, number);
-    sort.other = emitter->buffers[kernel->pack->id];
+    sort.other = buffer_address(emitter, kernel->pack);
     assert(extent_is(instruction->affine.strides[rows[0]], 1));
     sort_row(&sort);
     close_axes(emitter, &nest);

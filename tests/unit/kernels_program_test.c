@@ -324,6 +324,58 @@ static void check_nested(void) {
     case_end(test);
 }
 
+// ---- many kernels: emitted as several functions
+
+// `count` products with w, one after the other; every third is unlike all others.
+static Node *deepen(Case *test, Node *h, Node *w, int count) {
+    for (int i = 0; i < count; i++) {
+        h = contract(test->graph, h, w, INTS(0, 2), INTS(2, 1), INTS(0, 1), 2);
+        h = map2(test->graph, OP_multiply, h, number(test, h, i % 3 ? 0.5 : 0.25 + i / 64.0));
+    }
+    return h;
+}
+
+static void check_deep(void) {
+    static const int64_t rows[] = {1, 0, 7};
+    Case *test = case_begin("deep");
+    Node *h = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1, 9)),
+         *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(9, 9));
+    Node *indices = case_input(test, DTYPE_I64, FILL_INDEX, SHAPE(3));
+    test->leaves[2].data = rows;
+    Node *middle = deepen(test, h, w, 40);
+    case_output(test, deepen(test, middle, w, 30));
+    case_output(test, deepen(test, gather(test->graph, middle, indices), w, 2));
+    case_check(test, DIMS(8));
+    test->index_fault = true;
+    case_check(test, DIMS(7));
+    case_check_object(test);
+    case_end(test);
+}
+
+// The same in loops, in whose bodies the counters are further arguments.
+static void check_deep_loops(void) {
+    Case *test = case_begin("deep loops");
+    Graph *graph = test->graph;
+    Node *xs = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1, 4, 3, 9)),
+         *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(9, 9)),
+         *h = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(3, 9));
+    Body inner = {{argument(test, 0, SHAPE(3, 9)), argument(test, 1, SHAPE(3, 9)), argument(test, 2, SHAPE(9, 9))},
+                  {{0}}};
+    inner.results[0] =
+        (Named){"h", deepen(test, map2(graph, OP_add, inner.arguments[0], inner.arguments[1]), inner.arguments[2], 36)};
+    Body outer = {{argument(test, 0, SHAPE(4, 3, 9)), argument(test, 1, SHAPE(3, 9)), argument(test, 2, SHAPE(9, 9))},
+                  {{0}}};
+    Node *start = deepen(test, outer.arguments[1], outer.arguments[2], 20);
+    Node *loops = loop(graph, case_extent(test, 4), outer.arguments, 1, &start, 1, outer.arguments + 2, 1,
+                       body_function(test, &inner, 3, 1));
+    outer.results[0] = (Named){"h", deepen(test, result_of(graph, loops, 0), outer.arguments[2], 20)};
+    outer.results[1] = (Named){"starts", start};
+    Node *result = loop(graph, case_extent(test, -1), &xs, 1, &h, 1, &w, 1, body_function(test, &outer, 3, 2));
+    for (int i = 0; i < 2; i++) case_output(test, result_of(graph, result, i));
+    check_lengths(test);
+    case_end(test);
+}
+
 int main(void) {
     check_chain();
     check_shared();
@@ -340,5 +392,7 @@ int main(void) {
     check_carries();
     check_alike();
     check_nested();
+    check_deep();
+    check_deep_loops();
     return harness_finish();
 }
