@@ -14,12 +14,14 @@
 
 typedef bool Pass(Compilation *compilation, Function *function);
 
-// Each order of derivatives is simplified before the next is taken.
+// Each order of derivatives is simplified before the next is taken, with its loops without a carry as axes.
 static bool pass_differentiate(Compilation *compilation, Function *function) {
     Graph *graph = compilation->program->graph;
     for (bool more = true; more;) {
         if (!differentiate_round(graph, compilation->diagnostics, function, &more)) return false;
-        if (more) simplify(graph, function);
+        if (!more) break;
+        batch_loops(graph, function);
+        simplify(graph, function);
     }
     return true;
 }
@@ -52,6 +54,7 @@ static const struct {
     Pass *run;
     size_t timing;
 } passes[] = {
+    {"batch loops", STAGE_GRAD, pass_batch, offsetof(Timings, differentiate_ms)},
     {"simplify", STAGE_GRAD, pass_simplify, offsetof(Timings, simplify_ms)},
     {"differentiate", STAGE_GRAD, pass_differentiate, offsetof(Timings, differentiate_ms)},
     {"batch loops", STAGE_BATCH, pass_batch, offsetof(Timings, differentiate_ms)},

@@ -23,7 +23,7 @@ typedef struct {
 typedef Batched Rule(Batch *batch, Node *node, const Batched *inputs);
 static Rule rule_map, rule_leaf, rule_random, rule_reduce, rule_contract, rule_broadcast, rule_reshape, rule_transpose,
     rule_slice, rule_pad, rule_window, rule_fold, rule_gather, rule_scatter, rule_argsort, rule_mark, rule_none,
-    rule_loop, rule_result;
+    rule_loop, rule_custom, rule_result;
 
 #define BATCH(rule) rule_##rule
 static Rule *const rules[OP_COUNT] = {
@@ -339,6 +339,35 @@ static Batched rule_loop(Batch *batch, Node *node, const Batched *inputs) {
         if (i >= carries) value.results[i] = batched(move_axis(graph, result, 0, 1));
         else value.results[i] = (Batched){result, is_batched[sequences + i], NULL};
     }
+    return value;
+}
+
+// The values with the axis, and a formula that takes and gives cotangents with it.
+static Batched rule_custom(Batch *batch, Node *node, const Batched *inputs) {
+    Graph *graph = batch->graph;
+    const Function *body = node->body;
+    int values = custom_part(node, 0), arguments = custom_part(node, 1);
+    Batch inner = {graph, batch->count, arena_array(graph->arena, Batched, graph->node_count)};
+    Function *copy = arena_copy(graph->arena, body, sizeof *body);
+    copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
+    for (int i = 0; i < body->argument_count; i++) {
+        bool is_batched = i < values || inputs[i + arguments].batched;
+        if (is_batched && body->arguments[i]->rank == MAX_RANK) return impossible;
+        copy->arguments[i] = argument_of(batch, body->arguments[i], is_batched, i);
+        inner.values[body->arguments[i]->id] = (Batched){copy->arguments[i], is_batched, NULL};
+    }
+    if (draws(graph, body) || !batch_body(&inner, body)) return impossible;
+    copy->results = arena_copy(graph->arena, body->results, sizeof(Named) * (size_t)body->result_count);
+    for (int i = 0; i < body->result_count; i++)
+        copy->results[i].node = with_axis(batch, inner.values[body->results[i].node->id]);
+    Node **nodes = arena_array(graph->arena, Node *, node->input_count);
+    for (int i = 0; i < node->input_count; i++)
+        nodes[i] = i < values + arguments ? with_axis(batch, inputs[i]) : inputs[i].node;
+    graph->span = node->span;
+    Node *whole = custom(graph, nodes, values, nodes + values, arguments, nodes + values + arguments,
+                         custom_part(node, 2), copy);
+    Batched value = {whole, true, arena_array(graph->arena, Batched, values)};
+    for (int i = 0; i < values; i++) value.results[i] = batched(result_of(graph, whole, i));
     return value;
 }
 

@@ -1,7 +1,7 @@
 // The pass: requests for derivatives become nodes.
 //
 // Needs: a graph as elaborated or simplified. Keeps: every value, names and spans; arguments and results. Changes:
-// `gradient` and `tangent` are expanded; `track`, `stop_gradient` and `custom` are removed; unread parts of loops are
+// `gradient`, `tangent` and `jacobian` are expanded; `track`, `stop_gradient` and `custom` are removed; unread parts of loops are
 // dropped, and loops that another one repeats.
 #include "differentiate/modes.h"
 #include "graph/rewrite.h"
@@ -17,16 +17,12 @@ typedef struct {
 
 typedef struct {
     Deriver deriver;
-    NodeArray requests;   // the gradient nodes of the function
+    NodeArray requests;   // the gradients and Jacobians of the function
     bool *waits;          // by id: depends on a request of the function, of which it is none that is expanded now
-    Node ***expansions;   // of gradient and tangent nodes, by id: a node per result
+    Node ***expansions;   // of requests, by id: a node per result
     ARRAY(Direction) directions;
     NodeMap map;   // what the nodes of the function become
 } Expander;
-
-static bool is_request(const Node *node) {
-    return node->op == OP_gradient || node->op == OP_tangent;
-}
 
 static bool asks_for_gradients(Graph *graph, const Function *function) {
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, function), function->result_count);
@@ -45,7 +41,7 @@ static Node **request_targets(const Node *request) {
 
 static bool is_same_request(const Node *a, const Node *b) {
     int has_cotangent = attribute_integer(a, 0);
-    return a->inputs[0] == b->inputs[0] && has_cotangent == attribute_integer(b, 0) &&
+    return a->op == b->op && a->inputs[0] == b->inputs[0] && has_cotangent == attribute_integer(b, 0) &&
            (!has_cotangent || a->inputs[1] == b->inputs[1]);
 }
 
@@ -76,7 +72,7 @@ static void share_out(Expander *expander, const Node *request, Node *const *cota
         for (int k = 0; k < count; k++) {
             Node *target = request_targets(other)[k];
             Node *cotangent = target->id <= other->inputs[0]->id ? cotangents[next++] : NULL;
-            results[k] = cotangent ? cotangent : constant_like(graph, target, 0);
+            results[k] = cotangent ? cotangent : constant_like(graph, result_of(graph, (Node *)other, k), 0);
         }
         expander->expansions[other->id] = results;
     }
@@ -92,7 +88,8 @@ static void expand_gradient(Expander *expander, const Node *request) {
     Node *seed = has_cotangent ? node_map_get(&expander->map, request->inputs[1]) : constant_like(graph, y, 1);
     NodeArray targets = shared_targets(expander, request);
     Node **cotangents = arena_array(graph->arena, Node *, targets.count);
-    reverse_mode(deriver, &y, &seed, 1, targets.items, targets.count, cotangents);
+    if (request->op == OP_jacobian) all_gradients(deriver, y, targets.items, targets.count, cotangents);
+    else reverse_mode(deriver, &y, &seed, 1, targets.items, targets.count, cotangents);
     share_out(expander, request, cotangents);
 }
 
@@ -171,8 +168,8 @@ static Node *expand_node(Expander *expander, Node *node) {
     Node **inputs = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(&expander->map, node->inputs[i]);
     if (is_request(node) && !expander->waits[node->id]) {
-        if (node->op == OP_gradient) expand_gradient(expander, node);
-        else expand_tangent(expander, node);
+        if (node->op == OP_tangent) expand_tangent(expander, node);
+        else expand_gradient(expander, node);
         return node;
     }
     if (node->body) return expand_body(expander, node, inputs);
@@ -189,7 +186,8 @@ static void expand_function(Deriver *deriver, Function *function) {
     expander.waits = arena_array(graph->arena, bool, graph->node_count);
     if (deriver->one_round) find_waiting(&expander, &nodes);
     for (int i = 0; i < nodes.count; i++)
-        if (nodes.items[i]->op == OP_gradient) array_push(graph->arena, &expander.requests, nodes.items[i]);
+        if (is_request(nodes.items[i]) && nodes.items[i]->op != OP_tangent)
+            array_push(graph->arena, &expander.requests, nodes.items[i]);
     for (int i = 0; i < nodes.count; i++)
         node_map_set(&expander.map, nodes.items[i], expand_node(&expander, nodes.items[i]));
     for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&expander.map, roots[i]);

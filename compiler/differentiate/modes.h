@@ -75,6 +75,11 @@ void report_missing(Deriver *deriver, const Node *node);
 void forward_mode(Deriver *deriver, Node *const *roots, int root_count, Node *const *targets, Node *const *seeds,
                   int target_count, NodeMap *known, Node **tangents);
 
+// ---- jacobian.c
+// The gradients of all elements of y by the targets, stacked on axis 0 as a `jacobian` has them; NULL where nothing
+// depends on one.
+void all_gradients(Deriver *deriver, Node *y, Node *const *targets, int target_count, Node **gradients);
+
 // ---- forward_loop.c
 // The tangents of the loop's results, given those of its inputs; NULL is zero in both.
 void forward_loop(Deriver *deriver, Node *loop, Node *const *inputs, Node **results);

@@ -30,14 +30,14 @@ static const Node *captured_argument(const Node *node, int input) {
     return node->body->arguments[is_loop ? input : input - custom_part(node, 1)];
 }
 
-static bool is_request(Graph *graph, const Node *node, int input) {
-    if (node->op == OP_gradient || node->op == OP_tangent) return input >= first_target(node);
+static bool is_target(Graph *graph, const Node *node, int input) {
+    if (is_request(node)) return input >= first_target(node);
     const Node *argument = captured_argument(node, input);
     if (!argument) return false;
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, node->body), node->body->result_count);
     for (int i = 0; i < nodes.count; i++)
         for (int k = 0; k < nodes.items[i]->input_count; k++)
-            if (nodes.items[i]->inputs[k] == argument && is_request(graph, nodes.items[i], k)) return true;
+            if (nodes.items[i]->inputs[k] == argument && is_target(graph, nodes.items[i], k)) return true;
     return false;
 }
 
@@ -93,7 +93,7 @@ static bool keep_requests(Closing *closing, const Loop *loop, const LoopInput *c
         for (int i = 0; i < closing->nodes.count; i++) {
             Node *node = closing->nodes.items[i];
             for (int k = 0; closing->inside[node->id] && k < node->input_count; k++) {
-                if (closing->inside[node->inputs[k]->id] || !is_request(graph, node, k)) continue;
+                if (closing->inside[node->inputs[k]->id] || !is_target(graph, node, k)) continue;
                 Request request = {node, node->inputs[k]};
                 if (!check_request(closing, request, loop, carries, carry_count, results)) return false;
                 changed = keep_way(closing, request) || changed;

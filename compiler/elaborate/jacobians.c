@@ -1,46 +1,43 @@
-// Derivatives of several numbers at once: the Jacobian is a loop without a carry over y's elements (S2, S5), the Hessian
-// the Jacobian of the gradient; and the derivative along a direction, by forward mode.
+// Derivatives of several numbers at once, the Hessian being the Jacobian of the gradient; and the derivative along a
+// direction, by forward mode.
 #include "elaborate/builtins.h"
 
-// y's shape, then x's.
-static bool joined_shape(const BuiltinCall *call, const Node *y, const Node *row, Shape *shape) {
-    *shape = shape_of(y);
-    if (y->rank + row->rank - 1 > MAX_RANK) {
-        report(call->e, D_too_many_axes, call->span, "'%s' has the axes of both, %d, and tensors have at most %d",
-               call->builtin->name, y->rank + row->rank - 1, MAX_RANK);
-        return false;
+// The gradients of y's elements, stacked on axis 0, in y's shape.
+static Value unstacked(const BuiltinCall *call, const Node *y, Node *rows) {
+    Shape shape = shape_of(y);
+    int rank = y->rank + rows->rank - 1;
+    if (rank > MAX_RANK)
+        return failure(call->e, D_too_many_axes, call->span,
+                       "'%s' has the axes of both, %d, and tensors have at most %d", call->builtin->name, rank,
+                       MAX_RANK);
+    for (int i = 1; i < rows->rank; i++) shape.extents[shape.rank++] = rows->shape[i];
+    return value_tensor(reshape(call->e->graph, rows, shape.extents, shape.rank));
+}
+
+// The parts of one vector of parameters, beside each other.
+static Node *flat_rows(Elaborator *e, Node *request, int count) {
+    Node **parts = arena_array(e->arena, Node *, count);
+    for (int i = 0; i < count; i++) {
+        Node *rows = result_of(e->graph, request, i);
+        const Extent *shape[2] = {rows->shape[0], element_count(e->graph, request->inputs[first_target(request) + i])};
+        parts[i] = reshape(e->graph, rows, shape, 2);
     }
-    for (int i = 1; i < row->rank; i++) shape->extents[shape->rank++] = row->shape[i];
-    return true;
+    return concatenate(e, parts, count, 1);
 }
 
-// 1 at the element that the counter names, in y's shape.
-static Node *unit(Elaborator *e, const Node *y, const Extent *count, Node *counter) {
-    Graph *graph = e->graph;
-    Node *here =
-        map2(graph, OP_equal, iota(graph, DTYPE_I32, &count, 1, 0), broadcast(graph, counter, &count, 1, NULL));
-    here = reshape(graph, here, (const Extent *const *)y->shape, y->rank);
-    // A select, so that where it is 0 nothing that may be infinite is multiplied with it (S15).
-    return map3(graph, OP_where, here, constant_like(graph, (Node *)y, 1), constant_like(graph, (Node *)y, 0));
-}
-
-static Value jacobian(const BuiltinCall *call, Node *y, Value target) {
+static Value jacobian_by(const BuiltinCall *call, Node *y, Value target) {
     Elaborator *e = call->e;
-    Graph *graph = e->graph;
-    const Extent *count = element_count(graph, y);
-    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = "element"};
-    LoopInput counter = {iota(graph, DTYPE_I32, &count, 1, 0), variable_make(graph, &variable, DTYPE_I32, NULL, 0)};
-    Loop loop = {.outer_body = e->bodies, .has_body = true, .trips = count};
-    array_push(e->arena, &loop.sequences, counter);
-    Value row = gradient_by(call, y, unit(e, y, count, counter.variable), target, false);
-    if (row.kind == VALUE_ERROR) return row;
-    Named result = {"row", row.node};
-    Node *node = make_loop(e, &loop, NULL, 0, &result, 1, call->span);
-    Shape shape;
-    if (!node) return no_value();
-    Node *rows = result_of(graph, node, 0);
-    if (!joined_shape(call, y, rows, &shape)) return no_value();
-    return value_tensor(reshape(graph, rows, shape.extents, shape.rank));
+    if (!y->rank) return gradient_by(call, y, NULL, target, false);
+    NodeArray targets = {0};
+    if (!find_targets(call, y, target, false, &targets)) return no_value();
+    for (int i = 0; i < targets.count; i++)
+        if (targets.items[i]->rank == MAX_RANK)
+            return failure(e, D_too_many_axes, call->span,
+                           "'%s' stacks gradients of %d axes, and tensors have at most %d", call->builtin->name,
+                           MAX_RANK, MAX_RANK);
+    Node *request = jacobian(e->graph, y, targets.items, targets.count);
+    bool flat = target.kind != VALUE_TENSOR;
+    return unstacked(call, y, flat ? flat_rows(e, request, targets.count) : result_of(e->graph, request, 0));
 }
 
 // What is differentiated by: one tensor, instance or vector of parameters.
@@ -54,14 +51,14 @@ static bool one_target(const BuiltinCall *call) {
 
 Value builtin_jacobian(const BuiltinCall *call) {
     Node *y = floating_argument(call, 0);
-    return y && one_target(call) ? jacobian(call, y, call->values[1]) : no_value();
+    return y && one_target(call) ? jacobian_by(call, y, call->values[1]) : no_value();
 }
 
 Value builtin_hessian(const BuiltinCall *call) {
     Node *y = scalar_argument(call);
     if (!y || !one_target(call)) return no_value();
     Value slope = gradient_by(call, y, NULL, call->values[1], false);
-    return slope.kind == VALUE_ERROR ? slope : jacobian(call, slope.node, call->values[1]);
+    return slope.kind == VALUE_ERROR ? slope : jacobian_by(call, slope.node, call->values[1]);
 }
 
 // ---- forward mode

@@ -83,6 +83,10 @@ void evaluate_tangent(Evaluation *evaluation, const Node *node, Value *const *in
     evaluate_gradient(evaluation, node, inputs, result);
 }
 
+void evaluate_jacobian(Evaluation *evaluation, const Node *node, Value *const *inputs, Value *result) {
+    evaluate_gradient(evaluation, node, inputs, result);
+}
+
 // The values alone: how they are differentiated does not matter here.
 void evaluate_custom(Evaluation *evaluation, const Node *node, Value *const *inputs, Value *result) {
     result->part_count = custom_part(node, 0);

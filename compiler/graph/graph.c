@@ -363,10 +363,11 @@ Node *stop_gradient(Graph *graph, Node *x) {
     return view(graph, OP_stop_gradient, x, (const Extent *const *)x->shape, x->rank, NULL, 0);
 }
 
-// A node like which the result is, but for the axis of iterations of what a loop yields.
+// A node like which the result is, but for an axis in front of what is stacked.
 static const Node *result_type(const Node *tuple, int index) {
     switch (tuple->op) {
-    case OP_gradient: return tuple->inputs[first_target(tuple) + index];
+    case OP_gradient:
+    case OP_jacobian: return tuple->inputs[first_target(tuple) + index];
     case OP_loop: return tuple->body->results[index].node;
     default: return tuple->inputs[index];   // y of a tangent, the values of custom
     }
@@ -374,10 +375,10 @@ static const Node *result_type(const Node *tuple, int index) {
 
 Node *result_of(Graph *graph, Node *tuple, int index) {
     const Node *type = result_type(tuple, index);
-    bool stacked = tuple->op == OP_loop && index >= loop_part(tuple, 1);
     const Extent *shape[MAX_RANK + 1];
     int rank = 0;
-    if (stacked) shape[rank++] = tuple->attributes[0];
+    if (tuple->op == OP_loop && index >= loop_part(tuple, 1)) shape[rank++] = tuple->attributes[0];
+    if (tuple->op == OP_jacobian) shape[rank++] = element_count(graph, tuple->inputs[0]);
     for (int i = 0; i < type->rank; i++) shape[rank++] = type->shape[i];
     const Extent *attribute = extent_constant(graph->extents, index);
     Node draft = {.op = OP_result, .dtype = type->dtype, .rank = rank, .shape = shape};
@@ -428,6 +429,17 @@ Node *tangent(Graph *graph, Node *y, Node **targets, Node **tangents, int target
     const Extent *count = extent_constant(graph->extents, target_count);
     Node draft = {.op = OP_tangent, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = 1 + 2 * target_count};
     draft.attributes = &count;
+    draft.attribute_count = 1;
+    return intern(graph, &draft);
+}
+
+Node *jacobian(Graph *graph, Node *y, Node **targets, int target_count) {
+    Node **inputs = arena_array(graph->arena, Node *, 1 + target_count);
+    inputs[0] = y;
+    for (int i = 0; i < target_count; i++) inputs[1 + i] = targets[i];
+    const Extent *none = extent_constant(graph->extents, 0);
+    Node draft = {.op = OP_jacobian, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = 1 + target_count};
+    draft.attributes = &none;
     draft.attribute_count = 1;
     return intern(graph, &draft);
 }
@@ -502,13 +514,18 @@ int custom_part(const Node *custom, int part) {
     return part == 0 ? values : part == 1 ? arguments : custom->input_count - values - arguments;
 }
 
+bool is_request(const Node *node) {
+    return node->op == OP_gradient || node->op == OP_tangent || node->op == OP_jacobian;
+}
+
 int first_target(const Node *request) {
     return 1 + attribute_integer(request, 0);
 }
 
 int tuple_size(const Node *tuple) {
     switch (tuple->op) {
-    case OP_gradient: return tuple->input_count - first_target(tuple);
+    case OP_gradient:
+    case OP_jacobian: return tuple->input_count - first_target(tuple);
     case OP_loop: return tuple->body->result_count;
     case OP_custom: return custom_part(tuple, 0);
     default: return 1;

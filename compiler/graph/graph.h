@@ -38,7 +38,7 @@ typedef enum {
     CLASS_VIEW,     // index arithmetic only
     CLASS_GATHER,   // gather, scatter_add, fold, argsort
     CLASS_MARK,     // identity that means something to differentiation: track, stop_gradient
-    CLASS_TUPLE,    // loop, gradient, tangent, custom: several results, read through `result`
+    CLASS_TUPLE,    // loop, gradient, tangent, jacobian, custom: several results, read through `result`
     CLASS_RESULT
 } OpClass;
 
@@ -176,6 +176,8 @@ Node *loop(Graph *graph, const Extent *trip_count, Node **sequences, int sequenc
 Node *gradient(Graph *graph, Node *y, Node *cotangent, Node **targets, int target_count, bool allow_unused);
 // The same forwards: result 0, of y's shape, is how y changes as each target changes by its tangent.
 Node *tangent(Graph *graph, Node *y, Node **targets, Node **tangents, int target_count);
+// The gradients of all elements of y: result i has those by targets[i], stacked on axis 0 in row-major order of y.
+Node *jacobian(Graph *graph, Node *y, Node **targets, int target_count);
 // Values with a derivative that the user gave (S16): results are the values. `pullback` takes their cotangents and the
 // captures, and gives the cotangents of `arguments`, in which those of the values are linear. For differentiation the
 // values depend on nothing but the arguments, and by nothing but this.
@@ -198,7 +200,8 @@ void name_node(Node *node, const char *name);       // keeps the first name
 int attribute_integer(const Node *node, int index);   // a constant attribute
 int loop_part(const Node *loop, int part);            // 0: sequences, 1: carries, 2: captures, 3: yields
 int custom_part(const Node *custom, int part);        // 0: values, 1: arguments, 2: captures
-int first_target(const Node *request);                // of a gradient or tangent: number of the input
+bool is_request(const Node *node);                    // for derivatives: gradient, tangent, jacobian
+int first_target(const Node *request);                // number of the input
 int tuple_size(const Node *tuple);                    // how many results it has
 
 // The nodes that the roots reach, ascending by id: inputs before users. Bodies are not entered.

@@ -340,6 +340,12 @@ static void verify_tangent(Verifier *verifier, const Node *node) {
                "a tangent has another dtype or shape than its target");
 }
 
+static void verify_jacobian(Verifier *verifier, const Node *node) {
+    bool fits = node->attribute_count == 1 && attribute_below(node, 0, 1);
+    expect(verifier, node, fits, "its attribute is not 0");
+    if (!verifier->fault) verify_targets(verifier, node);
+}
+
 static void verify_body(Verifier *verifier, const Function *body);
 
 // What goes into the body's argument `index`, which `input` gives element by element or as it is.
@@ -400,14 +406,17 @@ static void verify_result(Verifier *verifier, const Node *node) {
     expect(verifier, node, fits, "there is no result of that number");
     if (!fits) return;
     int index = attribute_integer(node, 0);
-    int first = tuple->op == OP_gradient ? first_target(tuple) : 0;
-    const Node *type = of_loop ? tuple->body->results[index].node : tuple->inputs[first + index];
-    int stacked = of_loop && index >= loop_part(tuple, 1);
-    expect(verifier, node, node->dtype == type->dtype && node->rank == type->rank + stacked, "dtype or rank differs");
+    bool of_targets = tuple->op == OP_gradient || tuple->op == OP_jacobian;
+    const Node *type =
+        of_loop ? tuple->body->results[index].node : tuple->inputs[of_targets ? first_target(tuple) + index : index];
+    const Extent *stacked = of_loop && index >= loop_part(tuple, 1) ? tuple->attributes[0] : NULL;
+    if (tuple->op == OP_jacobian) stacked = element_count(verifier->graph, tuple->inputs[0]);
+    int skipped = stacked != NULL;
+    expect(verifier, node, node->dtype == type->dtype && node->rank == type->rank + skipped, "dtype or rank differs");
     if (verifier->fault) return;
-    if (stacked) expect(verifier, node, node->shape[0] == tuple->attributes[0], "a yield is not trip count long");
+    if (stacked) expect(verifier, node, node->shape[0] == stacked, "its first axis is not that of what is stacked");
     for (int i = 0; i < type->rank; i++)
-        expect(verifier, node, node->shape[i + stacked] == type->shape[i], "the shape differs from the body's");
+        expect(verifier, node, node->shape[i + skipped] == type->shape[i], "the shape differs from that of its kind");
 }
 
 // ---- the table of rules: by the `types` column, or the evaluator's function, of which each structural op has its own

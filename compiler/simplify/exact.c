@@ -345,6 +345,7 @@ const RewriteRow exact_rewrites[] = {
     {"argmax_of_unit", OP_reduce_argmax, argmax_of_unit, "the first of one element"},
     {"max_of_repeated", OP_reduce_max, extremum_of_repeated, "the largest of copies; a sum of them would round"},
     {"min_of_repeated", OP_reduce_min, extremum_of_repeated, "the smallest of copies"},
+    {"sum_of_unit", OP_reduce_sum, sum_of_unit, "one term of each sum may differ from 0"},
     {"sum_of_class_mask", OP_reduce_sum, sum_of_class_mask,
      "iota meets a number once if it is in range: a sum of x and zeros"},
 };

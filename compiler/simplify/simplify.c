@@ -11,7 +11,7 @@ static bool asks_for_gradients(Graph *graph, const Function *function) {
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, function), function->result_count);
     for (int i = 0; i < nodes.count; i++) {
         const Node *node = nodes.items[i];
-        if (node->op == OP_gradient || (node->body && asks_for_gradients(graph, node->body))) return true;
+        if (is_request(node) || (node->body && asks_for_gradients(graph, node->body))) return true;
     }
     return false;
 }

@@ -17,6 +17,7 @@ const RewriteRow stabilising_rewrites[] = {
     {"log_of_exp", OP_log, log_of_exp, "exp overflows and underflows"},
     {"class_product", OP_multiply, class_product, "a class that is not picked adds nothing, were it infinite"},
     {"gather_of_rows", OP_gather, gather_of_rows, "read with its row, beside what else reads it; -0 becomes 0"},
+    {"contract_of_unit", OP_contract, contract_of_unit, "what meets a 0 adds nothing, were it infinite"},
     {"sum_of_picked", OP_reduce_sum, sum_of_picked, "one term a row: the sum over classes rounds nothing"},
     {"picked_log_softmax", OP_subtract, picked_log_softmax, "the difference is small, and both sides may be large"},
     {"log_of_picked", OP_log, log_of_picked, "softmax underflows to 0 at -104; its logarithm does not"},

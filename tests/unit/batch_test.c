@@ -173,8 +173,8 @@ typedef const char *CompareLoop(World *world, const GradientCase *test, Node *re
 static const char *compare_value(World *world, const GradientCase *test, Node *result) {
     Function function = {"loop", world->count, world->variables, 1, &(Named){"y", result}};
     // Marks are batched, gradients are not: they must be gone before.
-    if (case_uses(test, OP_gradient) && !differentiate(world->graph, diagnostics_create(world->arena, 0), &function))
-        return "no derivative";
+    bool asks = case_uses(test, OP_gradient) || case_uses(test, OP_tangent) || case_uses(test, OP_jacobian);
+    if (asks && !differentiate(world->graph, diagnostics_create(world->arena, 0), &function)) return "no derivative";
     return compare(world, &function);
 }
 
@@ -277,7 +277,7 @@ static const GradientCase own_cases[] = {
 
 static void require_covered(void) {
     for (int op = 0; op < OP_COUNT; op++) {
-        bool structural = op_class((Op)op) != CLASS_MAP && op != OP_gradient && op != OP_tangent && op != OP_custom;
+        bool structural = op_class((Op)op) != CLASS_MAP && op != OP_gradient && op != OP_tangent && op != OP_jacobian;
         if (!structural || covered[op]) continue;
         printf("%s was not batched in any case\n", op_name((Op)op));
         failures++;

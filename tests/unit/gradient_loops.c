@@ -197,6 +197,45 @@ static Node *build_penalty(Graph *graph, Node **inputs) {
     return map2(graph, OP_multiply, slope, slope);
 }
 
+// The same forwards, and the tangent's tangent.
+static Node *build_tangents(Graph *graph, Node **inputs) {
+    Node *value = map1(graph, OP_sin, map2(graph, OP_multiply, inputs[0], inputs[1]));
+    Node *first = result_of(graph, tangent(graph, value, &inputs[0], &inputs[2], 1), 0);
+    Node *both[] = {inputs[0], inputs[1]}, *directions[] = {inputs[2], first};
+    return result_of(graph, tangent(graph, map2(graph, OP_multiply, first, value), both, directions, 2), 0);
+}
+
+// The Jacobian of a matrix by a vector that is tracked, which a scan then goes over.
+static Node *build_jacobian(Graph *graph, Node **inputs) {
+    Node *x = track(graph, map1(graph, OP_sin, inputs[0]));
+    const Extent *shape[] = {x->shape[0], inputs[1]->shape[0]};
+    Node *rows = broadcast(graph, x, shape, 2, (int[]){0}), *columns = broadcast(graph, inputs[1], shape, 2, NULL);
+    Node *matrix = map1(graph, OP_exp, map2(graph, OP_multiply, rows, columns));
+    Node *all = result_of(graph, jacobian(graph, matrix, &x, 1), 0);
+    Node *h = argument(graph, "h", 0, NULL), *row = argument(graph, "row", 1, (int64_t[]){3});
+    int axis = 0;
+    Node *sum = reduce(graph, OP_reduce_sum, map2(graph, OP_multiply, row, row), &axis, 1);
+    Named results[] = {{"h", map1(graph, OP_tanh, map2(graph, OP_add, h, sum))}};
+    Function *body = body_of(graph, 2, (Node *[]){row, h}, 1, results);
+    Node *start = constant_real(graph, DTYPE_F64, 0.25);
+    return result_of(graph, loop(graph, all->shape[0], &all, 1, &start, 1, NULL, 0, body), 0);
+}
+
+// x * sin(y) and exp(y), with their true derivative given as a user would.
+static Node *build_custom(Graph *graph, Node **inputs) {
+    static const int64_t three[] = {3};
+    Node *x = inputs[0], *y = inputs[1], *sine = map1(graph, OP_sin, y), *cosine = map1(graph, OP_cos, y);
+    Node *values[] = {map2(graph, OP_multiply, x, sine), map1(graph, OP_exp, y)};
+    Node *captures[] = {sine, map2(graph, OP_multiply, x, cosine), values[1]}, *own[5];
+    static const char *const names[] = {"cx", "cy", "sine", "slope", "exponential"};
+    for (int i = 0; i < 5; i++) own[i] = argument(graph, names[i], 1, three);
+    Node *by_y =
+        map2(graph, OP_add, map2(graph, OP_multiply, own[0], own[3]), map2(graph, OP_multiply, own[1], own[4]));
+    Named results[] = {{"dx", map2(graph, OP_multiply, own[0], own[2])}, {"dy", by_y}};
+    Node *both = custom(graph, values, 2, (Node *[]){x, y}, 2, captures, 3, body_of(graph, 5, own, 2, results));
+    return map2(graph, OP_multiply, result_of(graph, both, 0), result_of(graph, both, 1));
+}
+
 #define SCALAR {0, {0}, 0, 0, NULL, INPUT_TARGET}
 #define TENSOR(rank, ...) {rank, {__VA_ARGS__}, 0, 0, NULL, INPUT_TARGET}
 
@@ -213,6 +252,9 @@ const GradientCase loop_cases[] = {
     {"random numbers in loops", build_random, 2, 2, {TENSOR(1, 3), SCALAR}},
     {"second derivative in a loss", build_heat, 2, 3, {TENSOR(2, -3, 2), TENSOR(2, 2, 3), TENSOR(1, 3)}},
     {"gradient penalty", build_penalty, 2, 2, {TENSOR(1, 3), TENSOR(1, 3)}},
+    {"tangents of tangents", build_tangents, 2, 3, {TENSOR(1, 3), TENSOR(1, 3), TENSOR(1, 3)}},
+    {"a Jacobian in a loss", build_jacobian, 2, 2, {TENSOR(1, 3), TENSOR(1, 2)}},
+    {"a derivative of one's own", build_custom, 3, 2, {TENSOR(1, 3), TENSOR(1, 3)}},
     {"gradient in a body", build_gradient_in_body, 2, 2, {TENSOR(1, 3), SCALAR}},
 };
 const int loop_case_count = sizeof loop_cases / sizeof *loop_cases;

@@ -394,14 +394,17 @@ static Entry make_loop(Generator *g) {
 
 // ---- derivatives
 
-// The derivative of sin(t) * y by t: forwards, or backwards with a cotangent.
+// The derivative of sin(t) * y by t: forwards, backwards with a cotangent, or all of it.
 static Entry make_derivative(Generator *g) {
     Graph *graph = g->graph;
     Entry x = pick(g), y = fit(g, pick(g), x.node), z = fit(g, pick(g), x.node);
     Node *target = track(graph, within(g, x, 4)), *direction = within(g, z, 4);
     Node *value = map2(graph, OP_multiply, map1(graph, OP_sin, target), within(g, y, 4));
-    Node *request = random_below(&g->random, 3) ? tangent(graph, value, &target, &direction, 1)
-                                                : gradient(graph, value, direction, &target, 1, false);
+    int choice = random_below(&g->random, 3);
+    if (choice == 2 && x.node->rank < 4 && typical_size(x.node) * typical_size(x.node) <= LARGEST)
+        return (Entry){result_of(graph, jacobian(graph, value, &target, 1), 0), 4};
+    Node *request =
+        choice ? tangent(graph, value, &target, &direction, 1) : gradient(graph, value, direction, &target, 1, false);
     return (Entry){result_of(graph, request, 0), 16};
 }
 
@@ -435,7 +438,7 @@ static const struct {
     {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
     {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
     {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
-    {make_window, 4},   {make_sort, 3},      {make_derivative, 2},   {make_custom, 2},
+    {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2},
 };
 
 static Entry make_any(Generator *g) {

@@ -177,6 +177,23 @@ static Node *repeated(const Inputs *in, Node *x, int rank, const Extent *a, cons
                       const int *axes) {
     return broadcast(in->graph, x, (const Extent *const[]){a, b, c}, rank, axes);
 }
+// bool[C, C]: the unit matrix.
+static Node *unit_mask(const Inputs *in) {
+    Node *numbers = iota(in->graph, DTYPE_I32, &in->C, 1, 0);
+    Node *rows = repeated(in, numbers, 2, in->C, in->C, NULL, (const int[]){0});
+    return map2(in->graph, OP_equal, rows, repeated(in, numbers, 2, in->C, in->C, NULL, NULL));
+}
+// The sum along `axis` of the diagonal matrix of a line.
+static Node *diagonal_sum(const Inputs *in, int axis) {
+    Node *line = repeated(in, in->line, 2, in->C, in->C, NULL, &axis);
+    return sum(in, where(in, unit_mask(in), line, number(in, line, 0)), axis);
+}
+// A matrix by the unit matrix, from one side or the other.
+static Node *unit_product(const Inputs *in, bool first) {
+    Node *unit = cast(in->graph, unit_mask(in), in->dtype);
+    if (first) return contract(in->graph, unit, in->m, (int[]){0, 1}, (int[]){2, 1}, (int[]){0, 2}, 2);
+    return contract(in->graph, in->m, unit, (int[]){0, 1}, (int[]){1, 2}, (int[]){0, 2}, 2);
+}
 // Columns 1 and 3 of [N, 4], or where they stand.
 static Node *cut(const Inputs *in, Node *x) {
     return slice(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 1)}, (const int64_t[]){1, 2},

@@ -92,6 +92,7 @@ static void add_tuples(Sample *sample, Node *x, Node *y) {
     add(sample, result_of(graph, gradient(graph, total, NULL, (Node *[]){tracked, y}, 2, false), 1));
     add(sample, result_of(graph, gradient(graph, square, x, &tracked, 1, true), 0));
     add(sample, result_of(graph, tangent(graph, square, &tracked, &x, 1), 0));
+    add(sample, result_of(graph, jacobian(graph, square, (Node *[]){tracked, y}, 2), 1));
     Node *ct = variable(DTYPE_F32, (const Extent *const *)x->shape, 2), *factor = variable(DTYPE_F32, NULL, 0);
     Function *pullback = arena_new(arena, Function);
     *pullback = (Function){"pullback", 2, arena_array(arena, Node *, 2), 1, arena_array(arena, Named, 1)};
@@ -154,13 +155,13 @@ static void spoil_operands(const Sample *sample, Node *node) {
         other.dtype = input->dtype == DTYPE_F64 ? DTYPE_I64 : DTYPE_F64;
         node->inputs[i] = &other;
         bool any = node->op == OP_cast || node->op == OP_reduce_argmax || node->op == OP_gradient ||
-                   node->op == OP_argsort;
+                   node->op == OP_jacobian || node->op == OP_argsort;
         if (!any && input->dtype != DTYPE_TUPLE) expect_fault(sample, node, "operand's dtype");
         node->inputs[i] = input;
     }
     int count = node->input_count;
     node->input_count = count ? count - 1 : 1;
-    if (count && node->op != OP_gradient) expect_fault(sample, node, "number of operands");
+    if (count && node->op != OP_gradient && node->op != OP_jacobian) expect_fault(sample, node, "number of operands");
     node->input_count = count;
 }
 
