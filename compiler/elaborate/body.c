@@ -21,6 +21,8 @@ typedef struct {
 
 // ---- gradients in the body
 
+enum { NOT_INDEXED = -1 };
+
 // What stands in the node's body for an input that is captured; NULL: it is none.
 static const Node *captured_argument(const Node *node, int input) {
     bool is_loop = node->op == OP_loop;
@@ -69,11 +71,16 @@ static bool leaves_body(Closing *closing, Request request, const LoopInput *inpu
     return reads && (depends_on(e, input->source, request.target) || (after && depends_on(e, after, request.target)));
 }
 
+// Sets `*indexed` to a sequence by which the way leads out of the body: its element must be read in the body, of all of
+// it. False: reported.
 static bool check_request(Closing *closing, Request request, const Loop *loop, const LoopInput *carries,
-                          int carry_count, const Named *results) {
+                          int carry_count, const Named *results, int *indexed) {
     bool leaves = false;
-    for (int i = 0; i < loop->sequences.count; i++)
-        leaves = leaves || leaves_body(closing, request, &loop->sequences.items[i], NULL);
+    for (int i = 0; i < loop->sequences.count; i++) {
+        if (!leaves_body(closing, request, &loop->sequences.items[i], NULL)) continue;
+        if (is_request(request.node)) *indexed = i;
+        else leaves = true;   // it is in a body that is closed already
+    }
     for (int i = 0; i < carry_count; i++)
         leaves = leaves || leaves_body(closing, request, &carries[i], results[i].node);
     if (!leaves) return true;
@@ -83,19 +90,20 @@ static bool check_request(Closing *closing, Request request, const Loop *loop, c
     return false;
 }
 
-// Settles what the gradients in the body need inside. False: reported.
+// Settles what the gradients in the body need inside, unless a sequence is to be indexed first. False: reported.
 static bool keep_requests(Closing *closing, const Loop *loop, const LoopInput *carries, int carry_count,
-                          const Named *results) {
+                          const Named *results, int *indexed) {
     Graph *graph = closing->e->graph;
     bool changed = true;
-    while (changed) {
+    *indexed = NOT_INDEXED;
+    while (changed && *indexed == NOT_INDEXED) {
         changed = false;
         for (int i = 0; i < closing->nodes.count; i++) {
             Node *node = closing->nodes.items[i];
             for (int k = 0; closing->inside[node->id] && k < node->input_count; k++) {
                 if (closing->inside[node->inputs[k]->id] || !is_target(graph, node, k)) continue;
                 Request request = {node, node->inputs[k]};
-                if (!check_request(closing, request, loop, carries, carry_count, results)) return false;
+                if (!check_request(closing, request, loop, carries, carry_count, results, indexed)) return false;
                 changed = keep_way(closing, request) || changed;
             }
         }
@@ -120,27 +128,46 @@ static void mark_inside(Closing *closing, const NodeArray *variables) {
     }
 }
 
+// Reads the elements of a sequence at the iteration's place in all of it, instead of being handed them.
+static void index_sequence(Elaborator *e, Loop *loop, int sequence, Named *results, int result_count) {
+    Graph *graph = e->graph;
+    LoopInput input = loop->sequences.items[sequence];
+    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = "place"};
+    LoopInput counter = {iota(graph, DTYPE_I32, &loop->trips, 1, 0),
+                         variable_make(graph, &variable, DTYPE_I32, NULL, 0)};
+    array_push(e->arena, &loop->sequences, counter);
+    NodeMap map = {.arena = e->arena};
+    node_map_set(&map, input.variable, gather(graph, input.source, counter.variable));
+    for (int i = 0; i < result_count; i++) substitute(graph, &map, &results[i].node, 1, &results[i].node);
+}
+
 static Node **sources(Elaborator *e, const LoopInput *inputs, int count) {
     Node **nodes = arena_array(e->arena, Node *, count);
     for (int i = 0; i < count; i++) nodes[i] = inputs[i].source;
     return nodes;
 }
 
-Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int carry_count, const Named *results,
+Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int carry_count, const Named *given,
                 int result_count, Span span) {
     Graph *graph = e->graph;
-    Closing closing = closing_of(e, results, result_count);
-    NodeArray variables = {0};
-    for (int i = 0; i < course->sequences.count; i++)
-        array_push(e->arena, &variables, course->sequences.items[i].variable);
-    for (int i = 0; i < carry_count; i++) array_push(e->arena, &variables, carries[i].variable);
-    mark_inside(&closing, &variables);
-    if (!keep_requests(&closing, course, carries, carry_count, results)) return NULL;
+    Loop own = *course;
+    Named *results = arena_copy(e->arena, given, sizeof(Named) * (size_t)result_count);
+    Closing closing;
+    NodeArray variables;
+    for (int indexed = 0; indexed != NOT_INDEXED;) {
+        closing = closing_of(e, results, result_count);
+        variables = (NodeArray){0};
+        for (int i = 0; i < own.sequences.count; i++) array_push(e->arena, &variables, own.sequences.items[i].variable);
+        for (int i = 0; i < carry_count; i++) array_push(e->arena, &variables, carries[i].variable);
+        mark_inside(&closing, &variables);
+        if (!keep_requests(&closing, &own, carries, carry_count, results, &indexed)) return NULL;
+        if (indexed != NOT_INDEXED) index_sequence(e, &own, indexed, results, result_count);
+    }
     Closure closure = close_function(graph, variables.items, variables.count, results, result_count, closing.inside);
     graph->span = user_span(e, span);
-    return loop(graph, course->trips, sources(e, course->sequences.items, course->sequences.count),
-                course->sequences.count, sources(e, carries, carry_count), carry_count, closure.captures.items,
-                closure.captures.count, closure.body);
+    return loop(graph, own.trips, sources(e, own.sequences.items, own.sequences.count), own.sequences.count,
+                sources(e, carries, carry_count), carry_count, closure.captures.items, closure.captures.count,
+                closure.body);
 }
 
 Node *make_custom(Elaborator *e, const NodeArray *values, const NodeArray *arguments, const NodeArray *cotangents,
@@ -148,7 +175,8 @@ Node *make_custom(Elaborator *e, const NodeArray *values, const NodeArray *argum
     Closing closing = closing_of(e, results, arguments->count);
     Loop none = {0};
     mark_inside(&closing, cotangents);
-    keep_requests(&closing, &none, NULL, 0, NULL);
+    int indexed;
+    keep_requests(&closing, &none, NULL, 0, NULL, &indexed);
     Closure closure =
         close_function(e->graph, cotangents->items, cotangents->count, results, arguments->count, closing.inside);
     closure.body->name = "derivative";

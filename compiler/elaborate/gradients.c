@@ -82,22 +82,39 @@ static bool add_target(Elaborator *e, Value value, Span span, NodeArray *targets
     return true;
 }
 
-// Whether a variable of a loop's body is the way from a target to y.
-static bool comes_through_loop(Elaborator *e, Node *y, const NodeArray *targets) {
+// Whether y depends on the target, also by what loops around go over.
+static bool reaches(Elaborator *e, Node *y, Node *target) {
+    if (depends_on(e, y, target)) return true;
+    for (const Loop *loop = e->bodies; loop; loop = loop->outer_body)
+        for (int i = 0; i < loop->sequences.count; i++) {
+            const LoopInput *input = &loop->sequences.items[i];
+            if (depends_on(e, y, input->variable) && reaches(e, input->source, target)) return true;
+        }
+    return false;
+}
+
+static bool is_element(const Elaborator *e, const Node *variable) {
     for (const Loop *loop = e->bodies; loop; loop = loop->outer_body)
         for (int i = 0; i < loop->sequences.count; i++)
-            for (int k = 0; k < targets->count; k++)
-                if (depends_on(e, loop->sequences.items[i].source, targets->items[k]) &&
-                    depends_on(e, y, loop->sequences.items[i].variable))
-                    return true;
+            if (loop->sequences.items[i].variable == variable) return true;
+    return false;
+}
+
+// Whether y is computed from what a loop around carries: a variable of its body that is no element of what it goes over.
+static bool reads_carry(Elaborator *e, Node *y) {
+    NodeArray nodes = reachable(e->graph, &y, 1);
+    for (int i = 0; i < nodes.count && e->bodies; i++) {
+        const Node *node = nodes.items[i];
+        if (node->op == OP_variable && node->variable->kind == VARIABLE_ARGUMENT && !is_element(e, node)) return true;
+    }
     return false;
 }
 
 static bool check_used(Elaborator *e, Node *y, Value target, const NodeArray *targets, Span span) {
     for (int i = 0; i < targets->count; i++)
-        if (depends_on(e, y, targets->items[i])) return true;
-    if (comes_through_loop(e, y, targets)) {
-        refuse(e, span, "a gradient inside a loop by what it goes over or carries is");
+        if (reaches(e, y, targets->items[i])) return true;
+    if (reads_carry(e, y)) {
+        refuse(e, span, "a gradient inside a loop by what its carried values come from is");
         help(e, "track what the iteration begins with inside the loop: t = track(x), and take the gradient by t");
         return false;
     }
