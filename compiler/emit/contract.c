@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-enum { OPEN_ROWS = 64, OPEN_COLUMNS = 1024, LATENCY = 8, MAX_ROWS = 24 };
+enum { OPEN_ROWS = 64, OPEN_COLUMNS = 1024, LATENCY = 8, MAX_ROWS = 24, MAX_INNER_ROWS = 12 };
 
 typedef struct {
     int rows, columns;
@@ -18,8 +18,8 @@ static int64_t ceiling_divide(int64_t a, int64_t b) {
 }
 
 // The tile for which all tiles together take the fewest cycles: an fma for each accumulator, or a load for each
-// operand, or the latency of one fma, whichever is most.
-static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n) {
+// operand, or the latency of one fma, whichever is most. Rows are counted along m, each with `inner` of its own.
+static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner) {
     int64_t rows, columns, best_cost = INT64_MAX;
     int width = kernel_lanes(emitter, kernel), accumulators = emitter->vector_registers * 3 / 4;
     bool static_rows = extent_is_constant(kernel->axes[m].extent, &rows);
@@ -28,9 +28,10 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     int64_t vectors = ceiling_divide(columns, width);
     TileSize best = {1, 1};
     for (int c = 1; c <= 4 && c <= vectors; c++) {
-        for (int r = 1; r <= MAX_ROWS && r <= rows && r * c <= accumulators; r++) {
-            if (!static_rows && r > accumulators / 3) continue;   // the last block wastes less
-            int64_t tile = r * c > r + c ? r * c : r + c;
+        for (int r = 1; r * inner <= MAX_ROWS && r <= rows && r * inner * c <= accumulators; r++) {
+            if (!static_rows && r > 1 && r * inner > accumulators / 3) continue;   // the last block wastes less
+            int all = r * inner;
+            int64_t tile = all * c > all + c ? all * c : all + c;
             if (tile < LATENCY) tile = LATENCY;
             int64_t cost = ceiling_divide(rows, r) * ceiling_divide(vectors, c) * tile;
             if (cost > best_cost || (cost == best_cost && r * c < best.rows * best.columns)) continue;
@@ -55,22 +56,60 @@ static LLVMValueRef totals_of(Emitter *emitter) {
     return emitter->totals;
 }
 
+// The axes of rows that are neither m nor inner are loops around the tiles.
+static void emit_rows(Emitter *emitter, const Product *product, Scope *columns, int count, const int *axes,
+                      int axis_count) {
+    const Code *code = &emitter->code;
+    if (!axis_count) {
+        emit_tile_rows(emitter, product, columns, count);
+        return;
+    }
+    LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[*axes].extent);
+    Loop loop = loop_begin(code, "outer_rows", v_i64(code, 0), extent, v_i64(code, 1), NULL, 0);
+    Scope outer = scope_inside(emitter, product->outer), inside[MAX_GROUP];
+    scope_bind(&outer, *axes, loop.index);
+    scope_hoist(emitter, &outer);
+    for (int i = 0; i < count; i++) {
+        inside[i] = scope_inside(emitter, &columns[i]);
+        scope_bind(&inside[i], *axes, loop.index);
+    }
+    Product rest = *product;
+    rest.outer = &outer;
+    emit_rows(emitter, &rest, inside, count, axes + 1, axis_count - 1);
+    loop_end(code, &loop, NULL);
+}
+
 static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *context) {
     Product *product = context;
+    int axes[MAX_AXES], rows = axes_of(product->kernel, AXIS_M, axes);
     for (int i = 0; i < count; i++) scope_hoist(emitter, &scopes[i]);
     if (product->panel) emit_pack(emitter, product, scopes, count);
-    emit_tile_rows(emitter, product, scopes, count);
+    emit_rows(emitter, product, scopes, count, axes, rows - (product->inner >= 0 ? 2 : 1));
+}
+
+// Rows go along the last M axis; if that is short, along the one before, and a tile has all of the last.
+static void choose_rows(Product *product) {
+    int axes[MAX_AXES], count = axes_of(product->kernel, AXIS_M, axes);
+    int64_t last;
+    bool is_short = extent_is_constant(product->kernel->axes[axes[count - 1]].extent, &last) && last > 0;
+    is_short = is_short && count > 1 && last <= MAX_INNER_ROWS;
+    product->m = axes[count - 1 - is_short];
+    product->inner = is_short ? axes[count - 1] : -1;
+    product->inner_rows = is_short ? (int)last : 1;
 }
 
 void emit_contract(Emitter *emitter, const Kernel *kernel) {
-    int axes[MAX_AXES], m[MAX_AXES], n[MAX_AXES], k[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
-    axes_of(kernel, AXIS_M, m);
+    int axes[MAX_AXES], n[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
+    ExtentTable *extents = emitter->program->graph->extents;
     axes_of(kernel, AXIS_N, n);
-    axes_of(kernel, AXIS_K, k);
     Nest nest;
     Scope *outer = open_axes(emitter, &nest, kernel, axes, count);
     scope_hoist(emitter, outer);
-    Product product = {.kernel = kernel, .outer = outer, .m = m[0], .n = n[0], .k = k[0]};
+    Product product = {.kernel = kernel, .outer = outer, .n = n[0], .summed = extent_constant(extents, 1)};
+    product.k_count = axes_of(kernel, AXIS_K, product.k);
+    for (int i = 0; i < product.k_count; i++)
+        product.summed = extent_multiply(extents, product.summed, kernel->axes[product.k[i]].extent);
+    choose_rows(&product);
     for (int i = 0; i < kernel->instructions.count; i++)
         if (kernel->instructions.items[i].kind == INSTRUCTION_CONTRACT) product.number = i;
     const Instruction *instruction = &kernel->instructions.items[product.number];
@@ -79,7 +118,7 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.dtype = instruction->dtype;
     const Instruction *left = &kernel->instructions.items[product.left];
     product.plain_left = left->kind == INSTRUCTION_LOAD && left->operands[0] < 0;
-    TileSize tile = choose_tile(emitter, kernel, product.m, product.n);
+    TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows);
     product.rows = tile.rows;
     product.columns = tile.columns;
     product.totals = totals_of(emitter);

@@ -8,7 +8,7 @@
 //   ops.c            elementwise ops: the last column of ops.def
 //   nest.c           loops over axes, and over vectors along one
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
-//   tile.c pack.c    a contraction's register tiles, and panels of its right operand
+//   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
 //   jit.c            LLVM's targets and JIT
 #ifndef GRADC_EMIT_EMITTER_H
@@ -132,20 +132,37 @@ void emit_sort(Emitter *emitter, const Kernel *kernel);
 void emit_kernel_here(Emitter *emitter, const Kernel *kernel);     // its own code, where others may call it
 void emit_kernels(Emitter *emitter, const KernelArray *kernels);   // in order, as code or calls
 
-// ---- tile.c, pack.c: the parts of a contraction
+// ---- tile.c, pack.c, summed.c: the parts of a contraction
 typedef struct {
     const Kernel *kernel;
-    Scope *outer;              // all but M, N and K are bound
+    Scope *outer;              // all but n, m, inner and k are bound
     int number, left, right;   // the contraction and its operands: instructions
-    int m, n, k;               // axes
+    int m, n;                  // axes: of blocks of rows, and of columns
+    int inner;                 // a short axis of rows, of which each row along m has all; -1: none
+    int k[MAX_AXES], k_count;
+    const Extent *summed;   // the product of the extents of k
     Dtype dtype;
-    int rows, columns;     // of a register tile: rows, and vectors of columns
+    int rows, columns;     // of a register tile: rows along m, and vectors of columns
+    int inner_rows;        // along `inner`, for each row along m
     bool plain_left;       // operand 0 is a load that only needs an address
     LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
     LLVMValueRef totals;   // room for a tile
 } Product;
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);
+
+// A loop over the summed elements, in order: `loop.index` counts them, `index` is where each of the axes k stands.
+typedef struct {
+    Loop loop;   // loop.carries: those given to summed_begin, in their order
+    LLVMValueRef index[MAX_AXES];
+    int carry_count;
+} SummedLoop;
+void summed_begin(Emitter *emitter, const Product *product, SummedLoop *summed, const char *name, LLVMValueRef start,
+                  LLVMValueRef limit, const LLVMValueRef *carries, int carry_count);
+void summed_end(Emitter *emitter, const Product *product, SummedLoop *summed, const LLVMValueRef *next);
+void summed_bind(const Product *product, const SummedLoop *summed, Scope *scope);
+// In elements, how far the operand's element there lies from that at 0.
+LLVMValueRef summed_offset(Emitter *emitter, const Product *product, const SummedLoop *summed, int operand);
 
 // ---- share.c
 void find_shapes(Emitter *emitter);

@@ -20,14 +20,15 @@ static void store_packed(const Pack *pack, LLVMValueRef k, LLVMValueRef column, 
 static void pack_values(const Pack *pack) {
     const Code *code = &pack->emitter->code;
     const Product *product = pack->product;
-    LLVMValueRef limit = extent_value_of(pack->emitter, product->kernel->axes[product->k].extent);
-    Loop loop = loop_begin(code, "pack", v_i64(code, 0), limit, v_i64(code, 1), NULL, 0);
+    LLVMValueRef limit = extent_value_of(pack->emitter, product->summed);
+    SummedLoop summed;
+    summed_begin(pack->emitter, product, &summed, "pack", v_i64(code, 0), limit, NULL, 0);
     for (int j = 0; j < pack->count; j++) {
         Scope scope = scope_inside(pack->emitter, &pack->columns[j]);
-        scope_bind(&scope, product->k, loop.index);
-        store_packed(pack, loop.index, v_i64(code, j), scope_value(pack->emitter, &scope, product->right));
+        summed_bind(product, &summed, &scope);
+        store_packed(pack, summed.loop.index, v_i64(code, j), scope_value(pack->emitter, &scope, product->right));
     }
-    loop_end(code, &loop, NULL);
+    summed_end(pack->emitter, product, &summed, NULL);
 }
 
 // ---- transposed
@@ -44,6 +45,7 @@ typedef struct {
     LLVMValueRef first;   // address of the first row
     LLVMValueRef last;    // number of the last row that is there; NULL: all are
     LLVMValueRef left;    // how many k are left; NULL: enough
+    LLVMValueRef base;    // number of the first k of this run among all
     LLVMValueRef at;      // number of the column vector, at run time
 } Turn;
 
@@ -122,34 +124,58 @@ static void turn_step(const Turn *turn, LLVMValueRef k) {
     for (int i = 0; i < turn->side; i++) rows[i] = load_pieces(turn, i, k);
     turn_pieces(turn, rows);
     for (int i = 0; i < turn->side; i++)
-        store_packed(turn->pack, v_add(turn->code, k, v_i64(turn->code, i)), turn->at, rows[i]);
+        store_packed(turn->pack, v_add(turn->code, v_add(turn->code, turn->base, k), v_i64(turn->code, i)), turn->at,
+                     rows[i]);
 }
 
-// One vector of columns after the other.
-static void pack_transposed(const Pack *pack) {
-    const Code *code = &pack->emitter->code;
-    const Product *product = pack->product;
-    Turn turn = {.pack = pack, .code = code, .side = PIECE_BYTES / dtype_size(product->dtype)};
-    turn.first = access_pointer(pack->emitter, &pack->columns[0], product->right);
-    if (pack->columns[pack->count - 1].mask) {
-        LLVMValueRef limit = extent_value_of(pack->emitter, product->kernel->axes[product->n].extent);
-        turn.last = v_subtract(code, v_subtract(code, limit, pack->columns[0].index[product->n]), v_i64(code, 1));
-    }
-    Loop columns = loop_begin(code, "columns", v_i64(code, 0), v_i64(code, pack->count), v_i64(code, 1), NULL, 0);
-    turn.at = columns.index;
-    LLVMValueRef extent = extent_value_of(pack->emitter, product->kernel->axes[product->k].extent);
+// The k along the last summed axis.
+static void turn_run(Turn turn) {
+    const Code *code = turn.code;
+    const Product *product = turn.pack->product;
+    const Extent *run = product->kernel->axes[product->k[product->k_count - 1]].extent;
+    LLVMValueRef extent = extent_value_of(turn.pack->emitter, run);
     LLVMValueRef size = v_i64(code, turn.side), rest = LLVMBuildSRem(code->builder, extent, size, "");
     LLVMValueRef whole = v_subtract(code, extent, rest);
     Loop loop = loop_begin(code, "turn", v_i64(code, 0), whole, size, NULL, 0);
     turn_step(&turn, loop.index);
     loop_end(code, &loop, NULL);
     int64_t known;
-    if (!extent_is_constant(product->kernel->axes[product->k].extent, &known) || known % turn.side) {
-        Branch tail = b_if(code, v_less(code, v_i64(code, 0), rest));
-        turn.left = rest;
-        turn_step(&turn, whole);
-        b_join(code, tail);
+    if (extent_is_constant(run, &known) && known % turn.side == 0) return;
+    Branch tail = b_if(code, v_less(code, v_i64(code, 0), rest));
+    turn.left = rest;
+    turn_step(&turn, whole);
+    b_join(code, tail);
+}
+
+// One vector of columns after the other, and for each the summed axes but the last, whose elements lie side by side.
+static void pack_transposed(const Pack *pack) {
+    const Code *code = &pack->emitter->code;
+    const Product *product = pack->product;
+    Turn turn = {.pack = pack, .code = code, .side = PIECE_BYTES / dtype_size(product->dtype)};
+    LLVMValueRef first = access_pointer(pack->emitter, &pack->columns[0], product->right);
+    if (pack->columns[pack->count - 1].mask) {
+        LLVMValueRef limit = extent_value_of(pack->emitter, product->kernel->axes[product->n].extent);
+        turn.last = v_subtract(code, v_subtract(code, limit, pack->columns[0].index[product->n]), v_i64(code, 1));
     }
+    Loop columns = loop_begin(code, "columns", v_i64(code, 0), v_i64(code, pack->count), v_i64(code, 1), NULL, 0);
+    turn.at = columns.index;
+    const Affine *affine = &product->kernel->instructions.items[product->right].affine;
+    LLVMTypeRef type = v_memory_type(code, product->dtype);
+    Loop outer[MAX_AXES];
+    LLVMValueRef number = v_i64(code, 0), offset = v_i64(code, 0);
+    for (int i = 0; i + 1 < product->k_count; i++) {
+        int axis = product->k[i];
+        LLVMValueRef extent = extent_value_of(pack->emitter, product->kernel->axes[axis].extent);
+        outer[i] = loop_begin(code, "runs", v_i64(code, 0), extent, v_i64(code, 1), NULL, 0);
+        number = v_add(code, v_multiply(code, number, extent), outer[i].index);
+        LLVMValueRef stride = extent_value_of(pack->emitter, affine->strides[axis]);
+        offset = v_add(code, offset, v_multiply(code, outer[i].index, stride));
+    }
+    const Extent *run = product->kernel->axes[product->k[product->k_count - 1]].extent;
+    turn.base = v_multiply(code, number, extent_value_of(pack->emitter, run));
+    turn.first = LLVMBuildGEP2(code->builder, type, first, &offset, 1, "");
+    turn_run(turn);
+    for (int i = product->k_count - 2; i >= 0; i--) loop_end(code, &outer[i], NULL);
     loop_end(code, &columns, NULL);
 }
 
@@ -157,8 +183,8 @@ void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int cou
     Pack pack = {emitter, product, columns, count, kernel_lanes(emitter, product->kernel)};
     const Instruction *right = &product->kernel->instructions.items[product->right];
     bool turned = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && right->dtype != DTYPE_BOOL &&
-                  extent_is(right->affine.strides[product->k], 1) && !extent_is(right->affine.strides[product->n], 0) &&
-                  !extent_is(right->affine.strides[product->n], 1);
+                  extent_is(right->affine.strides[product->k[product->k_count - 1]], 1) &&
+                  !extent_is(right->affine.strides[product->n], 0) && !extent_is(right->affine.strides[product->n], 1);
     if (turned) pack_transposed(&pack);
     else pack_values(&pack);
 }

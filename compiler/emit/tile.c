@@ -23,9 +23,10 @@ typedef struct {
 
 // ---- operands
 
+// How far along m a row is from the first, at most as far as the last that is there.
 static LLVMValueRef row_index(const Tile *tile, int row) {
     const Code *code = &tile->emitter->code;
-    LLVMValueRef offset = v_i64(code, row);
+    LLVMValueRef offset = v_i64(code, row / tile->product->inner_rows);
     if (tile->valid) offset = v_minimum(code, offset, v_subtract(code, tile->valid, v_i64(code, 1)));
     return offset;
 }
@@ -34,57 +35,65 @@ static const Instruction *left_load(const Product *product) {
     return &product->kernel->instructions.items[product->left];
 }
 
+static void bind_row(Scope *scope, const Product *product, LLVMValueRef row, LLVMValueRef inner) {
+    scope_bind(scope, product->m, row);
+    if (product->inner >= 0) scope_bind(scope, product->inner, inner);
+}
+
 // Addresses of the rows' first elements, or scopes that compute them.
 static void open_rows(Tile *tile) {
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
     LLVMTypeRef type = v_memory_type(code, product->dtype);
     Scope first = scope_inside(tile->emitter, product->outer);
-    scope_bind(&first, product->m, tile->first);
+    bind_row(&first, product, tile->first, v_i64(code, 0));
     for (int i = 0; i < tile->rows; i++) {
-        LLVMValueRef offset = row_index(tile, i);
+        LLVMValueRef offset = row_index(tile, i), inner = v_i64(code, i % product->inner_rows);
         if (product->plain_left) {
-            LLVMValueRef stride = extent_value_of(tile->emitter, left_load(product)->affine.strides[product->m]);
+            const Affine *affine = &left_load(product)->affine;
             LLVMValueRef pointer = access_pointer(tile->emitter, &first, product->left);
-            offset = v_multiply(code, offset, stride);
+            offset = v_multiply(code, offset, extent_value_of(tile->emitter, affine->strides[product->m]));
+            if (product->inner >= 0) {
+                inner = v_multiply(code, inner, extent_value_of(tile->emitter, affine->strides[product->inner]));
+                offset = v_add(code, offset, inner);
+            }
             tile->row_pointers[i] = LLVMBuildGEP2(code->builder, type, pointer, &offset, 1, "");
         } else {
             tile->row_scopes[i] = scope_inside(tile->emitter, product->outer);
-            scope_bind(&tile->row_scopes[i], product->m, v_add(code, tile->first, offset));
+            bind_row(&tile->row_scopes[i], product, v_add(code, tile->first, offset), inner);
             scope_hoist(tile->emitter, &tile->row_scopes[i]);
         }
     }
 }
 
-static LLVMValueRef left_value(Tile *tile, int row, LLVMValueRef k) {
+// `offset`: of a plain left operand's element here.
+static LLVMValueRef left_value(Tile *tile, int row, const SummedLoop *summed, LLVMValueRef offset) {
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
     LLVMValueRef value;
     if (product->plain_left) {
         LLVMTypeRef type = v_memory_type(code, product->dtype);
-        LLVMValueRef stride = extent_value_of(tile->emitter, left_load(product)->affine.strides[product->k]);
-        LLVMValueRef offset = v_multiply(code, k, stride);
         LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, tile->row_pointers[row], &offset, 1, "");
         value = LLVMBuildLoad2(code->builder, type, pointer, "");
         LLVMSetAlignment(value, (unsigned)dtype_size(product->dtype));
     } else {
         Scope scope = scope_inside(tile->emitter, &tile->row_scopes[row]);
-        scope_bind(&scope, product->k, k);
+        summed_bind(product, summed, &scope);
         value = scope_value(tile->emitter, &scope, product->left);
     }
     return v_splat(code, value, tile->width);
 }
 
-static LLVMValueRef right_value(Tile *tile, int column, LLVMValueRef k) {
+static LLVMValueRef right_value(Tile *tile, int column, const SummedLoop *summed) {
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
     if (!product->panel) {
         Scope scope = scope_inside(tile->emitter, &tile->columns[column]);
-        scope_bind(&scope, product->k, k);
+        summed_bind(product, summed, &scope);
         return scope_value(tile->emitter, &scope, product->right);
     }
     LLVMTypeRef type = v_type(code, product->dtype, tile->width);
-    LLVMValueRef at = v_multiply(code, k, v_i64(code, tile->column_count));
+    LLVMValueRef at = v_multiply(code, summed->loop.index, v_i64(code, tile->column_count));
     at = v_add(code, at, v_i64(code, column));
     LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, product->panel, &at, 1, "");
     LLVMValueRef value = LLVMBuildLoad2(code->builder, type, pointer, "");
@@ -111,21 +120,23 @@ static LLVMValueRef zero_of(const Tile *tile) {
 
 // Products [start, limit), summed from +0.
 static void sum_chunk(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMValueRef *sums) {
-    const Code *code = &tile->emitter->code;
+    const Product *product = tile->product;
     int count = tile->rows * tile->column_count;
+    SummedLoop summed;
     for (int i = 0; i < count; i++) sums[i] = zero_of(tile);
-    Loop loop = loop_begin(code, "k", start, limit, v_i64(code, 1), sums, count);
-    LLVMValueRef right[MAX_GROUP];
-    for (int j = 0; j < tile->column_count; j++) right[j] = right_value(tile, j, loop.index);
+    summed_begin(tile->emitter, product, &summed, "k", start, limit, sums, count);
+    LLVMValueRef right[MAX_GROUP], offset = NULL;
+    for (int j = 0; j < tile->column_count; j++) right[j] = right_value(tile, j, &summed);
+    if (product->plain_left) offset = summed_offset(tile->emitter, product, &summed, product->left);
     for (int i = 0; i < tile->rows; i++) {
-        LLVMValueRef left = left_value(tile, i, loop.index);
+        LLVMValueRef left = left_value(tile, i, &summed, offset);
         for (int j = 0; j < tile->column_count; j++) {
             int at = i * tile->column_count + j;
-            sums[at] = multiply_add(tile, left, right[j], loop.carries[at]);
+            sums[at] = multiply_add(tile, left, right[j], summed.loop.carries[at]);
         }
     }
-    loop_end(code, &loop, sums);
-    for (int i = 0; i < count; i++) sums[i] = loop.carries[i];
+    summed_end(tile->emitter, product, &summed, sums);
+    for (int i = 0; i < count; i++) sums[i] = summed.loop.carries[i];
 }
 
 static LLVMValueRef total_pointer(const Tile *tile, int index) {
@@ -158,7 +169,7 @@ static void sum_chunks(Tile *tile, LLVMValueRef length, LLVMValueRef *sums) {
 
 // The tile's totals: in memory, and if `sums` is not NULL in registers.
 static void sum_products(Tile *tile, LLVMValueRef *sums) {
-    const Extent *extent = tile->product->kernel->axes[tile->product->k].extent;
+    const Extent *extent = tile->product->summed;
     LLVMValueRef length = extent_value_of(tile->emitter, extent), chunk[MAX_TILE];
     int count = tile->rows * tile->column_count;
     int64_t known;
@@ -177,33 +188,39 @@ static void sum_products(Tile *tile, LLVMValueRef *sums) {
 
 // ---- the epilogue
 
-static void finish_vector(Emitter *emitter, const Product *product, Scope *column, LLVMValueRef row, LLVMValueRef sum) {
+static void finish_vector(Emitter *emitter, const Product *product, Scope *column, LLVMValueRef row, LLVMValueRef inner,
+                          LLVMValueRef sum) {
     Scope scope = scope_inside(emitter, column);
-    scope_bind(&scope, product->m, row);
+    bind_row(&scope, product, row, inner);
     scope_set(&scope, product->number, sum);
     scope_effects(emitter, &scope, -1, 0, 0);
 }
 
 static void epilogue_in_registers(const Tile *tile, const LLVMValueRef *sums) {
+    const Code *code = &tile->emitter->code;
     for (int i = 0; i < tile->rows; i++) {
-        LLVMValueRef row = v_add(&tile->emitter->code, tile->first, v_i64(&tile->emitter->code, i));
+        LLVMValueRef row = v_add(code, tile->first, v_i64(code, i / tile->product->inner_rows));
+        LLVMValueRef inner = v_i64(code, i % tile->product->inner_rows);
         for (int j = 0; j < tile->column_count; j++)
-            finish_vector(tile->emitter, tile->product, &tile->columns[j], row, sums[i * tile->column_count + j]);
+            finish_vector(tile->emitter, tile->product, &tile->columns[j], row, inner,
+                          sums[i * tile->column_count + j]);
     }
 }
 
-// Row by row, as many as exist: little code, for epilogues that are long or that blocks of two sizes share.
+// Row by row, `rows` along m: little code, for epilogues that are long or that blocks of two sizes share.
 static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
     const Code *code = &tile->emitter->code;
     LLVMTypeRef type = v_type(code, tile->product->dtype, tile->width);
-    Loop loop = loop_begin(code, "epilogue", v_i64(code, 0), rows, v_i64(code, 1), NULL, 0);
-    LLVMValueRef row = v_add(code, tile->first, loop.index);
+    LLVMValueRef each = v_i64(code, tile->product->inner_rows), all = v_multiply(code, rows, each);
+    Loop loop = loop_begin(code, "epilogue", v_i64(code, 0), all, v_i64(code, 1), NULL, 0);
+    LLVMValueRef row = v_add(code, tile->first, LLVMBuildUDiv(code->builder, loop.index, each, ""));
+    LLVMValueRef inner = LLVMBuildURem(code->builder, loop.index, each, "");
     for (int j = 0; j < tile->column_count; j++) {
         LLVMValueRef at = v_multiply(code, loop.index, v_i64(code, tile->column_count));
         at = v_add(code, at, v_i64(code, j));
         LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, tile->product->totals, &at, 1, "");
         LLVMValueRef sum = LLVMBuildLoad2(code->builder, type, pointer, "");
-        finish_vector(tile->emitter, tile->product, &tile->columns[j], row, sum);
+        finish_vector(tile->emitter, tile->product, &tile->columns[j], row, inner, sum);
     }
     loop_end(code, &loop, NULL);
 }
@@ -213,7 +230,7 @@ static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
 static Tile tile_at(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first, int rows) {
     Tile tile = {.emitter = emitter, .product = product, .columns = columns, .column_count = count};
     tile.width = kernel_lanes(emitter, product->kernel);
-    tile.rows = rows;
+    tile.rows = rows = rows * product->inner_rows;
     tile.first = first;
     assert(rows * count <= MAX_TILE && rows <= MAX_TILE_ROWS);
     return tile;
@@ -221,7 +238,8 @@ static Tile tile_at(Emitter *emitter, const Product *product, Scope *columns, in
 
 static bool epilogue_is_long(const Product *product) {
     int instructions = product->kernel->instructions.count - product->number;
-    return instructions * product->rows * product->columns > EPILOGUE_INSTRUCTIONS;
+    int vectors = product->rows * product->inner_rows * product->columns;
+    return instructions * vectors > EPILOGUE_INSTRUCTIONS;
 }
 
 // A block that has all of its rows.
@@ -231,7 +249,7 @@ static void emit_block(Emitter *emitter, const Product *product, Scope *columns,
     bool is_long = epilogue_is_long(product);
     open_rows(&tile);
     sum_products(&tile, is_long ? NULL : sums);
-    if (is_long) epilogue_in_memory(&tile, v_i64(&emitter->code, tile.rows));
+    if (is_long) epilogue_in_memory(&tile, v_i64(&emitter->code, product->rows));
     else epilogue_in_registers(&tile, sums);
 }
 

@@ -276,32 +276,42 @@ typedef struct {
     Node *node[2];   // lhs, rhs
     int labels[2][MAX_RANK];
     const int *result;
-    int result_rank;
+    int columns;   // the label of the vector axis
 } Operands;
 
+static AxisRole role_of(const Operands *operands, int label) {
+    bool left = has_label(operands->labels[0], operands->node[0]->rank, label);
+    bool right = has_label(operands->labels[1], operands->node[1]->rank, label);
+    return left && right ? AXIS_PARALLEL : left ? AXIS_M : AXIS_N;
+}
+
+// The vector axis comes last among its kind.
 static void add_contract_axes(Lowering *lowering, Draft *draft, const Operands *operands, const Node *node,
                               LabelAxis *axes, int *axis_count) {
-    static const AxisRole roles[] = {AXIS_PARALLEL, AXIS_M, AXIS_N};
-    for (int r = 0; r < 3; r++) {
+    static const struct {
+        AxisRole role;
+        bool columns;
+    } kinds[] = {{AXIS_PARALLEL, false}, {AXIS_M, false}, {AXIS_N, false}, {AXIS_N, true}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         int added = 0;
         for (int i = 0; i < node->rank; i++) {
             int label = operands->result[i];
-            bool left = has_label(operands->labels[0], operands->node[0]->rank, label);
-            bool right = has_label(operands->labels[1], operands->node[1]->rank, label);
-            AxisRole role = left && right ? AXIS_PARALLEL : left ? AXIS_M : AXIS_N;
-            if (role != roles[r]) continue;
+            bool columns = label == operands->columns;
+            if (role_of(operands, label) != kinds[k].role || columns != kinds[k].columns) continue;
             axes[*axis_count].label = label;
-            axes[(*axis_count)++].axis = draft->domain[0][i] = add_axis(draft, role, node->shape[i]);
+            axes[(*axis_count)++].axis = draft->domain[0][i] = add_axis(draft, kinds[k].role, node->shape[i]);
             added++;
         }
-        if (!added && r) add_axis(draft, roles[r], extent_constant(lowering->extents, 1));
+        bool needed = kinds[k].role == AXIS_M || kinds[k].columns;
+        if (!added && needed) add_axis(draft, kinds[k].role, extent_constant(lowering->extents, 1));
     }
     int added = 0;
-    for (int i = 0; i < operands->node[0]->rank; i++) {
-        int label = operands->labels[0][i];
+    const Node *left = node->inputs[0];   // the order of the sum is that of the first operand's axes
+    for (int i = 0; i < left->rank; i++) {
+        int label = attribute_integer(node, 2 + i);
         if (has_label(operands->result, node->rank, label)) continue;
         axes[*axis_count].label = label;
-        axes[(*axis_count)++].axis = add_axis(draft, AXIS_K, operands->node[0]->shape[i]);
+        axes[(*axis_count)++].axis = add_axis(draft, AXIS_K, left->shape[i]);
         added++;
     }
     if (!added) add_axis(draft, AXIS_K, extent_constant(lowering->extents, 1));
@@ -311,11 +321,12 @@ static void place_contract(Lowering *lowering, const Root *root) {
     Node *node = root->node;
     int result[MAX_RANK], x_rank = attribute_integer(node, 0), y_rank = attribute_integer(node, 1);
     for (int i = 0; i < node->rank; i++) result[i] = attribute_integer(node, 2 + x_rank + y_rank + i);
-    Operands operands = {.result = result, .result_rank = node->rank};
-    bool swap = contract_swaps(node);
+    Columns columns = contract_columns(node);
+    Operands operands = {.result = result, .columns = columns.label};
     for (int which = 0; which < 2; which++) {
-        int place = swap ? !which : which;
-        operands.node[place] = contract_operand(lowering, node, which, operands.labels[place]);
+        int place = columns.of_left ? !which : which;
+        operands.node[place] = node->inputs[which];
+        contract_labels(node, which, operands.labels[place]);
     }
     Draft *draft = new_draft(lowering, KERNEL_CONTRACT, node);
     draft->domain_rank[0] = node->rank;

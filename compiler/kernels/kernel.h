@@ -98,7 +98,7 @@ typedef enum {
     KERNEL_MAP,        // parallel axes only
     KERNEL_ROW,        // parallel axes, then one AXIS_ROW. Sums in S10's lane order (graph/order.h)
     KERNEL_COLUMN,     // parallel axes (maybe none), then AXIS_COLUMN axes; sums in S10's sequential order
-    KERNEL_CONTRACT,   // parallel axes (batch), then exactly one M, one N, one K. Operand 0 of the CONTRACT instruction
+    KERNEL_CONTRACT,   // parallel axes (batch), then M axes, exactly one N, and K axes. Operand 0 of the CONTRACT instruction
                        // depends on parallel, M and K axes only, operand 1 on parallel, K and N; both may be whole
                        // expressions (fused producers: computed while packing). What follows it is the epilogue, at
                        // parallel, M and N

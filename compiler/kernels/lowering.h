@@ -31,6 +31,7 @@ typedef struct {
     int instruction;       // its value in that kernel; -1: cannot be read there (a pad's or scatter's target)
     int domain;            // 0: the kernel's full domain, 1: the outer one
     bool root;
+    int home;             // the number of the root that is its own, from 1, once bind_results looks; 0: none
     int users;            // nodes that read it
     int weight;           // about how many instructions compute it from memory
     struct Draft *seen;   // the last kernel that computed it in passing
@@ -44,7 +45,7 @@ typedef struct Memo {
     Affine index[];   // as many as the node has axes
 } Memo;
 
-enum { MEMO_BUCKETS = 64 };
+enum { MEMO_BUCKETS = 64, PAGE_NODES = 64 };
 
 // A kernel in the making. A domain is a list of axes: element i of a root's index runs along axes[i].
 typedef struct Draft {
@@ -61,9 +62,10 @@ typedef struct Lowering {
     Graph *graph;
     ExtentTable *extents;
     Arena *arena;
-    NodeState **states;   // by node id; made when asked for
-    int state_capacity;
-    KernelArray *kernels;   // where finished kernels go: the program's, or a loop's body
+    NodeState ***pages;   // by node id, in pages; made when asked for
+    int page_count;
+    KernelArray *kernels;             // where finished kernels go: the program's, or a loop's body
+    int first_kernel, first_buffer;   // of those made here
     ARRAY(Draft *) drafts;
     ARRAY(Root) roots;
     bool placing;          // roots are known, and put into kernels in their order
@@ -89,13 +91,17 @@ bool reshape_merges(const Lowering *lowering, const Node *reshape);
 NodeState *node_state(Lowering *lowering, const Node *node);
 Node *below_reshapes(Node *node);   // what has the buffer that a reshape reads
 void find_roots(Lowering *lowering, NodeArray nodes);
-// Operand 0 or 1 of a contraction with its summed labels merged to one axis, and its labels then.
-Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels);
+// The labels of operand 0 or 1.
+void contract_labels(const Node *contract, int which, int *labels);
 bool reduces_rows(const Node *reduce);   // over trailing axes
 // What a reduction reads: its input, with several trailing axes as one.
 Node *reduce_input(Lowering *lowering, const Node *reduce);
-// Whether the contraction's operands change places: the vector axis, the result's last, must belong to the right one.
-bool contract_swaps(const Node *contract);
+// The vector axis. It must belong to the right operand.
+typedef struct {
+    int label;      // of the result's axis that vectors run along; -1: it has none of one operand alone
+    bool of_left;   // it is operand 0's: the operands change places
+} Columns;
+Columns contract_columns(const Node *contract);
 bool is_fusible(const Node *node);     // map, view or leaf op that is computed where it is read
 bool is_expensive(const Node *node);   // worth a buffer when several kernels need it
 Buffer *add_buffer(Lowering *lowering, Dtype dtype, Space space, int index, const Extent *offset,

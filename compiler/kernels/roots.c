@@ -19,19 +19,22 @@ static const char *const emitters[] = {
 };
 
 NodeState *node_state(Lowering *lowering, const Node *node) {
-    if (node->id >= lowering->state_capacity) {
-        int capacity = lowering->graph->node_count * 2 + 64;
-        NodeState **states = arena_array(lowering->arena, NodeState *, capacity);
-        if (lowering->states) memcpy(states, lowering->states, sizeof *states * (size_t)lowering->state_capacity);
-        lowering->states = states;
-        lowering->state_capacity = capacity;
+    int page = node->id / PAGE_NODES;
+    if (page >= lowering->page_count) {
+        int count = lowering->graph->node_count / PAGE_NODES * 2 + 2;
+        NodeState ***pages = arena_array(lowering->arena, NodeState **, count);
+        if (lowering->page_count) memcpy(pages, lowering->pages, sizeof *pages * (size_t)lowering->page_count);
+        lowering->pages = pages;
+        lowering->page_count = count;
     }
-    if (!lowering->states[node->id]) {
-        NodeState *state = arena_new(lowering->arena, NodeState);
-        state->instruction = -1;
-        lowering->states[node->id] = state;
+    NodeState ***states = &lowering->pages[page];
+    if (!*states) *states = arena_array(lowering->arena, NodeState *, PAGE_NODES);
+    NodeState **state = &(*states)[node->id % PAGE_NODES];
+    if (!*state) {
+        *state = arena_new(lowering->arena, NodeState);
+        (*state)->instruction = -1;
     }
-    return lowering->states[node->id];
+    return *state;
 }
 
 bool is_fusible(const Node *node) {
@@ -97,64 +100,64 @@ static bool costs(Lowering *lowering, Node *node, int depth) {
     return false;
 }
 
-// The node below a chain of views that a contraction could read through.
-static Node *below_views(Lowering *lowering, Node *node) {
+// The node below a chain of views that a contraction could read through; whether its elements stand in several windows.
+static Node *below_views(Lowering *lowering, Node *node, bool *overlap) {
     while (op_class(node->op) == CLASS_VIEW && node->op != OP_pad && !node_state(lowering, node)->root &&
-           !node_state(lowering, node)->buffer)
+           !node_state(lowering, node)->buffer) {
+        *overlap = *overlap || node->op == OP_window;
         node = node->inputs[0];
+    }
     return node;
 }
 
-static bool is_summed(const Node *contract, int label) {
-    int x_rank = attribute_integer(contract, 0), y_rank = attribute_integer(contract, 1);
-    for (int i = 0; i < contract->rank; i++)
-        if (attribute_integer(contract, 2 + x_rank + y_rank + i) == label) return false;
-    return true;
-}
-
-bool contract_swaps(const Node *contract) {
-    int x_rank = attribute_integer(contract, 0), y_rank = attribute_integer(contract, 1);
-    if (!contract->rank) return false;
-    int last = attribute_integer(contract, 2 + x_rank + y_rank + contract->rank - 1);
-    bool in_x = false, in_y = false;
-    for (int i = 0; i < x_rank; i++) in_x = in_x || attribute_integer(contract, 2 + i) == last;
-    for (int i = 0; i < y_rank; i++) in_y = in_y || attribute_integer(contract, 2 + x_rank + i) == last;
-    return in_x && !in_y;
-}
-
-Node *contract_operand(Lowering *lowering, const Node *contract, int which, int *labels) {
-    Node *x = contract->inputs[which];
+void contract_labels(const Node *contract, int which, int *labels) {
     int first = 2 + (which ? attribute_integer(contract, 0) : 0);
-    int free_axes[MAX_RANK], summed_axes[MAX_RANK], free_count = 0, summed_count = 0;
-    const Node *left = contract->inputs[0];   // the order of summed labels is that of the left operand
-    for (int i = 0; i < left->rank; i++) {
-        int label = attribute_integer(contract, 2 + i);
-        if (!is_summed(contract, label)) continue;
-        for (int k = 0; k < x->rank; k++)
-            if (attribute_integer(contract, first + k) == label) summed_axes[summed_count++] = k;
+    for (int i = 0; i < contract->inputs[which]->rank; i++) labels[i] = attribute_integer(contract, first + i);
+}
+
+static bool has_label(const int *labels, int count, int label) {
+    for (int i = 0; i < count; i++)
+        if (labels[i] == label) return true;
+    return false;
+}
+
+// How full vectors along an axis are, in percent. An open dim is taken for large.
+static int fullness(const Extent *extent) {
+    enum { LANES = 16, FULL = 100 };
+    int64_t size;
+    if (!extent_is_constant(extent, &size) || size == 0) return FULL;
+    int64_t lanes = (size + LANES - 1) / LANES * LANES;
+    return (int)(FULL * size / lanes);
+}
+
+// The result's last axis, along which results lie side by side; unless vectors along it would be less than half full,
+// along one of the other operand they are fuller, and there are rows enough to make up for turning that one's elements.
+Columns contract_columns(const Node *contract) {
+    enum { FULL_ENOUGH = 50, ENOUGH_ROWS = 8 };
+    int labels[2][MAX_RANK], ranks[2], first = 2, best = -1;
+    for (int which = 0; which < 2; which++) {
+        contract_labels(contract, which, labels[which]);
+        ranks[which] = contract->inputs[which]->rank;
+        first += ranks[which];
     }
-    for (int i = 0; i < x->rank; i++) {
-        labels[i] = attribute_integer(contract, first + i);
-        if (!is_summed(contract, labels[i])) free_axes[free_count++] = i;
+    Columns columns = {-1, false};
+    int64_t rows = 1, size;   // of the operand with the last axis
+    for (int i = contract->rank - 1; i >= 0 && rows < ENOUGH_ROWS; i--) {
+        int label = attribute_integer(contract, first + i);
+        bool in_x = has_label(labels[0], ranks[0], label), in_y = has_label(labels[1], ranks[1], label);
+        if (in_x && in_y) continue;
+        if (columns.label < 0) columns = (Columns){label, in_x}, best = fullness(contract->shape[i]);
+        if (columns.of_left == in_x) rows *= extent_is_constant(contract->shape[i], &size) ? size : ENOUGH_ROWS;
     }
-    if (summed_count < 2) return x;
-    bool adjacent = true;
-    for (int i = 1; i < summed_count; i++) adjacent = adjacent && summed_axes[i] == summed_axes[i - 1] + 1;
-    int order[MAX_RANK], count = 0, at = 0;
-    for (int i = 0; adjacent && i < x->rank; i++) order[count++] = i;
-    for (int i = 0; !adjacent && i < free_count; i++) order[count++] = free_axes[i];
-    for (int i = 0; !adjacent && i < summed_count; i++) order[count++] = summed_axes[i];
-    const Extent *shape[MAX_RANK];
-    int merged_labels[MAX_RANK];
-    for (int i = 0; i < x->rank; i++) {
-        int axis = order[i], label = labels[axis];
-        bool continues = at > 0 && is_summed(contract, label) && is_summed(contract, merged_labels[at - 1]);
-        if (continues) shape[at - 1] = extent_multiply(lowering->extents, shape[at - 1], x->shape[axis]);
-        else shape[at] = x->shape[axis], merged_labels[at++] = label;
+    bool of_left = columns.of_left;
+    for (int i = contract->rank - 1; i >= 0 && best < FULL_ENOUGH && rows >= ENOUGH_ROWS; i--) {
+        int label = attribute_integer(contract, first + i), full = fullness(contract->shape[i]);
+        bool in_x = has_label(labels[0], ranks[0], label), in_y = has_label(labels[1], ranks[1], label);
+        if (in_x == in_y || in_x == of_left || full <= best) continue;
+        columns = (Columns){label, in_x};
+        best = full;
     }
-    Node *ordered = transpose(lowering->graph, x, order);
-    for (int i = 0; i < at; i++) labels[i] = merged_labels[i];
-    return reshape(lowering->graph, ordered, shape, at);
+    return columns;
 }
 
 static void root_of_reshape(Lowering *lowering, Node *node, const Node *user) {
@@ -164,13 +167,12 @@ static void root_of_reshape(Lowering *lowering, Node *node, const Node *user) {
 
 static void roots_of_contract(Lowering *lowering, const Node *node) {
     for (int which = 0; which < 2; which++) {
-        int labels[MAX_RANK];
-        Node *operand = contract_operand(lowering, node, which, labels);
-        root_of_reshape(lowering, operand, node);
-        Node *below = below_views(lowering, operand);
-        bool left = which == contract_swaps(node);   // read once for each column panel: must lie ready
+        Node *operand = node->inputs[which];
+        bool overlap = false;
+        Node *below = below_views(lowering, operand, &overlap);
+        bool left = which == contract_columns(node).of_left;   // read once for each column panel: must lie ready
         if (is_fusible(below) && op_class(below->op) != CLASS_LEAF &&
-            (left || node_state(lowering, below)->users > 1 || costs(lowering, below, 0)))
+            (left || overlap || node_state(lowering, below)->users > 1 || costs(lowering, below, 0)))
             add_root(lowering, below, node);
     }
 }

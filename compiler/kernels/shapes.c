@@ -1,31 +1,40 @@
 // Tidies finished kernels. Needs: all kernels of a function or body. Keeps: what is stored, to the bit. Changes: drops
-// stores that nobody loads and instructions that nothing uses; runs axes as one where every access allows it; leaves
-// contractions with at most one M, N and K axis.
+// stores that nobody loads and instructions that nothing uses; runs axes as one where every access allows it; puts a
+// long axis last where vectors run; leaves contractions with one N axis.
 #include "kernels/lowering.h"
 
 #include <string.h>
 
-static void count_loads(const KernelArray *kernels, int *loads) {
-    for (int i = 0; i < kernels->count; i++) {
+// How the buffers that were made here are used, by their numbers from `first`. Those made before are all wanted.
+typedef struct {
+    int first;
+    bool *loaded, *kept;
+} Uses;
+
+static void find_loads(const KernelArray *kernels, int first_kernel, Uses *uses) {
+    for (int i = first_kernel; i < kernels->count; i++) {
         const Kernel *kernel = kernels->items[i];
         for (int k = 0; k < kernel->instructions.count; k++) {
             const Instruction *instruction = &kernel->instructions.items[k];
-            if (instruction->kind == INSTRUCTION_LOAD) loads[instruction->buffer->id]++;
+            if (instruction->kind == INSTRUCTION_LOAD && instruction->buffer->id >= uses->first)
+                uses->loaded[instruction->buffer->id - uses->first] = true;
         }
-        count_loads(&kernel->body, loads);
+        find_loads(&kernel->body, 0, uses);
     }
 }
 
+static bool is_wanted(const Uses *uses, const Buffer *buffer) {
+    int number = buffer->id - uses->first;
+    return buffer->space != SPACE_SCRATCH || number < 0 || uses->loaded[number] || uses->kept[number];
+}
+
 // Keeps what effects need, renumbering operands.
-static void drop_dead(Lowering *lowering, Kernel *kernel, const int *loads, const bool *kept_buffer) {
+static void drop_dead(Lowering *lowering, Kernel *kernel, const Uses *uses) {
     int count = kernel->instructions.count;
     Instruction *items = kernel->instructions.items;
     bool *live = arena_array(lowering->arena, bool, count);
     for (int i = count - 1; i >= 0; i--) {
-        if (is_effect(&items[i])) {
-            const Buffer *buffer = items[i].buffer;
-            live[i] = buffer->space != SPACE_SCRATCH || loads[buffer->id] || kept_buffer[buffer->id];
-        }
+        if (is_effect(&items[i])) live[i] = is_wanted(uses, items[i].buffer);
         for (int k = 0; live[i] && k < MAX_ARITY; k++)
             if (items[i].operands[k] >= 0) live[items[i].operands[k]] = true;
     }
@@ -99,6 +108,35 @@ static void merge_axes(Lowering *lowering, Kernel *kernel) {
     }
 }
 
+// Of an elementwise kernel, whether everything that it loads along the axis lies side by side, or is the same.
+static bool loads_in_line(const Kernel *kernel, int axis) {
+    for (int i = 0; i < kernel->instructions.count; i++) {
+        const Instruction *instruction = &kernel->instructions.items[i];
+        const Extent *stride = instruction->affine.strides[axis];
+        bool in_line = extent_is(stride, 0) || (extent_is(stride, 1) && instruction->operands[0] < 0);
+        if (instruction->kind == INSTRUCTION_LOAD && !in_line) return false;
+    }
+    return true;
+}
+
+static int64_t lanes_along(const Axis *axis) {
+    enum { LANES = 16 };
+    int64_t size;
+    return extent_is_constant(axis->extent, &size) && size < LANES ? size : LANES;
+}
+
+// Elementwise kernels walk their last axis in vectors. If that fills less than half of one, another axis that fills more
+// and is loaded as well goes last.
+static void widen_vectors(Kernel *kernel) {
+    int last = kernel->axis_count - 1, best = last;
+    if (last < 0 || kernel->axes[last].role != AXIS_PARALLEL || 2 * lanes_along(&kernel->axes[last]) >= 16) return;
+    for (int axis = last - 1; axis >= 0 && kernel->axes[axis].role == AXIS_PARALLEL; axis--) {
+        bool wider = lanes_along(&kernel->axes[axis]) >= 2 * lanes_along(&kernel->axes[best]);
+        if (wider && loads_in_line(kernel, axis)) best = axis;
+    }
+    for (int axis = best; axis < last; axis++) swap_axes(kernel, axis, axis + 1);
+}
+
 // How many passes over the reduced axes a kernel makes: stores of what depends on none of them come between passes.
 static void number_phases(const Lowering *lowering, Kernel *kernel) {
     const uint32_t *depends = kernel_depends(lowering->arena, kernel);
@@ -113,17 +151,15 @@ static void number_phases(const Lowering *lowering, Kernel *kernel) {
     }
 }
 
-// Further M and N axes become parallel ones: each a loop around the product of the rest.
-static void single_roles(Kernel *kernel) {
-    for (int role = AXIS_M; role <= AXIS_N; role++) {
-        for (int axis = 0; axis + 1 < kernel->axis_count; axis++) {
-            if ((int)kernel->axes[axis].role != role || (int)kernel->axes[axis + 1].role != role) continue;
-            kernel->axes[axis].role = AXIS_PARALLEL;
-            int to = axis;
-            while (to > 0 && kernel->axes[to - 1].role > AXIS_PARALLEL) {
-                swap_axes(kernel, to - 1, to);
-                to--;
-            }
+// All N axes but the last become parallel ones: each a loop around the product of the rest.
+static void single_columns(Kernel *kernel) {
+    for (int axis = 0; axis + 1 < kernel->axis_count; axis++) {
+        if (kernel->axes[axis].role != AXIS_N || kernel->axes[axis + 1].role != AXIS_N) continue;
+        kernel->axes[axis].role = AXIS_PARALLEL;
+        int to = axis;
+        while (to > 0 && kernel->axes[to - 1].role > AXIS_PARALLEL) {
+            swap_axes(kernel, to - 1, to);
+            to--;
         }
     }
 }
@@ -140,42 +176,56 @@ static double usual_size(const Extent *extent) {
     return (double)size;
 }
 
+// The product of the extents of a role's axes.
+static const Extent *extent_of_role(Lowering *lowering, const Kernel *kernel, AxisRole role) {
+    const Extent *extent = extent_constant(lowering->extents, 1);
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == role)
+            extent = extent_multiply(lowering->extents, extent, kernel->axes[axis].extent);
+    return extent;
+}
+
+static double usual_size_of_role(const Kernel *kernel, AxisRole role) {
+    double size = 1;
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == role) size *= usual_size(kernel->axes[axis].extent);
+    return size;
+}
+
 static void choose_pack(Lowering *lowering, Kernel *kernel) {
-    const Axis *m = NULL, *n = NULL, *k = NULL;
     int n_axis = 0;
-    for (int axis = 0; axis < kernel->axis_count; axis++) {
-        if (kernel->axes[axis].role == AXIS_M) m = &kernel->axes[axis];
-        if (kernel->axes[axis].role == AXIS_N) n = &kernel->axes[n_axis = axis];
-        if (kernel->axes[axis].role == AXIS_K) k = &kernel->axes[axis];
-    }
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == AXIS_N) n_axis = axis;
     for (int i = 0; i < kernel->instructions.count; i++) {
         const Instruction *contract = &kernel->instructions.items[i];
         if (contract->kind != INSTRUCTION_CONTRACT) continue;
         const Instruction *right = &kernel->instructions.items[contract->operands[1]];
         bool plain =
             right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && extent_is(right->affine.strides[n_axis], 1);
-        double rows_of_tiles = usual_size(m->extent), columns = usual_size(n->extent);
-        bool large = columns > PACK_COLUMNS && columns * usual_size(k->extent) > PACK_ELEMENTS;
+        double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
+        bool large = columns > PACK_COLUMNS && columns * usual_size_of_role(kernel, AXIS_K) > PACK_ELEMENTS;
         bool pays = plain ? large && rows_of_tiles >= PACK_ROWS : rows_of_tiles > UNPACKED_ROWS;
         if (!pays) continue;
         // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
-        const Extent *rows = extent_add(lowering->extents, k->extent, extent_constant(lowering->extents, PACK_BLOCK));
+        const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
+                                        extent_constant(lowering->extents, PACK_BLOCK));
         const Extent *elements =
             extent_multiply(lowering->extents, rows, extent_constant(lowering->extents, PACK_COLUMNS));
         kernel->pack = add_buffer(lowering, contract->dtype, SPACE_SCRATCH, 0, NULL, elements, "panel");
     }
 }
 
-static void mark_wanted(const Lowering *lowering, bool *kept) {
+static void mark_kept(const Lowering *lowering, Uses *uses) {
     for (int i = 0; i < lowering->roots.count; i++) {
         const Root *root = &lowering->roots.items[i];
-        if (root->buffer && (!root->whole || root->wanted)) kept[root->buffer->id] = true;
+        if (root->buffer && root->buffer->id >= uses->first && (!root->whole || root->wanted))
+            uses->kept[root->buffer->id - uses->first] = true;
     }
 }
 
-static void drop_empty(KernelArray *kernels) {
-    int kept = 0;
-    for (int i = 0; i < kernels->count; i++) {
+static void drop_empty(KernelArray *kernels, int first) {
+    int kept = first;
+    for (int i = first; i < kernels->count; i++) {
         Kernel *kernel = kernels->items[i];
         if (kernel->kind != KERNEL_LOOP && !kernel->instructions.count) continue;
         kernel->id = kept;
@@ -185,18 +235,20 @@ static void drop_empty(KernelArray *kernels) {
 }
 
 void tidy_kernels(Lowering *lowering) {
-    int *loads = arena_array(lowering->arena, int, lowering->program->buffers.count);
-    bool *kept = arena_array(lowering->arena, bool, lowering->program->buffers.count);
-    count_loads(lowering->kernels, loads);
-    mark_wanted(lowering, kept);
+    int made = lowering->program->buffers.count - lowering->first_buffer;
+    Uses uses = {lowering->first_buffer, arena_array(lowering->arena, bool, made),
+                 arena_array(lowering->arena, bool, made)};
+    find_loads(lowering->kernels, lowering->first_kernel, &uses);
+    mark_kept(lowering, &uses);
     for (int i = 0; i < lowering->drafts.count; i++) {
         Kernel *kernel = lowering->drafts.items[i]->kernel;
         if (kernel->kind == KERNEL_LOOP) continue;
-        drop_dead(lowering, kernel, loads, kept);
+        drop_dead(lowering, kernel, &uses);
         merge_axes(lowering, kernel);
-        if (kernel->kind == KERNEL_CONTRACT) single_roles(kernel);
+        if (kernel->kind == KERNEL_MAP) widen_vectors(kernel);
+        if (kernel->kind == KERNEL_CONTRACT) single_columns(kernel);
         if (kernel->kind == KERNEL_CONTRACT) choose_pack(lowering, kernel);
         number_phases(lowering, kernel);
     }
-    drop_empty(lowering->kernels);
+    drop_empty(lowering->kernels, lowering->first_kernel);
 }

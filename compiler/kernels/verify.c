@@ -40,8 +40,8 @@ static const char *check_roles(const Kernel *kernel) {
     case KERNEL_SORT: return counts[AXIS_ROW] == 1 ? NULL : "a row kernel needs one row axis";
     case KERNEL_COLUMN: return counts[AXIS_COLUMN] ? NULL : "a column kernel needs a column axis";
     case KERNEL_CONTRACT:
-        return counts[AXIS_M] == 1 && counts[AXIS_N] == 1 && counts[AXIS_K] == 1 ? NULL
-                                                                                 : "a contraction needs one M, N and K";
+        return counts[AXIS_M] && counts[AXIS_N] == 1 && counts[AXIS_K] ? NULL
+                                                                       : "a contraction needs M and K, and one N";
     default: return NULL;
     }
 }

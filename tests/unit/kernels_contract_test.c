@@ -89,6 +89,12 @@ static void check_einsums(Dtype dtype) {
         {"result turned", 2, 2, 2, {17, 9}, {9, 33}, {0, 1}, {1, 2}, {2, 0}},
         {"rows and columns mixed", 3, 3, 4, {4, 5, 9}, {9, 6, 7}, {0, 1, 2}, {2, 3, 4}, {3, 0, 4, 1}},
         {"nothing summed", 2, 1, 2, {9, 33}, {33}, {0, 1}, {1}, {0, 1}},
+        {"few columns", 2, 2, 2, {40, 65}, {65, 3}, {0, 1}, {1, 2}, {0, 2}},
+        {"few columns, few rows", 2, 2, 2, {5, 65}, {65, 3}, {0, 1}, {1, 2}, {0, 2}},
+        {"few of the right, turned", 2, 2, 2, {65, 3}, {65, 40}, {1, 0}, {1, 2}, {2, 0}},
+        {"rows of two axes", 3, 2, 3, {7, 5, 65}, {65, 33}, {0, 1, 2}, {2, 3}, {0, 1, 3}},
+        {"rows of three axes, turned", 4, 2, 4, {5, 3, 7, 9}, {7, 33}, {3, 1, 2, 0}, {2, 4}, {0, 1, 3, 4}},
+        {"summed in another order", 4, 4, 2, {5, 6, 7, 9}, {9, 7, 33, 6}, {0, 1, 2, 3}, {3, 2, 4, 1}, {0, 4}},
         {"heads", 4, 4, 4, {2, 9, 3, 8}, {2, 11, 3, 8}, {0, 1, 2, 3}, {0, 4, 2, 3}, {0, 2, 1, 4}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -100,6 +106,40 @@ static void check_einsums(Dtype dtype) {
         case_check(test, NULL);
         case_end(test);
     }
+}
+
+// ---- windows: convolutions, and products with the cotangents that their derivatives are
+
+static Node *windows_of(Case *test, Node *x, int64_t taps, int64_t stride) {
+    const Extent *one = case_extent(test, 1), *count = case_extent(test, taps);
+    return window(test->graph, window(test->graph, x, 3, count, stride, one), 2, count, stride, one);
+}
+
+// Images x[N, C, H, H], kernels w[O, C, T, T], results y[N, O, P, P].
+static void check_convolution(Dtype dtype, const int64_t *images, int64_t outputs, int64_t taps, int64_t stride) {
+    Case *test = case_begin("convolution");
+    Graph *graph = test->graph;
+    int64_t positions = (images[2] - taps) / stride + 1;
+    const int64_t kernel[] = {outputs, images[1], taps, taps}, result[] = {images[0], outputs, positions, positions};
+    Node *x = case_input(test, dtype, FILL_REAL, 4, images), *w = case_input(test, dtype, FILL_REAL, 4, kernel);
+    Node *y = case_input(test, dtype, FILL_REAL, 4, result), *windows = windows_of(test, x, taps, stride);
+    const int *n_c_p_k_q_l = INTS(0, 1, 2, 3, 4, 5), *o_c_k_l = INTS(6, 1, 3, 5), *n_o_p_q = INTS(0, 6, 2, 4);
+    case_output(test, contract(graph, windows, w, n_c_p_k_q_l, o_c_k_l, n_o_p_q, 4));
+    case_output(test, contract(graph, windows, y, n_c_p_k_q_l, n_o_p_q, o_c_k_l, 4));
+    case_output(test, contract(graph, y, w, n_o_p_q, o_c_k_l, n_c_p_k_q_l, 6));
+    Node *twice = map2(graph, OP_add, y, y);   // computed while it is packed
+    case_output(test, contract(graph, twice, windows, n_o_p_q, n_c_p_k_q_l, INTS(1, 3, 5, 6), 4));
+    if (images[0] >= 0) case_check(test, NULL);
+    for (int64_t n = 0; images[0] < 0 && n < 4; n++) case_check(test, &n);
+    case_end(test);
+}
+
+static void check_convolutions(Dtype dtype) {
+    check_convolution(dtype, I64S(2, 3, 12, 12), 6, 5, 1);
+    check_convolution(dtype, I64S(-1, 1, 9, 9), 4, 3, 2);
+    check_convolution(dtype, I64S(-1, 2, 23, 23), 17, 3, 1);
+    check_convolution(dtype, I64S(1, 50, 6, 6), 9, 3, 1);   // several chunks
+    check_convolution(dtype, I64S(3, 2, 4, 4), 70, 4, 1);
 }
 
 // ---- fused
@@ -197,6 +237,7 @@ int main(void) {
         check_sizes(dtype);
         check_open(dtype);
         check_einsums(dtype);
+        check_convolutions(dtype);
         check_epilogue(dtype, 64, 128, 64);
         check_epilogue(dtype, -1, 33, 17);
         check_epilogue(dtype, 100, 300, 400);
