@@ -198,13 +198,14 @@ Value builtin_grad(const BuiltinCall *call) {
 Value builtin_vjp(const BuiltinCall *call) {
     Elaborator *e = call->e;
     Node *y = floating_argument(call, 0);
-    if (!y) return no_value();
+    bool allow_unused;
+    if (!y || !flag_argument(call, 3, &allow_unused)) return no_value();
     Node *cotangent = as_dtype(e, call->values[2], y->dtype, call->spans[2]);
     if (!cotangent) return no_value();
     if (!same_shape(y, cotangent))
         return failure(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
                        describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
-    return gradient_call(call, y, cotangent, false);
+    return gradient_call(call, y, cotangent, allow_unused);
 }
 
 Value builtin_track(const BuiltinCall *call) {

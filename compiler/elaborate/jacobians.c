@@ -66,6 +66,7 @@ Value builtin_hessian(const BuiltinCall *call) {
 typedef struct {
     const BuiltinCall *call;
     Node *y;
+    bool allow_unused;
     NodeArray targets, tangents;
 } Directions;
 
@@ -97,7 +98,7 @@ static bool split_tangent(Directions *directions, Node *flat, const NodeArray *t
 static bool add_direction(Directions *directions, Value target, Value value) {
     const BuiltinCall *call = directions->call;
     NodeArray targets = {0};
-    if (!find_targets(call, directions->y, target, false, &targets)) return false;
+    if (!find_targets(call, directions->y, target, directions->allow_unused, &targets)) return false;
     for (int i = 0; i < targets.count; i++) array_push(call->e->arena, &directions->targets, targets.items[i]);
     Node *tangent = as_dtype(call->e, value, targets.items[0]->dtype, call->spans[2]);
     if (!tangent) return false;
@@ -116,7 +117,7 @@ Value builtin_jvp(const BuiltinCall *call) {
     Elaborator *e = call->e;
     Directions directions = {.call = call, .y = floating_argument(call, 0)};
     Value target = call->values[1], value = call->values[2];
-    if (!directions.y) return no_value();
+    if (!directions.y || !flag_argument(call, 3, &directions.allow_unused)) return no_value();
     int count = is_several(target) ? target.list.count : 1;
     if (is_several(target) && (!is_several(value) || value.list.count != count))
         return failure(e, D_wrong_arguments, call->spans[2], "'jvp' takes a tangent for each of the %d, not %s", count,

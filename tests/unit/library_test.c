@@ -21,8 +21,10 @@ typedef struct {
     int order, input_count, variable_count;
     OracleTensor arguments[MAX_TENSORS];   // inputs, cotangent, directions: as the entry takes them
     int argument_count;
-    OracleTensor results[MAX_TENSORS];   // value, first, second
+    OracleTensor
+        results[MAX_TENSORS];   // value, first, second; and by forward mode the slope along the directions, second
     int result_count;
+    double slope;
 } Case;
 
 // ---- reading
@@ -42,6 +44,20 @@ static void read_case(FILE *file, Case *test) {
     for (int i = 0; i < test->variable_count && test->order == 2; i++) {
         test->arguments[test->argument_count++] = oracle_tensor(file);
         test->results[test->result_count++] = oracle_tensor(file);
+    }
+}
+
+// Forward mode must give the first derivatives' product with the directions, and of the first ones the second.
+static void add_forward(Case *test) {
+    const OracleTensor *first = test->results + 1, *direction = test->arguments + test->input_count + 1;
+    for (int i = 0; i < test->variable_count; i++)
+        for (int64_t k = 0; k < first[i].count; k++) test->slope += first[i].numbers[k] * direction[i].numbers[k];
+    OracleTensor *slope = &test->results[test->result_count++];
+    *slope = (OracleTensor){.role = "expected", .name = "slope", .count = 1, .numbers = &test->slope};
+    for (int i = 0; i < test->variable_count; i++) {
+        OracleTensor *pushed = &test->results[test->result_count++];
+        *pushed = test->results[1 + test->variable_count + i];
+        memcpy(pushed->name, "pushed", strlen("pushed"));   // for "second", of the same length
     }
 }
 
@@ -90,6 +106,14 @@ static void add_gradient(ProgramText *text, const Case *test, const char *result
     add(text, "), allow_unused = true)\n");
 }
 
+static void add_tangent(ProgramText *text, const Case *test, const char *result, const char *of) {
+    add(text, "    %s = jvp(%s, (", result, of);
+    add_names(text, test, "");
+    add(text, "), (");
+    add_names(text, test, "direction_");
+    add(text, "), allow_unused = true)\n");
+}
+
 static void add_function(ProgramText *text, const Case *test) {
     char sum[LINE] = "";
     add(text, "fn case_%s(", test->name);
@@ -106,7 +130,16 @@ static void add_function(ProgramText *text, const Case *test) {
             length += snprintf(sum + length, (size_t)(LINE - length), "%ssum(first_%s * direction_%s)",
                                length ? " + " : "", name, name);
     }
-    if (test->order == 2) add_gradient(text, test, "second_", sum);
+    if (test->order == 2) {
+        add_gradient(text, test, "second_", sum);
+        add_tangent(text, test, "slope", "sum(value * cotangent)");
+    }
+    for (int i = 0; i < test->input_count && test->order == 2; i++) {
+        char pushed[LINE], first[LINE];
+        snprintf(pushed, sizeof pushed, "pushed_%s", test->arguments[i].name);
+        snprintf(first, sizeof first, "first_%s", test->arguments[i].name);
+        if (is_variable(test, i)) add_tangent(text, test, pushed, first);
+    }
     add(text, "    return value");
     for (int i = 1; i < test->result_count; i++) add(text, ", %s", test->results[i].name);
     add(text, "\n}\n");
@@ -249,6 +282,7 @@ int main(int argc, char **argv) {
     add(&text, "%s", layers);
     for (int i = 0; i < count; i++) {
         read_case(file, &cases[i]);
+        if (cases[i].order == 2) add_forward(&cases[i]);
         if (argc < 2 || !strcmp(argv[1], cases[i].name)) add_function(&text, &cases[i]);
     }
     CompileOptions options = {.floating = DTYPE_F64, .verify = true};
