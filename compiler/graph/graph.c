@@ -537,14 +537,30 @@ static int compare_ids(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+// A set of nodes, in pages: a walk through a few nodes of a large graph costs as much as the few.
+enum { PAGE_WORDS = 64, PAGE_NODES = 64 * PAGE_WORDS };
+typedef struct {
+    Arena *arena;
+    uint64_t **pages;
+} NodeSet;
+
+// False: the node was there already.
+static bool add_node(NodeSet *set, const Node *node) {
+    uint64_t **page = &set->pages[node->id / PAGE_NODES];
+    if (!*page) *page = arena_array(set->arena, uint64_t, PAGE_WORDS);
+    uint64_t *word = &(*page)[node->id % PAGE_NODES / 64], bit = (uint64_t)1 << node->id % 64;
+    bool is_new = !(*word & bit);
+    *word |= bit;
+    return is_new;
+}
+
 NodeArray reachable(Graph *graph, Node *const *roots, int root_count) {
     NodeArray found = {0}, stack = {0};
-    bool *seen = arena_array(graph->arena, bool, graph->node_count);
+    NodeSet seen = {graph->arena, arena_array(graph->arena, uint64_t *, graph->node_count / PAGE_NODES + 1)};
     for (int i = 0; i < root_count; i++) array_push(graph->arena, &stack, roots[i]);
     while (stack.count) {
         Node *node = stack.items[--stack.count];
-        if (seen[node->id]) continue;
-        seen[node->id] = true;
+        if (!add_node(&seen, node)) continue;
         array_push(graph->arena, &found, node);
         for (int i = 0; i < node->input_count; i++) array_push(graph->arena, &stack, node->inputs[i]);
     }

@@ -4,19 +4,24 @@
 
 #include <string.h>
 
+enum { PAGE_NODES = 128 };
+
 Node *node_map_get(const NodeMap *map, const Node *node) {
-    return node->id < map->capacity ? map->items[node->id] : NULL;
+    int page = node->id / PAGE_NODES;
+    return page < map->page_count && map->pages[page] ? map->pages[page][node->id % PAGE_NODES] : NULL;
 }
 
 void node_map_set(NodeMap *map, const Node *node, Node *value) {
-    if (node->id >= map->capacity) {
-        int capacity = node->id + node->id / 2 + 256;
-        Node **items = arena_array(map->arena, Node *, capacity);
-        if (map->capacity) memcpy(items, map->items, sizeof(Node *) * (size_t)map->capacity);
-        map->items = items;
-        map->capacity = capacity;
+    int page = node->id / PAGE_NODES;
+    if (page >= map->page_count) {
+        int count = page + page / 2 + 2;
+        Node ***pages = arena_array(map->arena, Node **, count);
+        if (map->page_count) memcpy(pages, map->pages, sizeof *pages * (size_t)map->page_count);
+        map->pages = pages;
+        map->page_count = count;
     }
-    map->items[node->id] = value;
+    if (!map->pages[page]) map->pages[page] = arena_array(map->arena, Node *, PAGE_NODES);
+    map->pages[page][node->id % PAGE_NODES] = value;
 }
 
 Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body) {

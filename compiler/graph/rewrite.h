@@ -4,11 +4,12 @@
 
 #include "graph/graph.h"
 
-// A map from nodes to nodes, by id; grows as the graph does. `{.arena = arena}` is empty.
+// A map from nodes to nodes, by id; grows as the graph does. `{.arena = arena}` is empty. Ids that lie together share a
+// page, so that a map of a few nodes of a large graph is small.
 typedef struct {
     Arena *arena;
-    Node **items;
-    int capacity;
+    Node ***pages;
+    int page_count;
 } NodeMap;
 
 Node *node_map_get(const NodeMap *map, const Node *node);   // NULL: not there

@@ -23,9 +23,11 @@ static Lowering enter_body(Lowering *outer, Draft *draft, int counter) {
     Kernel *kernel = draft->kernel;
     memset(&inner.roots, 0, sizeof inner.roots);
     memset(&inner.drafts, 0, sizeof inner.drafts);
-    inner.states = NULL;
-    inner.state_capacity = 0;
+    inner.pages = NULL;
+    inner.page_count = 0;
     inner.kernels = &kernel->body;
+    inner.first_kernel = 0;
+    inner.first_buffer = outer->program->buffers.count;
     inner.in_place_start = 0;
     inner.loop_axis_count = counter + 1;
     memcpy(inner.loop_axes, kernel->axes, sizeof inner.loop_axes);

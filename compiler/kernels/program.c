@@ -66,17 +66,14 @@ static const Placement **find_updated(Arena *arena, const Placement *leaves, int
     return updated;
 }
 
-// By node id the number of the node's own root, from 1; 0: it has none.
-static int *find_homes(const Lowering *lowering) {
-    int *homes = arena_array(lowering->arena, int, lowering->graph->node_count);
+static void find_homes(Lowering *lowering) {
     for (int i = lowering->roots.count - 1; i >= 0; i--)
-        if (lowering->roots.items[i].whole) homes[lowering->roots.items[i].node->id] = i + 1;
-    return homes;
+        if (lowering->roots.items[i].whole) node_state(lowering, lowering->roots.items[i].node)->home = i + 1;
 }
 
 // A further root of a node that has one takes over that one's buffer, unless it must be a copy.
-static bool give_home(Lowering *lowering, const int *homes, const Root *root) {
-    int home = homes[root->node->id];
+static bool give_home(Lowering *lowering, const Root *root) {
+    int home = node_state(lowering, root->node)->home;
     if (!home || root->accumulate || root->in_place || root->node->op == OP_loop) return false;
     Root *other = &lowering->roots.items[home - 1];
     if (other->buffer) return false;
@@ -89,14 +86,14 @@ static bool give_home(Lowering *lowering, const int *homes, const Root *root) {
 // Gives each result its root: the node's own, if that has no home yet, else a copy. In-place ones come last.
 static void bind_results(Lowering *lowering, const Placement *const *updated, const Placement *results,
                          int result_count, bool in_place) {
-    const int *homes = find_homes(lowering);
+    find_homes(lowering);
     for (int i = 0; i < result_count; i++) {
         const Placement *leaf = updated[i];
         if ((leaf != NULL) != in_place) continue;
         Root root = {.node = results[i].node, .accumulate = results[i].accumulate, .in_place = in_place};
         root.buffer = buffer_of(lowering, &results[i], &root.origin);
         if (leaf) root.buffer = node_state(lowering, leaf->node)->buffer;
-        if (!give_home(lowering, homes, &root)) array_push(lowering->arena, &lowering->roots, root);
+        if (!give_home(lowering, &root)) array_push(lowering->arena, &lowering->roots, root);
     }
 }
 
@@ -160,8 +157,7 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
     NodeArray order = reachable(graph, nodes, result_count);
     const Placement **updated = find_updated(graph->arena, leaves, leaf_count, results, result_count);
     bool copies = false;
-    bool *recomputed = arena_array(graph->arena, bool, graph->node_count);
-    int known = graph->node_count;
+    bool *recomputed = arena_array(graph->arena, bool, order.count);
     for (int round = 0;; round++) {
         program->kernels.count = mark.kernels;
         program->buffers.count = mark.buffers;
@@ -169,9 +165,10 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
                              .graph = graph,
                              .extents = graph->extents,
                              .arena = graph->arena,
-                             .kernels = &program->kernels};
-        for (int i = 0; i < order.count; i++)
-            node_state(&lowering, order.items[i])->recomputed = recomputed[order.items[i]->id];
+                             .kernels = &program->kernels,
+                             .first_kernel = mark.kernels,
+                             .first_buffer = mark.buffers};
+        for (int i = 0; i < order.count; i++) node_state(&lowering, order.items[i])->recomputed = recomputed[i];
         bind_leaves(&lowering, leaves, leaf_count);
         find_roots(&lowering, order);
         bind_results(&lowering, updated, results, result_count, false);
@@ -180,11 +177,10 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
         lower_roots(&lowering);
         bool hazard = !copies && has_hazard(&lowering), again = hazard;
         copies = copies || hazard;
-        for (int i = 0; i < order.count && order.items[i]->id < known; i++) {
-            const Node *node = order.items[i];
-            bool now = node_state(&lowering, node)->recomputed && is_expensive(node);
-            again = again || (now && !recomputed[node->id] && round + 1 < ROUNDS);
-            recomputed[node->id] = recomputed[node->id] || (now && round + 1 < ROUNDS);
+        for (int i = 0; i < order.count && round + 1 < ROUNDS; i++) {
+            bool now = node_state(&lowering, order.items[i])->recomputed && is_expensive(order.items[i]);
+            again = again || (now && !recomputed[i]);
+            recomputed[i] = recomputed[i] || now;
         }
         if (!again) return;
     }
