@@ -119,7 +119,7 @@ Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, co
     if (class == TYPE_SHAPE) fits = is_list;
     if (class == TYPE_FUNCTION) {
         if (value.kind == VALUE_NONE) return identity_function(e);
-        fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE;
+        fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE || value.kind == VALUE_NET;
     }
     if (fits) return value;
     report(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class], describe(e, value));

@@ -67,30 +67,6 @@ Value builtin_arange(const BuiltinCall *call) {
 
 // ---- classes
 
-// The entry's input that the class numbers come from, seen through what keeps numbers; NULL: they are computed.
-static Node *class_input(const Elaborator *e, Node *node) {
-    for (Node *below = NULL; below != node;) {
-        below = node;
-        while (node->op == OP_cast || node->op == OP_reshape || node->op == OP_broadcast || node->op == OP_slice ||
-               node->op == OP_transpose || node->op == OP_stop_gradient)
-            node = node->inputs[0];
-        node = loop_source(e, node);
-    }
-    bool is_input = e->context && node->op == OP_variable && node->variable->kind == VARIABLE_INPUT;
-    return is_input && dtype_is_integer(node->dtype) ? node : NULL;
-}
-
-void require_range(Elaborator *e, Node *numbers, const Extent *count, Span span) {
-    Node *input = class_input(e, numbers);
-    if (!input) return;
-    Entry *entry = e->context->entry;
-    for (int i = 0; i < entry->ranges.count; i++)
-        if (entry->ranges.items[i].input == input && entry->ranges.items[i].count == count) return;
-    IndexRange range = {input, count, user_span(e, span)};
-    array_push(e->arena, &entry->ranges, range);
-    if (!input->variable->bound) input->variable->bound = count;
-}
-
 // bool[..., count]: whether the number at that place is the class.
 static Node *class_mask(const BuiltinCall *call) {
     Elaborator *e = call->e;
@@ -113,7 +89,7 @@ static Node *class_mask(const BuiltinCall *call) {
         report(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
         return NULL;
     }
-    require_range(e, node, count, call->span);
+    node = numbers_in_range(e, node, count, call->span);
     Shape shape = shape_of(node);
     shape.extents[shape.rank++] = constant_extent(e, 1);
     Node *numbers = reshape(e->graph, node, shape.extents, shape.rank);

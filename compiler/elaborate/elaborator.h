@@ -13,6 +13,7 @@ typedef struct Value Value;
 typedef struct Instance Instance;
 typedef struct Frame Frame;
 typedef struct Builtin Builtin;
+typedef struct Binding Binding;
 
 typedef struct {
     const Extent *extents[MAX_RANK];
@@ -26,6 +27,14 @@ typedef struct {
     const Builtin *builtin;      // or NULL, then:
     ARRAY(const Item *) items;   // fn, loss, metric
 } Callable;
+
+// A net to make instances of: dense, or dense<2, 3>.
+typedef struct {
+    const Item *net;
+    bool library;
+    bool is_applied;   // its static parameters are given:
+    Binding *statics;
+} Template;
 
 typedef enum {
     VALUE_ERROR,    // reported already
@@ -59,7 +68,7 @@ struct Value {
             int count;
         } list;   // LIST, TUPLE
         const Callable *callable;
-        const Item *net;
+        const Template *net;
         Instance *instance;   // INSTANCE, PARAMETERS
         struct {
             Instance **items;
@@ -68,11 +77,11 @@ struct Value {
     };
 };
 
-typedef struct Binding {
+struct Binding {
     const char *name;
     Value value;
-    struct Binding *next;
-} Binding;
+    Binding *next;
+};
 
 typedef struct Scope {
     struct Scope *parent;   // NULL: the frame's outermost
@@ -161,6 +170,7 @@ typedef struct {
     State *state;
     Node *value;
 } StateValue;
+typedef ARRAY(Named) Reports;
 
 // What the entry being elaborated gathers, in one mode.
 typedef struct EntryContext {
@@ -168,7 +178,7 @@ typedef struct EntryContext {
     bool training;
     bool mode_matters;          // `training` was read, or a state was
     ARRAY(StateValue) states;   // current values, when they differ from the variables
-    ARRAY(Named) reports;
+    Reports reports;
 } EntryContext;
 
 struct Elaborator {
@@ -221,6 +231,7 @@ void declare_file(Elaborator *e, const File *file, bool library);
 Value look_up(Elaborator *e, Name name);                     // or an error with "did you mean"
 const char *similar_name(Elaborator *e, const char *name);   // NULL: nothing near
 const char *similar_optimizer(const Elaborator *e, const char *name);
+const char *similar_net(const Elaborator *e, const char *name);
 const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
 // ---- types.c
@@ -360,6 +371,11 @@ const Builtin *find_builtin(const char *name);
 const Builtin *builtin_table(int *count);
 Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span);
 Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span);   // NULL: reported
+// ---- ranges.c
+
+// The numbers, which must lie in [0, count): of an input as they are, with the promise that they do; computed ones are
+// clamped, and the first that does not fit is recorded.
+Node *numbers_in_range(Elaborator *e, Node *numbers, const Extent *count, Span span);
 // If the numbers are an input's: whoever fills it must see to it that all lie in [0, count).
 void require_range(Elaborator *e, Node *numbers, const Extent *count, Span span);
 
@@ -368,9 +384,14 @@ void require_range(Elaborator *e, Node *numbers, const Extent *count, Span span)
 // The instance of a net without static parameters, or of a loss or metric; made when first asked for. NULL: reported.
 Instance *shared_instance(Elaborator *e, Global *global, Span span);
 Value use_value(Elaborator *e, Global *global);
+// What `dense` or `dense<2, 3>` stands for where an instance is made, in the current frame. False: reported.
+bool find_template(Elaborator *e, Name name, const StaticArgument *arguments, int count, bool has_arguments, Span span,
+                   Template *template);
 Value member_value(Elaborator *e, Instance *instance, const Member *member);
 Value instance_member(Elaborator *e, Instance *instance, Name name);
-void bind_members(Elaborator *e, Instance *instance);       // in the current frame's root scope
+void bind_members(Elaborator *e, Instance *instance);         // in the current frame's root scope
+Node *state_value(const Elaborator *e, const State *state);   // what the entry has made of it up to here
+void set_state(Elaborator *e, State *state, Node *value);
 void store_states(Elaborator *e, Instance *instance);       // what the frame's names of states are now
 Node *flat_parameters(Elaborator *e, Instance *instance);   // NULL: it has none, reported
 Node *flat_part(Elaborator *e, Node *flat, const Extent *offset, const Node *like);   // in like's shape
@@ -391,6 +412,8 @@ typedef struct Override {
 
 void run_block(Elaborator *e, const Block *block);
 void run_statement(Elaborator *e, const Statement *statement);
+// Adds a report of that full name, or replaces it: in a loop's body to the loop, else to the entry.
+void add_report(Elaborator *e, const char *name, Node *node);
 // Binds a name, and names the node of a tensor so.
 void assign_named(Elaborator *e, const char *name, Value value);
 
@@ -411,6 +434,7 @@ typedef struct Loop {
     bool has_body;
     const Extent *trips;          // with a body
     ARRAY(LoopInput) sequences;   // with a body; random numbers drawn in it are added
+    Reports reports;              // with a body: of one iteration
     ARRAY(Yield) yields;
 } Loop;
 

@@ -1,22 +1,11 @@
 // Loops (S5). Over instances and lists they are unrolled; over tensors and ranges they become a node with a body. A
 // constant range whose body does not work that way, since it uses the counter as a size or a place or changes shapes, is
 // unrolled, too: the body is tried out first, with its messages put aside.
-#include "elaborate/elaborator.h"
+#include "elaborate/course.h"
 
 #include <string.h>
 
-enum { MOST_UNROLLED = 1024, MOST_ATTEMPTS = 3 };
-
-// What a loop goes over.
-typedef struct {
-    const Statement *statement;
-    Value *values;         // over values, one for each name: INSTANCES, LIST or TENSOR
-    const Extent *begin;   // over a range; else NULL
-    const Extent *trips;
-    bool unrolled;          // over instances or lists
-    bool may_unroll;        // a constant range that is short enough
-    int64_t first, count;   // if it is unrolled
-} Course;
+enum { MOST_ATTEMPTS = 6 };
 
 // A name bound before the loop and bound again in it.
 typedef struct {
@@ -27,100 +16,14 @@ typedef struct {
 } Carry;
 typedef ARRAY(Carry) Carries;
 
-// ---- what the loop goes over
-
-static bool range_end(Elaborator *e, const Expression *expression, const Extent **extent) {
-    Value value = evaluate(e, expression);
-    *extent = as_extent(e, value);
-    if (!*extent && value.kind != VALUE_ERROR)
-        report(e, D_not_static, expression->span, "the ends of a range are integers known when compiled, not %s",
-               describe(e, value));
-    return *extent != NULL;
-}
-
-static bool range_course(Elaborator *e, const Statement *statement, Course *course) {
-    const Extent *end;
-    if (!range_end(e, statement->range_begin, &course->begin) || !range_end(e, statement->range_end, &end))
-        return false;
-    if (statement->names.count != 1) {
-        report(e, D_wrong_count, statement->span, "a range gives one number, not %d", statement->names.count);
-        return false;
-    }
-    course->trips = extent_subtract(e->graph->extents, end, course->begin);
-    if (!require_at_least_zero(e, course->trips, statement->range_end->span,
-                               "the end of a loop's range lies before its begin"))
-        course->trips = constant_extent(e, 0);
-    bool constant =
-        extent_is_constant(course->trips, &course->count) && extent_is_constant(course->begin, &course->first);
-    course->may_unroll = constant && course->count <= MOST_UNROLLED;
-    return true;
-}
-
-static bool lengths_differ(Elaborator *e, const Statement *statement, const Extent *a, const Extent *b) {
-    report(e, D_shape_mismatch, statement->span, "a loop goes over values of one length, not %s and %s",
-           describe_number(e, a), describe_number(e, b));
-    return false;
-}
-
-// The value as something to go over. False: reported.
-static bool course_value(Elaborator *e, const Expression *expression, Value *value, const Extent **length) {
-    *value = evaluate(e, expression);
-    if (value->kind == VALUE_ERROR) return false;
-    if (value->kind == VALUE_TUPLE) value->kind = VALUE_LIST;
-    if (value->kind == VALUE_INSTANCES || value->kind == VALUE_LIST) {
-        bool list = value->kind == VALUE_LIST;
-        *length = constant_extent(e, list ? value->list.count : value->instances.count);
-        return true;
-    }
-    Node *node = as_tensor(e, *value, expression->span);
-    if (!node) return false;
-    *value = value_tensor(node);
-    if (node->rank) *length = node->shape[0];
-    else {
-        report(e, D_shape_mismatch, expression->span, "a loop goes over the first axis of a tensor, and %s has none",
-               describe(e, *value));
-        help(e, "over numbers it is written: for i in 0:n { ... }");
-    }
-    return node->rank != 0;
-}
-
-static bool values_course(Elaborator *e, const Statement *statement, Course *course) {
-    int count = statement->values.count;
-    bool complete = true;
-    if (count != statement->names.count) {
-        report(e, D_wrong_count, statement->span, "%d names go over %d values", statement->names.count, count);
-        return false;
-    }
-    course->values = arena_array(e->arena, Value, count);
-    for (int i = 0; i < count; i++) {
-        const Extent *length = NULL;
-        if (!course_value(e, statement->values.items[i], &course->values[i], &length)) complete = false;
-        if (!complete) continue;
-        course->unrolled = course->unrolled || course->values[i].kind != VALUE_TENSOR;
-        if (course->trips && course->trips != length) return lengths_differ(e, statement, course->trips, length);
-        course->trips = length;
-    }
-    if (complete) extent_is_constant(course->trips, &course->count);
-    return complete;
-}
+// A state of a net that the body stores.
+typedef struct {
+    State *state;
+    Node *first, *variable, *after;
+} StateCarry;
+typedef ARRAY(StateCarry) StateCarries;
 
 // ---- unrolled
-
-static Value element_at(Elaborator *e, Value value, int64_t position) {
-    if (value.kind == VALUE_LIST) return value.list.items[position];
-    if (value.kind == VALUE_INSTANCES)
-        return (Value){.kind = VALUE_INSTANCE, .instance = value.instances.items[position]};
-    Node *node = value.node;
-    const Extent *starts[MAX_RANK], *extents[MAX_RANK];
-    int64_t steps[MAX_RANK];
-    for (int i = 0; i < node->rank; i++) {
-        starts[i] = constant_extent(e, i ? 0 : position);
-        extents[i] = i ? node->shape[i] : constant_extent(e, 1);
-        steps[i] = 1;
-    }
-    Node *part = slice(e->graph, node, starts, steps, extents);
-    return value_tensor(reshape(e->graph, part, extents + 1, node->rank - 1));
-}
 
 static void stack_yields(Elaborator *e, const Loop *loop, int64_t iterations) {
     for (int i = 0; i < loop->yields.count; i++) {
@@ -223,6 +126,7 @@ static bool same_value(Value a, Value b) {
     if (a.kind == VALUE_INSTANCES)
         return a.instances.items == b.instances.items && a.instances.count == b.instances.count;
     if (a.kind == VALUE_STRING) return strcmp(a.string, b.string) == 0;
+    if (a.kind == VALUE_NET) return a.net == b.net;
     return a.kind == VALUE_NONE;
 }
 
@@ -304,34 +208,78 @@ static void restore_carries(Carries *carries, Value *after) {
     }
 }
 
-static bool states_changed(const EntryContext *context, const StateValue *before, int count) {
-    if (!context) return false;
-    return context->states.count != count ||
-           (count && memcmp(context->states.items, before, sizeof *before * (size_t)count) != 0);
+// ---- states that the body stores
+
+// What the entry's states are before the loop.
+static StateValue *keep_states(Elaborator *e, int *count) {
+    const EntryContext *context = e->context;
+    *count = context ? context->states.count : 0;
+    return *count ? arena_copy(e->arena, context->states.items, sizeof(StateValue) * (size_t)*count) : NULL;
 }
 
+static void restore_states(Elaborator *e, const StateValue *before, int count) {
+    if (!e->context) return;
+    e->context->states.count = count;
+    for (int i = 0; i < count; i++) e->context->states.items[i] = before[i];
+}
+
+static void bind_states(Elaborator *e, StateCarries *stored) {
+    for (int i = 0; i < stored->count; i++) {
+        StateCarry *carry = &stored->items[i];
+        Node *first = carry->first = state_value(e, carry->state);
+        Variable variable = {.kind = VARIABLE_ARGUMENT, .name = carry->state->path};
+        carry->variable =
+            variable_make(e->graph, &variable, first->dtype, (const Extent *const *)first->shape, first->rank);
+        set_state(e, carry->state, carry->variable);
+    }
+}
+
+// Takes what the states are after the iteration. True: one was stored that was not known to be.
+static bool take_states(Elaborator *e, StateCarries *stored, const StateValue *before, int before_count) {
+    int known = stored->count;
+    for (int i = 0; e->context && i < e->context->states.count; i++) {
+        const StateValue *value = &e->context->states.items[i];
+        StateCarry *found = NULL;
+        bool changed = i >= before_count || before[i].value != value->value;
+        for (int k = 0; k < known; k++)
+            if (stored->items[k].state == value->state) found = &stored->items[k];
+        if (found) found->after = value->value;
+        StateCarry fresh = {.state = value->state};
+        if (!found && changed) array_push(e->arena, stored, fresh);
+    }
+    return stored->count > known;
+}
+
+// ---- one iteration
+
+// A loop with a body, as it is tried.
+typedef struct {
+    const Course *course;
+    Carries *carries;
+    StateCarries stored;
+    Loop loop;
+    Value *after;   // by carry
+    bool retry;     // the body has to run again, with other carries
+} Scan;
+
 // Runs the body once, with variables for what changes. False: reported.
-static bool run_iteration(Elaborator *e, const Course *course, Loop *loop, Carries *carries, Value *after) {
-    const Statement *statement = course->statement;
-    EntryContext *context = e->context;
-    int errors = diagnostics_errors(e->diagnostics), state_count = context ? context->states.count : 0;
-    StateValue *states =
-        state_count ? arena_copy(e->arena, context->states.items, sizeof *states * (size_t)state_count) : NULL;
+static bool run_iteration(Elaborator *e, Scan *scan) {
+    const Statement *statement = scan->course->statement;
+    int errors = diagnostics_errors(e->diagnostics), state_count;
+    StateValue *states = keep_states(e, &state_count);
     Loop *outer = e->frame->loop;
-    *loop = (Loop){.outer_body = e->bodies, .has_body = true, .trips = course->trips};
-    bind_sequences(e, course, loop, scope_push(e));
-    bind_carries(e, carries);
-    e->frame->loop = e->bodies = loop;
+    scan->loop = (Loop){.outer_body = e->bodies, .has_body = true, .trips = scan->course->trips};
+    bind_sequences(e, scan->course, &scan->loop, scope_push(e));
+    bind_carries(e, scan->carries);
+    bind_states(e, &scan->stored);
+    e->frame->loop = e->bodies = &scan->loop;
     run_block(e, &statement->body);
     e->frame->loop = outer;
-    e->bodies = loop->outer_body;
+    e->bodies = scan->loop.outer_body;
     scope_pop(e);
-    restore_carries(carries, after);
-    if (states_changed(context, states, state_count)) {
-        refuse(e, statement->span, "storing a net's state inside a loop that is not unrolled is");
-        context->states.count = state_count;
-        if (state_count) memcpy(context->states.items, states, sizeof *states * (size_t)state_count);
-    }
+    restore_carries(scan->carries, scan->after);
+    scan->retry = take_states(e, &scan->stored, states, state_count);
+    restore_states(e, states, state_count);
     return diagnostics_errors(e->diagnostics) == errors;
 }
 
@@ -341,61 +289,99 @@ static Node *yielded(Elaborator *e, const Yield *yield) {
     return NULL;
 }
 
-// The results of the body from one run of it. `retry`: a number before the loop became a tensor; run it again.
-static bool body_results(Elaborator *e, const Loop *loop, Carries *carries, const Value *after, Span span,
-                         LoopInput *inputs, Named *results, int *input_count, bool *retry) {
-    int count = 0;
-    *retry = false;
-    for (int i = 0; i < carries->count; i++) {
-        Carry *carry = &carries->items[i];
+// ---- results of the body
+
+typedef struct {
+    LoopInput *inputs;   // carries, then states
+    Named *results;      // new carries, new states, yields, reports
+    int carry_count, input_count, count;
+} BodyResults;
+
+static bool add_carried(Elaborator *e, Scan *scan, BodyResults *results, Span span) {
+    for (int i = 0; i < scan->carries->count; i++) {
+        Carry *carry = &scan->carries->items[i];
         Node *node = NULL;
         if (!carry->first) {
-            if (!same_value(carry->before, after[i])) return carry_changes(e, carry, after[i], span);
+            if (!same_value(carry->before, scan->after[i])) return carry_changes(e, carry, scan->after[i], span);
             continue;
         }
-        CarryFit fit = carry_result(e, carry, after[i], span, &node);
+        CarryFit fit = carry_result(e, carry, scan->after[i], span, &node);
         if (fit == CARRY_FAILS) return false;
-        if (fit == CARRY_WIDENS) *retry = true;
-        inputs[count] = (LoopInput){carry->first, carry->variable};
-        results[count++] = (Named){carry->binding->name, node};
+        if (fit == CARRY_WIDENS) scan->retry = true;
+        results->inputs[results->count] = (LoopInput){carry->first, carry->variable};
+        results->results[results->count++] = (Named){carry->binding->name, node};
     }
-    *input_count = count;
-    for (int i = 0; i < loop->yields.count && !*retry; i++) {
-        Node *node = yielded(e, &loop->yields.items[i]);
+    results->carry_count = results->count;
+    for (int i = 0; i < scan->stored.count && !scan->retry; i++) {
+        const StateCarry *carry = &scan->stored.items[i];
+        results->inputs[results->count] = (LoopInput){carry->first, carry->variable};
+        results->results[results->count++] = (Named){carry->state->path, carry->after};
+    }
+    results->input_count = results->count;
+    return true;
+}
+
+static bool add_yields(Elaborator *e, const Scan *scan, BodyResults *results, Span span) {
+    for (int i = 0; i < scan->loop.yields.count; i++) {
+        Node *node = yielded(e, &scan->loop.yields.items[i]);
         if (!node) return false;
         if (node->rank == MAX_RANK) {
             report(e, D_too_many_axes, span, "a yield adds an axis, and tensors have at most %d axes", MAX_RANK);
             return false;
         }
-        results[count++] = (Named){loop->yields.items[i].name.text, node};
+        results->results[results->count++] = (Named){scan->loop.yields.items[i].name.text, node};
     }
+    for (int i = 0; i < scan->loop.reports.count; i++) results->results[results->count++] = scan->loop.reports.items[i];
     return true;
+}
+
+// The results of the body from one run of it; scan->retry: a number before the loop became a tensor, so run it again.
+static bool body_results(Elaborator *e, Scan *scan, BodyResults *results) {
+    Span span = scan->course->statement->span;
+    int inputs = scan->carries->count + scan->stored.count;
+    results->inputs = arena_array(e->arena, LoopInput, inputs);
+    results->results = arena_array(e->arena, Named, inputs + scan->loop.yields.count + scan->loop.reports.count);
+    return add_carried(e, scan, results, span) && (scan->retry || add_yields(e, scan, results, span));
+}
+
+// The last of a report's values; 0 if there is none.
+static Node *last_of(Elaborator *e, Node *stacked) {
+    Graph *graph = e->graph;
+    const Extent *trips = stacked->shape[0];
+    const Extent *last = extent_subtract(graph->extents, trips, constant_extent(e, 1));
+    Node *counter = iota(graph, DTYPE_I64, &trips, 1, 0);
+    Node *place = broadcast(graph, extent_value(graph, DTYPE_I64, last), &trips, 1, NULL);
+    Node *chosen = select_nodes(e, map2(graph, OP_equal, counter, place), stacked, constant_like(graph, stacked, 0));
+    return reduce(graph, OP_reduce_sum, chosen, (int[]){0}, 1);
+}
+
+static void bind_results(Elaborator *e, const Scan *scan, const BodyResults *results, Node *node) {
+    int yields = results->input_count + scan->loop.yields.count;
+    for (int i = 0; i < results->count; i++) {
+        const char *name = results->results[i].name;
+        Node *result = result_of(e->graph, node, i);
+        if (i >= yields) add_report(e, name, last_of(e, result));
+        else if (i < results->carry_count || i >= results->input_count) assign_named(e, name, value_tensor(result));
+        else set_state(e, scan->stored.items[i - results->carry_count].state, result);
+    }
 }
 
 static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries) {
     Span span = course->statement->span;
-    Loop loop;
-    Value *after = arena_array(e->arena, Value, carries->count);
-    bool retry = true;
-    for (int attempt = 0; retry && attempt < MOST_ATTEMPTS; attempt++) {
-        if (!run_iteration(e, course, &loop, carries, after)) return false;
-        int count = carries->count + loop.yields.count, carry_count = 0;
-        LoopInput *inputs = arena_array(e->arena, LoopInput, carries->count);
-        Named *results = arena_array(e->arena, Named, count);
-        if (!body_results(e, &loop, carries, after, span, inputs, results, &carry_count, &retry)) {
-            retry = false;
-            break;
-        }
-        if (retry) continue;
-        count = carry_count + loop.yields.count;
-        if (!count) return true;
-        Node *node = make_loop(e, &loop, inputs, carry_count, results, count, span);
-        for (int i = 0; node && i < count; i++)
-            assign_named(e, results[i].name, value_tensor(result_of(e->graph, node, i)));
-        if (node) return true;
-        break;
+    Scan scan = {.course = course, .carries = carries, .after = arena_array(e->arena, Value, carries->count)};
+    for (int attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+        BodyResults results = {0};
+        if (!run_iteration(e, &scan)) return false;
+        if (scan.retry) continue;
+        if (!body_results(e, &scan, &results)) return false;
+        if (scan.retry) continue;
+        if (!results.count) return true;
+        Node *node =
+            make_loop(e, &scan.loop, results.inputs, results.input_count, results.results, results.count, span);
+        if (node) bind_results(e, &scan, &results, node);
+        return node != NULL;
     }
-    if (retry) report(e, D_carry_changes, span, "what this loop carries has no fixed shape");
+    report(e, D_carry_changes, span, "what this loop carries has no fixed shape");
     return false;
 }
 
@@ -427,7 +413,7 @@ static void fail_carries(Carries *carries) {
 static void run_course(Elaborator *e, const Statement *statement) {
     Course course = {.statement = statement};
     Carries carries = {0};
-    bool known = statement->range_begin ? range_course(e, statement, &course) : values_course(e, statement, &course);
+    bool known = find_course(e, statement, &course);
     find_carries(e, statement, &statement->body, &carries);
     if (!known) {   // what it binds is not known either
         fail_carries(&carries);

@@ -37,7 +37,7 @@ static Node *parameter_value(Elaborator *e, const Instance *instance, const Para
     return parameter->variable;
 }
 
-static Node *state_value(const Elaborator *e, const State *state) {
+Node *state_value(const Elaborator *e, const State *state) {
     for (int i = 0; e->context && i < e->context->states.count; i++)
         if (e->context->states.items[i].state == state) return e->context->states.items[i].value;
     return state->variable;
@@ -84,6 +84,17 @@ void bind_members(Elaborator *e, Instance *instance) {
 
 // ---- states
 
+void set_state(Elaborator *e, State *state, Node *value) {
+    EntryContext *context = e->context;
+    StateValue stored = {state, value};
+    for (int i = 0; i < context->states.count; i++) {
+        if (context->states.items[i].state != state) continue;
+        context->states.items[i] = stored;
+        return;
+    }
+    array_push(e->arena, &context->states, stored);
+}
+
 static void store_state(Elaborator *e, const State *state, const char *name) {
     Binding *binding = find_binding(e, name);
     Node *old = state_value(e, state);
@@ -100,13 +111,7 @@ static void store_state(Elaborator *e, const State *state, const char *name) {
     EntryContext *context = e->context;
     context->mode_matters = true;
     if (!context->training) return;
-    StateValue stored = {(State *)state, stop_gradient(e->graph, node)};
-    for (int i = 0; i < context->states.count; i++) {
-        if (context->states.items[i].state != state) continue;
-        context->states.items[i] = stored;
-        return;
-    }
-    array_push(e->arena, &context->states, stored);
+    set_state(e, (State *)state, stop_gradient(e->graph, node));
 }
 
 void store_states(Elaborator *e, Instance *instance) {

@@ -143,19 +143,6 @@ static bool declare_state(Elaborator *e, Instance *instance, const Statement *st
 
 // ---- instances
 
-// Whether a net is made inside of itself.
-static bool contains_itself(Elaborator *e, const Instance *parent, const Item *net, Span span) {
-    enum { DEEPEST = 100 };
-    int depth = 0;
-    for (; parent; parent = parent->parent, depth++) {
-        if (parent->net != net) continue;
-        report(e, D_recursion, span, "the net '%s' uses itself", net->name.text);
-        return true;
-    }
-    if (depth > DEEPEST) report(e, D_too_deep, span, "nets are nested too deeply");
-    return depth > DEEPEST;
-}
-
 static bool bind_static(Elaborator *e, const Item *net, const StaticParameter *parameter, Value value, Span span,
                         Binding **statics) {
     const char *what = arena_print(e->arena, "the static parameter '%s' of '%s'", parameter->name.text, net->name.text);
@@ -207,11 +194,12 @@ static int static_index(const Item *net, const StaticArgument *argument, int pos
 }
 
 // Binds the net's static parameters from the arguments, which are the current frame's text. False: reported.
-static bool bind_statics(Elaborator *e, const Global *global, const Use *use, Binding **statics) {
-    const Item *net = global->net;
+static bool bind_statics(Elaborator *e, const Template *template, const StaticArgument *arguments, int count, Span span,
+                         Binding **statics) {
+    const Item *net = template->net;
     const StaticArgument **given = arena_array(e->arena, const StaticArgument *, net->static_count);
-    for (int i = 0; i < use->argument_count; i++) {
-        const StaticArgument *argument = &use->arguments[i];
+    for (int i = 0; i < count; i++) {
+        const StaticArgument *argument = &arguments[i];
         int at = static_index(net, argument, i);
         const char *name = net->name.text;
         if (at < 0 && argument->name.text)
@@ -220,7 +208,7 @@ static bool bind_statics(Elaborator *e, const Global *global, const Use *use, Bi
         if (at < 0)
             return wrong_statics(e, net, argument->span,
                                  arena_print(e->arena, "'%s' takes %d static %s, not %d", name, net->static_count,
-                                             net->static_count == 1 ? "argument" : "arguments", use->argument_count));
+                                             net->static_count == 1 ? "argument" : "arguments", count));
         if (given[at])
             return wrong_statics(e, net, argument->span,
                                  arena_print(e->arena, "'%s' is given twice", net->statics[at].name.text));
@@ -233,9 +221,9 @@ static bool bind_statics(Elaborator *e, const Global *global, const Use *use, Bi
         if (given[i]) continue;
         if (!parameter->initial)
             return wrong_statics(
-                e, net, use->span,
+                e, net, span,
                 arena_print(e->arena, "'%s' lacks its static parameter '%s'", net->name.text, parameter->name.text));
-        Frame *frame = frame_push(e, net, global->library, use->span);   // defaults may name earlier parameters
+        Frame *frame = frame_push(e, net, template->library, span);   // defaults may name earlier parameters
         for (Binding *binding = *statics; binding; binding = binding->next)
             bind_name(e, frame->scope, binding->name, binding->value);
         Value value = static_value(e, parameter->initial);
@@ -292,13 +280,50 @@ static Instance *make_instance(Elaborator *e, const Item *net, bool library, con
 
 // ---- use
 
-static Global *find_template(Elaborator *e, const Use *use) {
-    Global *global = find_global(e, use->template_name.text);
-    if (global && global->net) return global;
-    report(e, D_unknown_name, use->template_name.span, "there is no net '%s' to use", use->template_name.text);
-    const char *similar = similar_name(e, use->template_name.text);
+// The net of that name: the file's or the library's, or one that the current net was given. False: reported.
+static bool named_template(Elaborator *e, Name name, Template *template, bool *is_given) {
+    const Binding *binding = find_binding(e, name.text);
+    *is_given = binding != NULL;
+    if (binding) {
+        Value value = binding->value;
+        if (value.kind == VALUE_NET) *template = *value.net;
+        else if (value.kind == VALUE_INSTANCE)
+            *template = (Template){value.instance->net, value.instance->library, true, value.instance->statics};
+        else if (value.kind != VALUE_ERROR) {
+            report(e, D_not_a_net, name.span, "'%s' is %s, of which no instance can be made", name.text,
+                   describe(e, value));
+            if (value.kind == VALUE_FUNCTION) help(e, "a function has no parameters: call it, as in %s(x)", name.text);
+        }
+        return value.kind == VALUE_NET || value.kind == VALUE_INSTANCE;
+    }
+    Global *global = find_global(e, name.text);
+    if (global && global->net) {
+        *template = (Template){.net = global->net, .library = global->library};
+        return true;
+    }
+    if (global && global->functions) {
+        report(e, D_not_a_net, name.span, "'%s' is a function, of which no instance can be made", name.text);
+        help(e, "a function has no parameters: call it, as in %s(x)", name.text);
+        return false;
+    }
+    report(e, D_unknown_net, name.span, "there is no net '%s' to use", name.text);
+    const char *similar = similar_net(e, name.text);
     if (similar) help(e, "did you mean '%s'?", similar);
-    return NULL;
+    return false;
+}
+
+bool find_template(Elaborator *e, Name name, const StaticArgument *arguments, int count, bool has_arguments, Span span,
+                   Template *template) {
+    bool is_given;
+    if (!named_template(e, name, template, &is_given)) return false;
+    if (template->is_applied) {
+        if (!has_arguments) return true;
+        report(e, D_wrong_arguments, span, "'%s' has its static arguments already", name.text);
+        help(e, "write it without <...>");
+        return false;
+    }
+    template->is_applied = true;
+    return bind_statics(e, template, arguments, count, span, &template->statics);
 }
 
 // The numbers that an array of instances is counted by. False: reported.
@@ -323,7 +348,33 @@ static bool array_range(Elaborator *e, const Use *use, int64_t *begin, int64_t *
     return false;
 }
 
-static Value make_array(Elaborator *e, const Use *use, const Global *global, const char *path, Instance *parent) {
+static bool find_used(Elaborator *e, const Use *use, Template *template) {
+    return find_template(e, use->template_name, use->arguments, use->argument_count, use->has_arguments, use->span,
+                         template);
+}
+
+// Whether a net is made inside of itself. A net that was given to another may be the same net again, with other statics.
+static bool contains_itself(Elaborator *e, const Use *use, const Instance *parent) {
+    enum { DEEPEST = 100 };
+    Global *global = find_binding(e, use->template_name.text) ? NULL : find_global(e, use->template_name.text);
+    int depth = 0;
+    for (; parent; parent = parent->parent, depth++) {
+        if (!global || !global->net || parent->net != global->net) continue;
+        report(e, D_recursion, use->span, "the net '%s' uses itself", global->net->name.text);
+        help(e, "nets are not recursive; use name[4] = ... makes several in a row");
+        return true;
+    }
+    if (depth > DEEPEST) report(e, D_too_deep, use->span, "nets are nested too deeply");
+    return depth > DEEPEST;
+}
+
+static Instance *make_used(Elaborator *e, const Use *use, const Template *template, const char *path,
+                           Instance *parent) {
+    return make_instance(e, template->net, template->library, path, parent, template->statics,
+                         use->attribute == ATTRIBUTE_FROZEN, use->span, use->span);
+}
+
+static Value make_array(Elaborator *e, const Use *use, const char *path, Instance *parent) {
     int64_t begin, end;
     if (!array_range(e, use, &begin, &end)) return (Value){.kind = VALUE_ERROR};
     int count = (int)(end - begin);
@@ -331,32 +382,27 @@ static Value make_array(Elaborator *e, const Use *use, const Global *global, con
     array.instances.count = count;
     array.instances.items = arena_array(e->arena, Instance *, count);
     for (int i = 0; i < count; i++) {
-        Binding *statics = NULL;
+        Template template;
         Scope *scope = scope_push(e);
         if (use->index.text) bind_name(e, scope, use->index.text, value_integer(e, begin + i));
-        bool bound = bind_statics(e, global, use, &statics);
+        bool found = find_used(e, use, &template);
         scope_pop(e);
-        if (!bound) return (Value){.kind = VALUE_ERROR};
-        array.instances.items[i] =
-            make_instance(e, global->net, global->library, arena_print(e->arena, "%s.%d", path, i), parent, statics,
-                          use->attribute == ATTRIBUTE_FROZEN, use->span, use->span);
+        if (!found) return (Value){.kind = VALUE_ERROR};
+        array.instances.items[i] = make_used(e, use, &template, arena_print(e->arena, "%s.%d", path, i), parent);
     }
     return array;
 }
 
 // What `use` makes: an instance, or an array of them.
 static Value make_use(Elaborator *e, const Use *use, const char *path, Instance *parent) {
-    Global *global = find_template(e, use);
-    Binding *statics = NULL;
-    if (!global || contains_itself(e, parent, global->net, use->span)) return (Value){.kind = VALUE_ERROR};
+    Template template;
+    if (contains_itself(e, use, parent)) return (Value){.kind = VALUE_ERROR};
     if (use->attribute == ATTRIBUTE_REQUIRES_GRAD)
-        return failure(e, D_wrong_place, use->span,
+        return failure(e, D_wrong_attribute, use->span,
                        "an instance's parameters require grad anyhow; `frozen` is the attribute");
-    if (use->is_array) return make_array(e, use, global, path, parent);
-    if (!bind_statics(e, global, use, &statics)) return (Value){.kind = VALUE_ERROR};
-    Instance *instance = make_instance(e, global->net, global->library, path, parent, statics,
-                                       use->attribute == ATTRIBUTE_FROZEN, use->span, use->span);
-    return (Value){.kind = VALUE_INSTANCE, .instance = instance};
+    if (use->is_array) return make_array(e, use, path, parent);
+    if (!find_used(e, use, &template)) return (Value){.kind = VALUE_ERROR};
+    return (Value){.kind = VALUE_INSTANCE, .instance = make_used(e, use, &template, path, parent)};
 }
 
 static bool declare_use(Elaborator *e, Instance *instance, const Use *use, Member *member) {

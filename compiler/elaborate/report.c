@@ -124,7 +124,7 @@ const char *describe(Elaborator *e, Value value) {
     case VALUE_LIST: return describe_list(e, value);
     case VALUE_TUPLE: return arena_print(e->arena, "a tuple of %d values", value.list.count);
     case VALUE_FUNCTION: return arena_print(e->arena, "the function '%s'", value.callable->name);
-    case VALUE_NET: return arena_print(e->arena, "the net '%s'", value.net->name.text);
+    case VALUE_NET: return arena_print(e->arena, "the net '%s'", value.net->net->name.text);
     case VALUE_INSTANCE: return arena_print(e->arena, "the instance '%s'", value.instance->path);
     case VALUE_INSTANCES: return arena_print(e->arena, "an array of %d instances", value.instances.count);
     case VALUE_PARAMETERS: return arena_print(e->arena, "the parameters of '%s'", value.instance->path);

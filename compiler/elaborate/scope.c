@@ -119,12 +119,21 @@ static void declare_function(Elaborator *e, const Item *item, Global *global) {
     array_push(e->arena, &functions->items, item);
 }
 
+static void check_attributes(Elaborator *e, const Item *item) {
+    for (int i = 0; i < item->parameter_count; i++) {
+        if (item->parameters[i].attribute != ATTRIBUTE_FROZEN) continue;
+        report(e, D_wrong_attribute, item->parameters[i].span, "only parameters and instances are frozen, not inputs");
+        help(e, "gradients end at stop_gradient(%s)", item->parameters[i].name.text);
+    }
+}
+
 static void declare_item(Elaborator *e, const Item *item, bool library) {
     if (item->kind == ITEM_DIM) {
         declare_dims(e, item, library);
         return;
     }
     if (item->kind == ITEM_IMPORT || item->kind == ITEM_TRAIN) return;   // loaded before; named after its loss
+    check_attributes(e, item);
     Name name = item->kind == ITEM_USE ? item->use.name : item->name;
     Global *global = declare_global(e, library, name);
     bool is_function = item->kind == ITEM_FN || item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
@@ -176,7 +185,11 @@ static Value global_value(Elaborator *e, Global *global, Name name) {
         return (Value){.kind = VALUE_INSTANCE, .instance = instance};
     }
     if (global->functions) return (Value){.kind = VALUE_FUNCTION, .callable = global->functions};
-    if (global->net) return (Value){.kind = VALUE_NET, .net = global->net};
+    if (global->net) {
+        Template *template = arena_new(e->arena, Template);
+        *template = (Template){.net = global->net, .library = global->library};
+        return (Value){.kind = VALUE_NET, .net = template};
+    }
     if (global->constant) return constant_value(e, global, name);
     if (global->dim >= 0 && !global->library)
         return value_extent(extent_dim(e->graph->extents, global->dim, global->name));
@@ -257,14 +270,22 @@ const char *similar_name(Elaborator *e, const char *name) {
     return search.best;
 }
 
-const char *similar_optimizer(const Elaborator *e, const char *name) {
+static const char *similar_item(const Elaborator *e, const char *name, ItemKind kind) {
     Search search = {name, NULL, 1 << 20};
     Global *const *tables[] = {e->user, e->library};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < GLOBAL_BUCKETS; i++)
             for (const Global *global = tables[k][i]; global; global = global->next)
-                if (global->optimizer) consider(&search, global->name);
+                if (kind == ITEM_NET ? global->net : global->optimizer) consider(&search, global->name);
     return search.best;
+}
+
+const char *similar_optimizer(const Elaborator *e, const char *name) {
+    return similar_item(e, name, ITEM_OPTIMIZER);
+}
+
+const char *similar_net(const Elaborator *e, const char *name) {
+    return similar_item(e, name, ITEM_NET);
 }
 
 const char *nearest_name(const char *wanted, const char *const *names, int count) {

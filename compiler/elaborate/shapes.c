@@ -208,7 +208,14 @@ const Extent *size_value(Elaborator *e, const Size *size) {
 
 Value static_value(Elaborator *e, const Static *argument) {
     if (argument->size && argument->size->kind == SIZE_NAME) return look_up(e, argument->size->name);
-    if (!argument->size) return refuse(e, argument->span, "a net as an argument of a net is");
+    if (!argument->size) {
+        Template template, *copy = arena_new(e->arena, Template);
+        if (!find_template(e, argument->template_name, argument->arguments, argument->argument_count, true,
+                           argument->span, &template))
+            return (Value){.kind = VALUE_ERROR};
+        *copy = template;
+        return (Value){.kind = VALUE_NET, .net = copy};
+    }
     const Extent *extent = size_value(e, argument->size);
     return extent ? value_extent(extent) : (Value){.kind = VALUE_ERROR};
 }
@@ -316,7 +323,9 @@ static bool mismatch(Elaborator *e, const Type *type, const Shape *shape, Span s
         Span text = dimension->span;
         text_add(&expected, "%s%.*s", i ? ", " : "", (int)(text.end - text.begin), text.source->text + text.begin);
         Pack *pack = dimension->is_pack ? find_pack(e, pack_name(dimension)) : NULL;
-        if (pack) text_add(&values, "%s* is %s", values.length ? ", " : "", describe_shape(e, &pack->shape));
+        if (pack)
+            text_add(&values, "%s*%s is %s", values.length ? ", " : "",
+                     dimension->name.text ? dimension->name.text : "", describe_shape(e, &pack->shape));
         if (dimension->is_pack || dimension->size->kind == SIZE_NUMBER) continue;
         if (dimension->size->kind != SIZE_NAME) {
             int unknown = 0;
@@ -367,21 +376,50 @@ static bool match_size(Elaborator *e, const Size *size, const Extent *extent, bo
     return expected == extent;
 }
 
+// How many axes a pack has; -1: nothing says yet.
+static int pack_rank(Elaborator *e, const Dimension *dimension) {
+    const Pack *pack = find_pack(e, pack_name(dimension));
+    if (pack) return pack->shape.rank;
+    const Binding *binding = dimension->name.text ? find_binding(e, dimension->name.text) : NULL;
+    return binding && binding->value.kind == VALUE_LIST ? binding->value.list.count : -1;
+}
+
+// The axes of a type's packs: one of them may be open, and has what the others leave.
+typedef struct {
+    int fixed;   // axes that are no pack's
+    int known;   // of packs that are known
+    int open;    // packs that are not
+} PackCount;
+
+static PackCount count_packs(Elaborator *e, const Type *type) {
+    PackCount count = {0};
+    for (int i = 0; i < type->dimension_count; i++) {
+        int rank = type->dimensions[i].is_pack ? pack_rank(e, &type->dimensions[i]) : 1;
+        if (!type->dimensions[i].is_pack) count.fixed++;
+        else if (rank < 0) count.open++;
+        else count.known += rank;
+    }
+    return count;
+}
+
 bool match_shape(Elaborator *e, const Type *type, const Shape *shape, bool expressions, Span span, const char *what) {
-    int pack_count = 0;
-    for (int i = 0; i < type->dimension_count; i++) pack_count += type->dimensions[i].is_pack;
-    if (pack_count > 1) {
-        refuse(e, type->span, "more than one pack in a type is");
+    PackCount count = count_packs(e, type);
+    int rest = shape->rank - count.fixed - count.known;   // the open pack's axes
+    if (count.open > 1 && !expressions) return true;      // other arguments may say more
+    if (count.open > 1) {
+        report(e, D_open_packs, type->span, "%s has shape %s, and nothing says which axes are whose of these packs",
+               what, describe_shape(e, shape));
+        help(e, "all packs of a type but one must be said by other arguments");
         return false;
     }
-    int fixed = type->dimension_count - pack_count;
-    if (shape->rank < fixed || (!pack_count && shape->rank != fixed)) return mismatch(e, type, shape, span, what);
+    if (rest < 0 || (!count.open && rest != 0)) return mismatch(e, type, shape, span, what);
     int axis = 0;
     for (int i = 0; i < type->dimension_count; i++) {
         const Dimension *dimension = &type->dimensions[i];
         bool reported = false, fits;
         if (dimension->is_pack) {
-            Shape part = shape_make(shape->extents + axis, shape->rank - fixed);
+            int rank = pack_rank(e, dimension);
+            Shape part = shape_make(shape->extents + axis, rank < 0 ? rest : rank);
             fits = match_pack(e, dimension, &part);
             axis += part.rank;
         } else fits = match_size(e, dimension->size, shape->extents[axis++], expressions, &reported);

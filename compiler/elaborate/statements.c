@@ -121,6 +121,17 @@ static void run_yield(Elaborator *e, const Statement *statement) {
     array_push(e->arena, &yield->values, value);
 }
 
+void add_report(Elaborator *e, const char *name, Node *node) {
+    Reports *reports = e->bodies ? &e->bodies->reports : &e->context->reports;
+    Named named = {name, stop_gradient(e->graph, node)};
+    for (int i = 0; i < reports->count; i++) {
+        if (strcmp(reports->items[i].name, name) != 0) continue;
+        reports->items[i] = named;
+        return;
+    }
+    array_push(e->arena, reports, named);
+}
+
 // The name of a report: of its instance and its own. A later one of the same name replaces it.
 static void run_report(Elaborator *e, const Statement *statement) {
     const char *name = statement->names.items[0].text;
@@ -128,23 +139,13 @@ static void run_report(Elaborator *e, const Statement *statement) {
     Node *node = as_tensor(e, evaluate(e, statement->values.items[0]), span);
     const Instance *instance = e->frame->instance;
     if (!node || !e->context) return;
-    if (e->bodies) {
-        refuse(e, statement->span, "a report inside a loop that is not unrolled is");
-        return;
-    }
     if (node->rank) {
         report(e, D_not_a_scalar, span, "a report is one number, not %s", describe(e, value_tensor(node)));
         help(e, "report a mean or a sum");
         return;
     }
     if (instance && instance->net->kind == ITEM_NET) name = arena_print(e->arena, "%s.%s", instance->path, name);
-    Named named = {name, stop_gradient(e->graph, node)};
-    for (int i = 0; i < e->context->reports.count; i++) {
-        if (strcmp(e->context->reports.items[i].name, name) != 0) continue;
-        e->context->reports.items[i] = named;
-        return;
-    }
-    array_push(e->arena, &e->context->reports, named);
+    add_report(e, name, node);
 }
 
 // ---- all

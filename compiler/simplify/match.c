@@ -167,7 +167,7 @@ Node *in_range(Graph *graph, Node *numbers, const Extent *extent) {
 
 bool known_range(Node *node, const Extent **bound) {
     while (node->op == OP_broadcast || node->op == OP_reshape || node->op == OP_transpose || node->op == OP_slice ||
-           node->op == OP_stop_gradient ||
+           node->op == OP_stop_gradient || node->op == OP_gather ||
            (node->op == OP_cast && node->inputs[0]->dtype == DTYPE_I32 && node->dtype == DTYPE_I64))
         node = node->inputs[0];
     *bound = NULL;

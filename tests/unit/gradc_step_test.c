@@ -266,6 +266,32 @@ static void test_class_numbers(void) {
     gradc_program_free(program);
 }
 
+// Class numbers that the program computes are looked at when it runs: what no class has is no silent zero.
+static void test_computed_classes(void) {
+    gradc_program *program = compile("dim N\n"
+                                     "loss l(x: f32[N, 3], y: i32[N]) { return cross_entropy(x, y + 1) }\n"
+                                     "fn hot(y: i32[N]) { return one_hot(y * y, 5), one_hot(y % 5, 5) }\n"
+                                     "fn top(x: f32[N, 3]) { return one_hot(argmax(x, axis = 1), 3) }\n");
+    gradc_call *call = create_call(program, "l"), *hot = create_call(program, "hot");
+    float x[] = {0, 1, 2, 3, 4, 5};
+    int32_t y[] = {1, 0};
+    OK(gradc_call_bind(call, 0, &(gradc_tensor){GRADC_F32, 2, {2, 3}, x}));
+    OK(gradc_call_bind(call, 1, &(gradc_tensor){GRADC_I32, 1, {2}, y}));
+    OK(gradc_call_bind(hot, 0, &(gradc_tensor){GRADC_I32, 1, {2}, y}));
+    OK(gradc_call_value(call));
+    OK(gradc_call_value(hot));
+    y[1] = 2;
+    REFUSED(gradc_call_value(call), GRADC_DATA, "index 3 is out of bounds, at position 1");
+    REFUSED(gradc_call_forward(call), GRADC_DATA, "index 3 is out of bounds, at position 1");
+    OK(gradc_call_value(hot));
+    y[0] = -3;
+    REFUSED(gradc_call_value(call), GRADC_DATA, "index -2 is out of bounds, at position 0");
+    REFUSED(gradc_call_value(hot), GRADC_DATA, "index 9 is out of bounds, at position 0");
+    gradc_call_free(call);
+    gradc_call_free(hot);
+    gradc_program_free(program);
+}
+
 int main(void) {
     fill_inputs();
     test_steps();
@@ -275,5 +301,6 @@ int main(void) {
     test_frozen();
     test_states();
     test_class_numbers();
+    test_computed_classes();
     return failures != 0;
 }
