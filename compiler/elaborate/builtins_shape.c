@@ -98,13 +98,35 @@ Value builtin_reshape(const BuiltinCall *call) {
     return reshaped(call, x, shape);
 }
 
+// The axes from `start` to `end` (to the last, if that is left out) as one.
 Value builtin_flatten(const BuiltinCall *call) {
     Node *x = tensor_argument(call, 0);
-    int start;
-    if (!x || !axis_argument(call, 1, x->rank, 0, &start)) return no_value();
-    Shape shape = shape_make((const Extent *const *)x->shape, start);
-    Shape rest = shape_make((const Extent *const *)x->shape + start, x->rank - start);
-    shape.extents[shape.rank++] = product(call->e, &rest);
+    int start = 0, end = 0;
+    if (!x || !axis_argument(call, 1, x->rank, 0, &start) || !axis_argument(call, 2, x->rank, x->rank - 1, &end))
+        return no_value();
+    if (end < start && x->rank)
+        return failure(call->e, D_axis_out_of_range, call->span,
+                       "'flatten' goes from axis %d to axis %d, which is before it", start, end);
+    const Extent *const *extents = (const Extent *const *)x->shape;
+    Shape shape = shape_make(extents, start), flat = shape_make(extents + start, x->rank ? end + 1 - start : 0);
+    shape.extents[shape.rank++] = product(call->e, &flat);
+    for (int i = end + 1; i < x->rank; i++) shape.extents[shape.rank++] = x->shape[i];
+    return reshaped(call, x, shape);
+}
+
+// One axis as several of these sizes, of which one may be -1: what the others leave.
+Value builtin_unflatten(const BuiltinCall *call) {
+    Elaborator *e = call->e;
+    Node *x = tensor_argument(call, 0);
+    int axis;
+    Shape sizes;
+    if (!x || !axis_argument(call, 1, x->rank, 0, &axis) || !shape_argument(call, 2, &sizes)) return no_value();
+    if (!x->rank) return failure(e, D_shape_mismatch, call->span, "'unflatten' takes a tensor with axes, not a number");
+    if (x->rank + sizes.rank - 1 > MAX_RANK)
+        return failure(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
+    Shape shape = shape_make((const Extent *const *)x->shape, axis);
+    for (int i = 0; i < sizes.rank; i++) shape.extents[shape.rank++] = sizes.extents[i];
+    for (int i = axis + 1; i < x->rank; i++) shape.extents[shape.rank++] = x->shape[i];
     return reshaped(call, x, shape);
 }
 

@@ -457,6 +457,8 @@ def arrangement_cases():
         ("moveaxis", "moveaxis(x, 0, 2)", lambda x: x.movedim(0, 2)),
         ("roll", "roll(x, [1, -2], axis = [0, 2])", lambda x: x.roll((1, -2), (0, 2))),
         ("roll_all", "roll(x, 5, axis = 2) + roll(x, 0)", lambda x: x.roll(5, 2) + x),
+        ("flatten_middle", "flatten(x, 1, 2) * 2", lambda x: x.flatten(1, 2) * 2),
+        ("unflatten", "unflatten(x, 2, [2, -1])[:, :, 1]", lambda x: x.unflatten(2, (2, -1))[:, :, 1]),
         ("repeat", "repeat(x, 2, axis = 1)", lambda x: x.repeat(1, 2, 1)),
         ("tile", "tile(x, 3)", lambda x: x.tile(3, 1, 1)),
         ("repeat_interleave", "repeat_interleave(x, 2, axis = -1)", lambda x: x.repeat_interleave(2, -1)),

@@ -222,10 +222,10 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 
 // Functions of the library that layers_test.c has, or that others here stand on.
 static const char *const elsewhere[] = {
-    "uniform",       "normal",         "fan_in",       "fan_out",       "parameters",     "grad",
-    "dropout",       "he_normal",      "he_uniform",   "xavier_normal", "xavier_uniform", "lecun_normal",
-    "lecun_uniform", "euclidean_norm", "general_norm", "finite_amax",   "along",          "first_max",
-    "length",        "part_means",     "bernoulli",    "randint",       "permutation",    "topk"};
+    "uniform",      "normal",      "fan_in",        "fan_out",        "parameters",   "grad",          "dropout",
+    "he_normal",    "he_uniform",  "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform", "euclidean_norm",
+    "general_norm", "finite_amax", "along",         "first_max",      "length",       "part_means",    "in_groups",
+    "w_groups",     "bernoulli",   "randint",       "permutation",    "topk"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);
