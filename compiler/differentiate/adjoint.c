@@ -189,11 +189,35 @@ Node *adjoint_slice(Graph *graph, Node *node, int input, Node *cotangent) {
     return pad(graph, cotangent, starts, steps, (const Extent *const *)node->inputs[input]->shape);
 }
 
+// A side of a product, without what a part of the result does not need.
+static Node *part_of_side(Graph *graph, const Operand *side, const Operand *result, const Extent **starts,
+                          const int64_t *steps, const Extent *const *shape) {
+    const Extent *own_starts[MAX_RANK], *own_shape[MAX_RANK];
+    int64_t own_steps[MAX_RANK];
+    for (int i = 0; i < side->rank; i++) {
+        int axis = find_label(result, side->labels[i]);
+        own_starts[i] = axis < 0 ? extent_constant(graph->extents, 0) : starts[axis];
+        own_steps[i] = axis < 0 ? 1 : steps[axis];
+        own_shape[i] = axis < 0 ? side->shape[i] : shape[axis];
+    }
+    return slice(graph, side->node, own_starts, own_steps, own_shape);
+}
+
+// Part of a tensor; of a product only what that part takes is multiplied.
+static Node *part_of(Graph *graph, Node *x, const Extent **starts, const int64_t *steps, const Extent *const *shape) {
+    if (x->op != OP_contract) return slice(graph, x, starts, steps, shape);
+    int x_rank = x->inputs[0]->rank, y_rank = x->inputs[1]->rank;
+    Operand sides[2] = {operand_of(x->inputs[0], x, 2), operand_of(x->inputs[1], x, 2 + x_rank)};
+    Operand result = operand_of(x, x, 2 + x_rank + y_rank);
+    for (int i = 0; i < 2; i++) sides[i].node = part_of_side(graph, &sides[i], &result, starts, steps, shape);
+    return contract(graph, sides[0].node, sides[1].node, sides[0].labels, sides[1].labels, result.labels, result.rank);
+}
+
 Node *adjoint_pad(Graph *graph, Node *node, int input, Node *cotangent) {
     const Extent *lows[MAX_RANK];
     int64_t steps[MAX_RANK];
     read_strides(node, lows, steps);
-    return slice(graph, cotangent, lows, steps, (const Extent *const *)node->inputs[input]->shape);
+    return part_of(graph, cotangent, lows, steps, (const Extent *const *)node->inputs[input]->shape);
 }
 
 // ---- windows

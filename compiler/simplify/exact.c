@@ -336,6 +336,8 @@ const RewriteRow exact_rewrites[] = {
     {"slice_of_slice", OP_slice, slice_of_slice, "starts and steps compose"},
     {"slice_of_broadcast", OP_slice, slice_of_broadcast, "a part of a repeated value is a repeated part"},
     {"slice_of_pad", OP_slice, slice_of_pad, "what was padded is read back"},
+    {"part_of_pad", OP_slice, part_of_pad, "zeros that are not read need not be there"},
+    {"slice_of_window", OP_slice, slice_of_window, "windows at some places are windows over a part"},
     {"pad_of_zero", OP_pad, pad_of_zero, "zeros among zeros"},
     {"map_of_unit_reshapes", ANY_MAP, map_of_unit_reshapes, "the same elements in the same order"},
     {"map_of_repeated", ANY_MAP, map_of_repeated, "copies of one value give copies of one result"},

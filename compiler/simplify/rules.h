@@ -82,7 +82,7 @@ bool known_range(Node *node, const Extent **bound);
 Rewrite map_of_repeated, map_of_unit_reshapes, iota_of_rank, broadcast_of_broadcast, broadcast_of_units,
     broadcast_to_units, reshape_of_reshape, reshape_of_number, reshape_of_broadcast, transpose_of_transpose,
     transpose_of_units, transpose_of_broadcast, contract_of_transpose, slice_of_slice, slice_of_broadcast, slice_of_pad,
-    pad_of_zero, reduce_of_units, extremum_of_repeated, argmax_of_unit, sum_of_class_mask;
+    part_of_pad, slice_of_window, pad_of_zero, reduce_of_units, extremum_of_repeated, argmax_of_unit, sum_of_class_mask;
 // ---- rewrites of the unit matrix (unit.c): rows of the exact and of the stabilising table
 Rewrite sum_of_unit, contract_of_unit;
 // ---- rewrites of rows of exponentials (softmax.c, classes.c) and of sigmoids (sigmoid.c); rows of the stabilising table

@@ -218,6 +218,54 @@ Node *slice_of_pad(Simplifier *simplifier, Node *node) {
     return padded->inputs[0];
 }
 
+// A part that has all of x, and less of the zeros around it.
+Node *part_of_pad(Simplifier *simplifier, Node *node) {
+    Node *padded = node->inputs[0];
+    ExtentTable *extents = simplifier->graph->extents;
+    if (padded->op != OP_pad || same_shape(node, padded)) return NULL;
+    const Extent *lows[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < node->rank; i++) {
+        const Extent *start = node->attributes[2 * i], *count = padded->inputs[0]->shape[i];
+        lows[i] = extent_subtract(extents, padded->attributes[2 * i], start);
+        steps[i] = attribute_integer(padded, 2 * i + 1);
+        bool whole = extent_is(start, 0) && node->shape[i] == padded->shape[i];
+        bool inside = steps[i] == 1 && extent_at_least(extents, lows[i], extent_constant(extents, 0)) &&
+                      extent_at_least(extents, node->shape[i], extent_add(extents, lows[i], count));
+        if (attribute_integer(node, 2 * i + 1) != 1 || (!whole && !inside)) return NULL;
+    }
+    return pad(simplifier->graph, padded->inputs[0], lows, steps, node->shape);
+}
+
+// Windows at some positions are windows over what those reach, and what is a part along another axis is one of x.
+Node *slice_of_window(Simplifier *simplifier, Node *node) {
+    Node *windows = node->inputs[0];
+    Graph *graph = simplifier->graph;
+    if (windows->op != OP_window) return NULL;
+    Node *x = windows->inputs[0];
+    int axis = attribute_integer(windows, 0), stride = attribute_integer(windows, 1), tap = 2 * (axis + 1);
+    const Extent *one = extent_constant(graph->extents, 1), *starts[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK], step = attribute_integer(node, 2 * axis + 1);
+    bool all_taps = extent_is(node->attributes[tap], 0) && attribute_integer(node, tap + 1) == 1 &&
+                    node->shape[axis + 1] == windows->shape[axis + 1];
+    if (!all_taps || step <= 0 || step > INT16_MAX || stride > INT16_MAX) return NULL;
+    if (!extent_at_least(graph->extents, node->shape[axis], one)) return NULL;
+    for (int i = 0; i < x->rank; i++) {
+        int from = i <= axis ? i : i + 1;
+        starts[i] = node->attributes[2 * from];
+        steps[i] = attribute_integer(node, 2 * from + 1);
+        shape[i] = node->shape[from];
+    }
+    const Extent *between = extent_constant(graph->extents, stride * step);
+    const Extent *reach = extent_multiply(graph->extents, extent_subtract(graph->extents, shape[axis], one), between);
+    const Extent *span = window_span(graph->extents, windows->shape[axis + 1], windows->attributes[2]);
+    starts[axis] = extent_multiply(graph->extents, starts[axis], extent_constant(graph->extents, stride));
+    shape[axis] = extent_add(graph->extents, reach, extent_add(graph->extents, span, one));
+    steps[axis] = 1;
+    Node *part = slice(graph, x, starts, steps, (const Extent *const *)shape);
+    return window(graph, part, axis, windows->shape[axis + 1], stride * step, windows->attributes[2]);
+}
+
 Node *pad_of_zero(Simplifier *simplifier, Node *node) {
     if (!is_number(node->inputs[0], 0)) return NULL;
     return constant_like(simplifier->graph, node, 0);

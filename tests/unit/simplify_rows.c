@@ -207,6 +207,19 @@ static Node *first_column(const Inputs *in, Node *x) {
     return slice(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 1)}, (const int64_t[]){1, -1},
                  (const Extent *const[]){in->N, size(in, 1)});
 }
+static Node *middle(const Inputs *in, Node *x, int64_t start, int64_t count) {
+    return slice(in->graph, x, (const Extent *const[]){size(in, 0), size(in, start)}, (const int64_t[]){1, 1},
+                 (const Extent *const[]){in->N, size(in, count)});
+}
+static Node *padded_around(const Inputs *in, Node *x) {
+    return pad(in->graph, x, (const Extent *const[]){size(in, 0), size(in, 2)}, (const int64_t[]){1, 1},
+               (const Extent *const[]){in->N, size(in, CLASSES + 5)});
+}
+static Node *some_windows(const Inputs *in, int64_t step) {
+    Node *windows = window(in->graph, padded_around(in, in->m), 1, size(in, 3), 2, size(in, 1));   // [N, 4, 3]
+    return slice(in->graph, windows, (const Extent *const[]){size(in, 1), size(in, 1), size(in, 0)},
+                 (const int64_t[]){2, step, 1}, (const Extent *const[]){size(in, 5), size(in, 2), size(in, 3)});
+}
 static Node *inner_product(const Inputs *in) {
     return contract(in->graph, turned(in, in->m), in->q, (const int[]){0, 1}, (const int[]){1, 2}, (const int[]){0, 2},
                     2);
