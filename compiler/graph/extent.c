@@ -276,11 +276,58 @@ bool extent_is(const Extent *extent, int64_t value) {
     return extent_is_constant(extent, &own) && own == value;
 }
 
+// ---- bounds, for every assignment of non-negative dims. A bound that is not known is INT64_MIN, or INT64_MAX.
+
+static int64_t bounded_add(int64_t a, int64_t b) {
+    int64_t sum;
+    return a == INT64_MIN || b == INT64_MIN || __builtin_add_overflow(a, b, &sum) ? INT64_MIN : sum;
+}
+
+static int64_t lower_bound(const Extent *extent);
+
+// A number that the factor never falls below.
+static int64_t factor_lower_bound(const Factor *factor) {
+    int64_t divisor;
+    if (factor->kind == FACTOR_DIM) return 0;
+    if (!extent_is_constant(factor->right, &divisor) || divisor <= 0) return INT64_MIN;
+    if (factor->kind == FACTOR_MODULO) return 0;
+    int64_t low = lower_bound(factor->left);
+    return low == INT64_MIN ? INT64_MIN : floor_divide(low, divisor);
+}
+
+static int64_t factor_upper_bound(const Factor *factor) {
+    int64_t divisor;
+    bool known = factor->kind == FACTOR_MODULO && extent_is_constant(factor->right, &divisor) && divisor > 0;
+    return known ? divisor - 1 : INT64_MAX;
+}
+
+static int64_t term_lower_bound(const Term *term) {
+    int64_t product = 1;
+    if (term->factor_count == 0) return term->coefficient;
+    if (term->factor_count == 1) {
+        const Factor *factor = term->factors[0];
+        bool falls = term->coefficient < 0;
+        int64_t bound = falls ? factor_upper_bound(factor) : factor_lower_bound(factor);
+        bool unknown = bound == (falls ? INT64_MAX : INT64_MIN);
+        return unknown || __builtin_mul_overflow(term->coefficient, bound, &product) ? INT64_MIN : product;
+    }
+    if (term->coefficient < 0) return INT64_MIN;
+    for (int i = 0; i < term->factor_count; i++) {
+        int64_t low = factor_lower_bound(term->factors[i]);
+        if (low < 0) return INT64_MIN;
+        if (__builtin_mul_overflow(product, low, &product)) return INT64_MIN;
+    }
+    return __builtin_mul_overflow(product, term->coefficient, &product) ? INT64_MIN : product;
+}
+
+static int64_t lower_bound(const Extent *extent) {
+    int64_t sum = 0;
+    for (int i = 0; i < extent->term_count; i++) sum = bounded_add(sum, term_lower_bound(&extent->terms[i]));
+    return sum;
+}
+
 bool extent_at_least(ExtentTable *table, const Extent *a, const Extent *b) {
-    const Extent *difference = extent_subtract(table, a, b);
-    for (int i = 0; i < difference->term_count; i++)
-        if (difference->terms[i].coefficient < 0) return false;
-    return true;
+    return lower_bound(extent_subtract(table, a, b)) >= 0;
 }
 
 bool extent_affine(const Extent *extent, int *dim, int64_t *scale, int64_t *offset) {

@@ -27,7 +27,7 @@ const Extent *extent_modulo(ExtentTable *table, const Extent *a, const Extent *b
 
 bool extent_is_constant(const Extent *extent, int64_t *value);   // `value` may be NULL
 bool extent_is(const Extent *extent, int64_t value);
-// True when a >= b for every assignment of non-negative dims, as far as the coefficients show it.
+// True when a >= b for every assignment of non-negative dims. False: it is not, or that cannot be seen term by term.
 bool extent_at_least(ExtentTable *table, const Extent *a, const Extent *b);
 // True when `extent` is scale * dim + offset with scale != 0: what an input's axis can bind (S3).
 bool extent_affine(const Extent *extent, int *dim, int64_t *scale, int64_t *offset);

@@ -71,6 +71,28 @@ static void check_random(ExtentTable *table) {
     }
 }
 
+// What is said of every N and M must hold for each that is tried, with quotients and remainders inside.
+static void check_bounds(ExtentTable *table) {
+    int proved = 0;
+    for (int i = 0; i < 4000; i++) {
+        Pair a = random_pair(table, 2), b = random_pair(table, 2);
+        if (!extent_at_least(table, a.extent, b.extent)) continue;
+        proved++;
+        for (int64_t n = 0; n < 8; n++)
+            for (int64_t m = 0; m < 8; m++) {
+                const int64_t dims[] = {n, m, (n * 3 + m) % 7};
+                CHECK(extent_evaluate(a.extent, dims, NULL) >= extent_evaluate(b.extent, dims, NULL));
+            }
+        if (failures > 10) return;
+    }
+    CHECK(proved > 500);
+    const Extent *n = extent_dim(table, 0, "N"), *two = extent_constant(table, 2), *five = extent_constant(table, 5);
+    const Extent *half = extent_floor_divide(table, extent_subtract(table, n, five), two);
+    CHECK(!extent_at_least(table, half, extent_constant(table, 0)));   // -3 for N = 0
+    CHECK(extent_at_least(table, half, extent_constant(table, -3)));
+    CHECK(extent_at_least(table, five, extent_modulo(table, n, five)));
+}
+
 static void check_text(Arena *arena, const Extent *extent, const char *expected) {
     Text text = {.arena = arena};
     extent_print(&text, extent);
@@ -121,6 +143,7 @@ int main(void) {
     ExtentTable *table = extent_table_create(arena);
     srand(1);
     check_random(table);
+    check_bounds(table);
     check_normal_form(arena, extent_table_create(arena));
     check_overflow(table);
     arena_destroy(arena);
