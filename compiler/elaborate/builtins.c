@@ -127,6 +127,17 @@ bool shape_argument(const BuiltinCall *call, int index, Shape *shape) {
     return as_shape(call->e, call->values[index], call->spans[index], shape);
 }
 
+bool result_shape_argument(const BuiltinCall *call, int index, Shape *shape) {
+    if (!shape_argument(call, index, shape)) return false;
+    for (int i = 0; i < shape->rank; i++) {
+        if (require_at_least_zero(call->e, shape->extents[i], call->span, "a size is negative")) continue;
+        report(call->e, D_shape_mismatch, call->spans[index], "a size is negative in %s",
+               describe_shape(call->e, shape));
+        return false;
+    }
+    return true;
+}
+
 bool flag_argument(const BuiltinCall *call, int index, bool *flag) {
     Value value = call->values[index];
     *flag = value.kind == VALUE_BOOL && value.boolean;

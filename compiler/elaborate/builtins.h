@@ -11,7 +11,8 @@ BuiltinFunction builtin_map;
 // What an argument of a builtin is. Each reports what does not fit and gives NULL or false.
 Node *tensor_argument(const BuiltinCall *call, int index);
 bool shape_argument(const BuiltinCall *call, int index, Shape *shape);
-bool flag_argument(const BuiltinCall *call, int index, bool *flag);   // left out: false
+bool result_shape_argument(const BuiltinCall *call, int index, Shape *shape);   // no size is negative
+bool flag_argument(const BuiltinCall *call, int index, bool *flag);             // left out: false
 bool axis_argument(const BuiltinCall *call, int index, int rank, int missing, int *axis);
 Node *floating_argument(const BuiltinCall *call, int index);
 // One axis or a list of axes, in the order in which they are named; left out: all.

@@ -4,11 +4,7 @@
 static Value filled(const BuiltinCall *call, Value number) {
     Shape shape;
     Elaborator *e = call->e;
-    if (!shape_argument(call, 0, &shape)) return no_value();
-    for (int i = 0; i < shape.rank; i++) {
-        if (require_at_least_zero(e, shape.extents[i], call->span, "a size is negative")) continue;
-        return failure(e, D_shape_mismatch, call->spans[0], "a size is negative in %s", describe_shape(e, &shape));
-    }
+    if (!result_shape_argument(call, 0, &shape)) return no_value();
     Dtype dtype;
     bool weak;   // full(s, 2) takes the dtype of what it meets, as 2 does
     if (!promote(e, call->spans[1], &number, 1, &dtype, &weak)) return no_value();
@@ -122,7 +118,7 @@ static Value drawn(const BuiltinCall *call, Op op) {
     Shape shape;
     Elaborator *e = call->e;
     int64_t site;
-    if (!shape_argument(call, 0, &shape)) return no_value();
+    if (!result_shape_argument(call, 0, &shape)) return no_value();
     if (call->given[3]) {
         if (is_integer_number(call->values[3], &site) && site >= 0)
             return value_tensor(random_make(e->graph, op, e->frame->floating, shape.extents, shape.rank, site));

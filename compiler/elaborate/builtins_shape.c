@@ -208,7 +208,7 @@ static bool repeats_to(const Shape *from, const Shape *to) {
 Value builtin_broadcast(const BuiltinCall *call) {
     Shape shape;
     Node *x = tensor_argument(call, 0);
-    if (!x || !shape_argument(call, 1, &shape)) return no_value();
+    if (!x || !result_shape_argument(call, 1, &shape)) return no_value();
     Shape old = shape_of(x);
     if (repeats_to(&old, &shape)) return value_tensor(broadcast_to(call->e, x, &shape));
     return failure(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
