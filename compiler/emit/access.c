@@ -95,6 +95,38 @@ static LLVMValueRef load_lanes(Emitter *emitter, Scope *scope, const Instruction
 
 // ---- indices that come from data
 
+// Whether there is anything that an index could point at: NULL where that is known when compiled, else an i1.
+static LLVMValueRef table_exists(Emitter *emitter, const Instruction *instruction) {
+    ExtentTable *extents = emitter->program->graph->extents;
+    if (extent_at_least(extents, instruction->limit, extent_constant(extents, 1))) return NULL;
+    const Code *code = &emitter->code;
+    return v_less(code, v_i64(code, 0), extent_value_of(emitter, instruction->limit));
+}
+
+// The address of one element; of a zero that nobody reads after this call if the table is empty.
+static LLVMValueRef existing_pointer(Emitter *emitter, const Instruction *instruction, LLVMValueRef pointer,
+                                     LLVMValueRef exists) {
+    if (!exists) return pointer;
+    const Code *code = &emitter->code;
+    LLVMTypeRef type = v_memory_type(code, instruction->buffer->dtype);
+    LLVMBasicBlockRef here = b_here(code);
+    LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
+    LLVMValueRef nothing = LLVMBuildAlloca(code->builder, type, "nothing");
+    b_go(code, here);
+    LLVMBuildStore(code->builder, LLVMConstNull(type), nothing);
+    return v_select(code, exists, pointer, nothing);
+}
+
+// The scope, with all lanes masked if the table is empty.
+static Scope existing_lanes(Emitter *emitter, const Scope *scope, LLVMValueRef exists) {
+    Scope masked = *scope;
+    if (!exists) return masked;
+    const Code *code = &emitter->code;
+    LLVMValueRef lanes = v_splat(code, exists, scope->width);
+    masked.mask = scope->mask ? LLVMBuildAnd(code->builder, scope->mask, lanes, "") : lanes;
+    return masked;
+}
+
 // The position in the index tensor of an index value: where it was loaded from.
 static LLVMValueRef index_position(Emitter *emitter, Scope *scope, int number) {
     const Instruction *instruction = instruction_at(scope, number);
@@ -157,15 +189,18 @@ LLVMValueRef load_value(Emitter *emitter, Scope *scope, int number) {
     Dtype dtype = instruction->buffer->dtype;
     LLVMTypeRef type = v_memory_type(code, dtype);
     bool vector = scope->vector_axis >= 0 && (scope->depends[number] >> scope->vector_axis & 1);
-    LLVMValueRef pointer = access_pointer(emitter, scope, number), offsets = NULL;
+    LLVMValueRef pointer = access_pointer(emitter, scope, number), offsets = NULL, exists = NULL;
     if (instruction->operands[0] >= 0) {
         Scope scalar = *scope;
+        exists = table_exists(emitter, instruction);
         if (!vector) scope_vector(&scalar, -1, 1, NULL);
         offsets = checked_offset(emitter, &scalar, instruction, instruction->operands[0]);
         if (!vector) pointer = LLVMBuildGEP2(code->builder, type, pointer, &offsets, 1, "");
     }
+    Scope lanes = existing_lanes(emitter, scope, vector ? exists : NULL);
+    if (!vector) pointer = existing_pointer(emitter, instruction, pointer, exists);
     LLVMValueRef loaded =
-        vector ? load_lanes(emitter, scope, instruction, pointer, offsets) : load_scalar(code, dtype, type, pointer);
+        vector ? load_lanes(emitter, &lanes, instruction, pointer, offsets) : load_scalar(code, dtype, type, pointer);
     return from_memory(code, dtype, loaded);
 }
 
@@ -193,17 +228,21 @@ void store_value(Emitter *emitter, Scope *scope, int number) {
     bool vector = scope->vector_axis >= 0 && !extent_is(instruction->affine.strides[scope->vector_axis], 0);
     LLVMValueRef value = scope_value(emitter, scope, instruction->operands[0]);
     if (!vector && v_width(value) > 1) value = LLVMBuildExtractElement(code->builder, value, v_i64(code, 0), "");
+    Scope lanes = *scope;
     if (instruction->kind != INSTRUCTION_STORE) {
         if (instruction->kind == INSTRUCTION_SCATTER) {
             LLVMValueRef offset = checked_offset(emitter, scope, instruction, instruction->operands[1]);
+            LLVMValueRef exists = table_exists(emitter, instruction);
             pointer = LLVMBuildGEP2(code->builder, v_memory_type(code, dtype), pointer, &offset, 1, "");
+            if (vector) lanes = existing_lanes(emitter, scope, exists);
+            else pointer = existing_pointer(emitter, instruction, pointer, exists);
         }
-        LLVMValueRef old = vector ? load_lanes(emitter, scope, instruction, pointer, NULL)
+        LLVMValueRef old = vector ? load_lanes(emitter, &lanes, instruction, pointer, NULL)
                                   : load_scalar(code, dtype, v_memory_type(code, dtype), pointer);
         LLVMValueRef operands[] = {from_memory(code, dtype, old), value};
         value = op_value(emitter, OP_add, dtype, dtype, operands);
     }
     value = to_memory(code, dtype, value);
-    if (vector) store_lanes(emitter, scope, instruction, value, pointer);
+    if (vector) store_lanes(emitter, &lanes, instruction, value, pointer);
     else LLVMSetAlignment(LLVMBuildStore(code->builder, value, pointer), alignment_of(dtype));
 }

@@ -343,13 +343,58 @@ static void check_faults(void) {
         case_check(test, DIMS(2));
         case_end(test);
     }
-    Case *test = case_begin("gather scalars out of range");
+    Case *test = case_begin("lanes behind the end");   // a masked lane's 0 would be out of range
+    Node *near = case_input(test, DTYPE_I32, FILL_INDEX, SHAPE(-1));
+    test->leaves[0].data = (const int32_t[]){3, 1, 2, 3, 4, 2, 1, 3, 4, 1, 1};
+    Node *table = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(5));
+    Node *far = map3(test->graph, OP_where, map2(test->graph, OP_less, near, constant_like(test->graph, near, 1)),
+                     constant_like(test->graph, near, 30), near);
+    case_output(test, gather(test->graph, table, far));
+    for (int64_t n = 1; n <= 11; n++) case_check(test, &n);
+    case_end(test);
+    test = case_begin("gather scalars out of range");
     Node *indices = case_input(test, DTYPE_I64, FILL_INDEX, SHAPE(-1));
     test->leaves[0].data = (const int64_t[]){0, 3, 4, 3, -7, 1};
     test->index_fault = true;
     case_output(test, gather(test->graph, case_input(test, DTYPE_F32, FILL_REAL, SHAPE(4)), indices));
     case_check(test, DIMS(6));
     case_check(test, DIMS(3));
+    case_end(test);
+}
+
+// Nothing can be read from a table without rows, or added to one: zeros come back, and the fault is told.
+static void check_empty_tables(void) {
+    for (int op = 0; op < 4; op++) {
+        Case *test = case_begin(op & 1 ? "scatter to no rows" : "gather from no rows");
+        Node *indices = case_input(test, DTYPE_I32, FILL_INDEX, op & 2 ? 1 : 0, I64S(9));
+        test->leaves[0].fill_limit = 3;
+        test->index_fault = true;
+        const int64_t *rows = I64S(9, 40), *table = I64S(-1, 40);
+        if (op & 1) {
+            Node *updates = case_input(test, DTYPE_F32, FILL_REAL, op & 2 ? 2 : 1, op & 2 ? rows : rows + 1);
+            Node *sum =
+                scatter_add(test->graph, indices, updates, (const Extent *const *)case_shape(test, 2, table), 2);
+            int axes[] = {0, 1};
+            case_output(test, reduce(test->graph, OP_reduce_sum, sum, axes, 2));
+        } else case_output(test, gather(test->graph, case_input(test, DTYPE_F32, FILL_REAL, 2, table), indices));
+        case_check(test, DIMS(0));
+        test->index_fault = false;
+        case_check(test, DIMS(3));
+        case_end(test);
+    }
+}
+
+// Far longer than a kernel may be, and than a stack of frames should be deep.
+static void check_long_chain(void) {
+    Case *test = case_begin("a long chain");
+    Node *x = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(-1));
+    for (int i = 0; i < 1500; i++) x = map1(test->graph, i % 2 ? OP_negate : OP_floor, x);
+    case_output(test, x);
+    case_lower(test);
+    for (int i = 0; i < test->program->kernels.count; i++)
+        if (test->program->kernels.items[i]->instructions.count > 450)
+            fail(test, "a kernel of more than 450 instructions");
+    case_check(test, DIMS(9));
     case_end(test);
 }
 
@@ -370,5 +415,7 @@ int main(void) {
         check_sort(dtype, FILL_PLAIN);   // with many that are equal
     }
     check_faults();
+    check_empty_tables();
+    check_long_chain();
     return harness_finish();
 }
