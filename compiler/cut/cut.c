@@ -40,13 +40,12 @@ static Node *keep(Cutter *cutter, Node *node) {
     return leaf;
 }
 
-static Node *backward_node(Cutter *cutter, Node *node);
-
+// The node whose inputs have their replacements already.
 static Node *backward_rebuild(Cutter *cutter, Node *node) {
     Node **inputs = arena_array(cutter->graph->arena, Node *, node->input_count);
     bool changed = false;
     for (int i = 0; i < node->input_count; i++) {
-        inputs[i] = backward_node(cutter, node->inputs[i]);
+        inputs[i] = cutter->replacement[node->inputs[i]->id];
         changed = changed || inputs[i] != node->inputs[i];
     }
     return changed ? rebuild(cutter->graph, node, inputs) : node;
@@ -57,13 +56,33 @@ static bool forward_has(const Cutter *cutter, const Node *node) {
     return cutter->in_forward[node->id] || (node->op == OP_result && cutter->in_forward[node->inputs[0]->id]);
 }
 
-static Node *backward_node(Cutter *cutter, Node *node) {
-    if (node->op == OP_variable) return node;
+static bool is_kept(const Cutter *cutter, const Node *node) {
+    return node->op != OP_variable && forward_has(cutter, node) && node->dtype != DTYPE_TUPLE && !recomputes(node);
+}
+
+static void replace_node(Cutter *cutter, Node *node) {
     Node **slot = &cutter->replacement[node->id];
-    if (*slot) return *slot;
-    bool kept = forward_has(cutter, node) && node->dtype != DTYPE_TUPLE && !recomputes(node);
-    *slot = kept ? keep(cutter, node) : backward_rebuild(cutter, node);
-    return *slot;
+    if (node->op == OP_variable) *slot = node;
+    else *slot = is_kept(cutter, node) ? keep(cutter, node) : backward_rebuild(cutter, node);
+}
+
+// Inputs first, each as far down as what is kept. A stack of its own, since graphs may be deeper than the machine's.
+static Node *backward_node(Cutter *cutter, Node *root) {
+    NodeArray open = {0};
+    array_push(cutter->graph->arena, &open, root);
+    while (open.count) {
+        Node *node = open.items[open.count - 1], *missing = NULL;
+        bool leaf = cutter->replacement[node->id] || node->op == OP_variable || is_kept(cutter, node);
+        for (int i = 0; !leaf && !missing && i < node->input_count; i++)
+            if (!cutter->replacement[node->inputs[i]->id]) missing = node->inputs[i];
+        if (missing) {
+            array_push(cutter->graph->arena, &open, missing);
+            continue;
+        }
+        if (!cutter->replacement[node->id]) replace_node(cutter, node);
+        open.count--;
+    }
+    return cutter->replacement[root->id];
 }
 
 static Function forward_function(const Cutter *cutter, const Function *joint, int forward_count) {

@@ -11,7 +11,9 @@
 #include <assert.h>
 #include <string.h>
 
-enum { MAX_SHARED_WEIGHT = 8, MANY_INSTRUCTIONS = 1000 };
+// A longer chain is cut though nobody else reads it: what walks it may recurse, and a kernel stays of a size that
+// compiles in a moment.
+enum { MAX_SHARED_WEIGHT = 8, MAX_WEIGHT = 200, MANY_INSTRUCTIONS = 1000 };
 
 static const char *const emitters[] = {
 #define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = #emit,
@@ -255,7 +257,8 @@ static void find_roots_of(Lowering *lowering, Node *node) {
     else if (state->recomputed && is_expensive(node)) add_root(lowering, node, node);
     state->weight = weight_of(lowering, node);
     bool shared = op_class(node->op) == CLASS_MAP && node->rank > 0 && state->users > 1;
-    if (shared && state->weight > MAX_SHARED_WEIGHT) {
+    bool long_chain = op_class(node->op) == CLASS_MAP && state->weight > MAX_WEIGHT;
+    if (long_chain || (shared && state->weight > MAX_SHARED_WEIGHT)) {
         add_root(lowering, node, node);
         state->weight = 1;
     }
