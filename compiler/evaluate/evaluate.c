@@ -262,17 +262,20 @@ static void evaluate_into(Evaluation *evaluation, const Function *function, cons
     }
 }
 
+static _Noreturn void give_up(Arena *arena, Arena *scratch, const jmp_buf *outer) {
+    arena_destroy(scratch);
+    memcpy(arena_recover(arena), outer, sizeof *outer);
+    longjmp(*arena_recover(arena), 1);
+}
+
 const char *evaluate_function(Arena *arena, const Function *function, const Tensor *arguments, Environment *environment,
                               Tensor *results) {
     Arena *scratch = arena_create();
     if (!scratch) longjmp(*arena_recover(arena), 1);
     jmp_buf outer;   // when memory runs out anywhere, the scratch arena goes before the caller recovers
     memcpy(&outer, arena_recover(arena), sizeof outer);
-    if (setjmp(*arena_recover(scratch)) || setjmp(*arena_recover(arena))) {
-        arena_destroy(scratch);
-        memcpy(arena_recover(arena), &outer, sizeof outer);
-        longjmp(*arena_recover(arena), 1);
-    }
+    if (setjmp(*arena_recover(scratch))) give_up(arena, scratch, &outer);
+    if (setjmp(*arena_recover(arena))) give_up(arena, scratch, &outer);
     Evaluation *evaluation = arena_new(scratch, Evaluation);
     *evaluation = (Evaluation){.arena = scratch, .messages = arena, .environment = environment};
     environment->faulted = false;

@@ -103,18 +103,17 @@ static bool same_node(const Node *a, const Node *b) {
 }
 
 static void grow_table(Graph *graph) {
-    NodeTable old = *graph->table;
-    NodeTable *table = graph->table;
-    table->capacity *= 2;
-    table->slots = arena_array(graph->arena, Node *, table->capacity);
-    table->hashes = arena_array(graph->arena, uint64_t, table->capacity);
+    NodeTable old = *graph->table, table = {.capacity = old.capacity * 2};
+    table.slots = arena_array(graph->arena, Node *, table.capacity);
+    table.hashes = arena_array(graph->arena, uint64_t, table.capacity);
     for (int i = 0; i < old.capacity; i++) {
         if (!old.slots[i]) continue;
-        int at = (int)(old.hashes[i] & (uint64_t)(table->capacity - 1));
-        while (table->slots[at]) at = (at + 1) & (table->capacity - 1);
-        table->slots[at] = old.slots[i];
-        table->hashes[at] = old.hashes[i];
+        int at = (int)(old.hashes[i] & (uint64_t)(table.capacity - 1));
+        while (table.slots[at]) at = (at + 1) & (table.capacity - 1);
+        table.slots[at] = old.slots[i];
+        table.hashes[at] = old.hashes[i];
     }
+    *graph->table = table;
 }
 
 // The node like `draft` (whose arrays are copied): the one that exists, or a new one.

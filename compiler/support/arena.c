@@ -97,9 +97,10 @@ size_t arena_used(const Arena *arena) {
 
 void *array_grow(Arena *arena, void *items, int count, int *capacity, size_t item_size) {
     if (count < *capacity) return items;
-    *capacity = *capacity ? *capacity * 2 : 8;
-    void *grown = arena_allocate(arena, (size_t)*capacity * item_size);
+    int larger = *capacity ? *capacity * 2 : 8;
+    void *grown = arena_allocate(arena, (size_t)larger * item_size);   // may not come back: nothing has changed yet
     if (count) memcpy(grown, items, (size_t)count * item_size);
+    *capacity = larger;
     return grown;
 }
 
