@@ -234,6 +234,14 @@ Node *node_make(Graph *graph, Op op, Dtype dtype, Node *x, const Extent *const *
     return intern(graph, &draft);
 }
 
+Node *tuple_make(Graph *graph, Op op, const NodeArray *inputs, const Extent **attributes, int attribute_count,
+                 Function *body) {
+    Node draft = {.op = op, .dtype = DTYPE_TUPLE, .inputs = inputs->items, .input_count = inputs->count, .body = body};
+    draft.attributes = attributes;
+    draft.attribute_count = attribute_count;
+    return intern(graph, &draft);
+}
+
 static Node *view(Graph *graph, Op op, Node *x, const Extent *const *shape, int rank, const Extent **attributes,
                   int attribute_count) {
     return node_make(graph, op, x->dtype, x, shape, rank, attributes, attribute_count);
@@ -362,102 +370,6 @@ Node *stop_gradient(Graph *graph, Node *x) {
     return view(graph, OP_stop_gradient, x, (const Extent *const *)x->shape, x->rank, NULL, 0);
 }
 
-// A node like which the result is, but for an axis in front of what is stacked.
-static const Node *result_type(const Node *tuple, int index) {
-    switch (tuple->op) {
-    case OP_gradient:
-    case OP_jacobian: return tuple->inputs[first_target(tuple) + index];
-    case OP_loop: return tuple->body->results[index].node;
-    default: return tuple->inputs[index];   // y of a tangent, the values of custom
-    }
-}
-
-Node *result_of(Graph *graph, Node *tuple, int index) {
-    const Node *type = result_type(tuple, index);
-    const Extent *shape[MAX_RANK + 1];
-    int rank = 0;
-    if (tuple->op == OP_loop && index >= loop_part(tuple, 1)) shape[rank++] = tuple->attributes[0];
-    if (tuple->op == OP_jacobian) shape[rank++] = element_count(graph, tuple->inputs[0]);
-    for (int i = 0; i < type->rank; i++) shape[rank++] = type->shape[i];
-    const Extent *attribute = extent_constant(graph->extents, index);
-    Node draft = {.op = OP_result, .dtype = type->dtype, .rank = rank, .shape = shape};
-    draft.inputs = &tuple;
-    draft.input_count = 1;
-    draft.attributes = &attribute;
-    draft.attribute_count = 1;
-    return intern(graph, &draft);
-}
-
-Node *loop(Graph *graph, const Extent *trip_count, Node **sequences, int sequence_count, Node **carries,
-           int carry_count, Node **captures, int capture_count, Function *body) {
-    int count = sequence_count + carry_count + capture_count;
-    Node **inputs = arena_array(graph->arena, Node *, count);
-    for (int i = 0; i < sequence_count; i++) inputs[i] = sequences[i];
-    for (int i = 0; i < carry_count; i++) inputs[sequence_count + i] = carries[i];
-    for (int i = 0; i < capture_count; i++) inputs[sequence_count + carry_count + i] = captures[i];
-    int counts[] = {sequence_count, carry_count, capture_count, body->result_count - carry_count};
-    const Extent *attributes[5] = {trip_count};
-    for (int i = 0; i < 4; i++) attributes[1 + i] = extent_constant(graph->extents, counts[i]);
-    Node draft = {.op = OP_loop, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = count, .body = body};
-    draft.attributes = attributes;
-    draft.attribute_count = 5;
-    return intern(graph, &draft);
-}
-
-Node *gradient(Graph *graph, Node *y, Node *cotangent, Node **targets, int target_count, bool allow_unused) {
-    Node **inputs = arena_array(graph->arena, Node *, target_count + 2);
-    int count = 0;
-    inputs[count++] = y;
-    if (cotangent) inputs[count++] = cotangent;
-    for (int i = 0; i < target_count; i++) inputs[count++] = targets[i];
-    const Extent *attributes[2] = {extent_constant(graph->extents, cotangent != NULL),
-                                   extent_constant(graph->extents, allow_unused)};
-    Node draft = {.op = OP_gradient, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = count};
-    draft.attributes = attributes;
-    draft.attribute_count = 2;
-    return intern(graph, &draft);
-}
-
-Node *tangent(Graph *graph, Node *y, Node **targets, Node **tangents, int target_count) {
-    Node **inputs = arena_array(graph->arena, Node *, 1 + 2 * target_count);
-    inputs[0] = y;
-    for (int i = 0; i < target_count; i++) {
-        inputs[1 + i] = tangents[i];
-        inputs[1 + target_count + i] = targets[i];
-    }
-    const Extent *count = extent_constant(graph->extents, target_count);
-    Node draft = {.op = OP_tangent, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = 1 + 2 * target_count};
-    draft.attributes = &count;
-    draft.attribute_count = 1;
-    return intern(graph, &draft);
-}
-
-Node *jacobian(Graph *graph, Node *y, Node **targets, int target_count) {
-    Node **inputs = arena_array(graph->arena, Node *, 1 + target_count);
-    inputs[0] = y;
-    for (int i = 0; i < target_count; i++) inputs[1 + i] = targets[i];
-    const Extent *none = extent_constant(graph->extents, 0);
-    Node draft = {.op = OP_jacobian, .dtype = DTYPE_TUPLE, .inputs = inputs, .input_count = 1 + target_count};
-    draft.attributes = &none;
-    draft.attribute_count = 1;
-    return intern(graph, &draft);
-}
-
-Node *custom(Graph *graph, Node **values, int value_count, Node **arguments, int argument_count, Node **captures,
-             int capture_count, Function *pullback) {
-    NodeArray inputs = {0};
-    for (int i = 0; i < value_count; i++) array_push(graph->arena, &inputs, values[i]);
-    for (int i = 0; i < argument_count; i++) array_push(graph->arena, &inputs, arguments[i]);
-    for (int i = 0; i < capture_count; i++) array_push(graph->arena, &inputs, captures[i]);
-    const Extent *counts[2] = {extent_constant(graph->extents, value_count),
-                               extent_constant(graph->extents, argument_count)};
-    Node draft = {.op = OP_custom, .dtype = DTYPE_TUPLE, .inputs = inputs.items, .input_count = inputs.count};
-    draft.attributes = counts;
-    draft.attribute_count = 2;
-    draft.body = pullback;
-    return intern(graph, &draft);
-}
-
 Node *rebuild(Graph *graph, Node *node, Node **inputs) {
     if (same_pointers(inputs, node->inputs, node->input_count)) return node;
     Node draft = *node;
@@ -502,33 +414,6 @@ int attribute_integer(const Node *node, int index) {
     assert(constant);
     (void)constant;
     return (int)value;
-}
-
-int loop_part(const Node *loop, int part) {
-    return attribute_integer(loop, 1 + part);
-}
-
-int custom_part(const Node *custom, int part) {
-    int values = attribute_integer(custom, 0), arguments = attribute_integer(custom, 1);
-    return part == 0 ? values : part == 1 ? arguments : custom->input_count - values - arguments;
-}
-
-bool is_request(const Node *node) {
-    return node->op == OP_gradient || node->op == OP_tangent || node->op == OP_jacobian;
-}
-
-int first_target(const Node *request) {
-    return 1 + attribute_integer(request, 0);
-}
-
-int tuple_size(const Node *tuple) {
-    switch (tuple->op) {
-    case OP_gradient:
-    case OP_jacobian: return tuple->input_count - first_target(tuple);
-    case OP_loop: return tuple->body->result_count;
-    case OP_custom: return custom_part(tuple, 0);
-    default: return 1;
-    }
 }
 
 static int compare_ids(const void *a, const void *b) {

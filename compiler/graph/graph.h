@@ -114,6 +114,8 @@ struct Graph {
     int unique_count;   // gives variables, track and random sites their identity
 };
 
+typedef ARRAY(Node *) NodeArray;
+
 Graph *graph_create(Arena *arena);
 
 // ---- building. Shapes and dtypes must fit (asserted by the rules of ops.def; the elaborator reports users' errors).
@@ -187,6 +189,9 @@ Node *custom(Graph *graph, Node **values, int value_count, Node **arguments, int
 // The node of one input with these parts: what the helpers for views are made of.
 Node *node_make(Graph *graph, Op op, Dtype dtype, Node *x, const Extent *const *shape, int rank,
                 const Extent **attributes, int attribute_count);
+// The same for nodes with several results.
+Node *tuple_make(Graph *graph, Op op, const NodeArray *inputs, const Extent **attributes, int attribute_count,
+                 Function *body);
 // A copy of `node`, with other inputs of the same dtypes and shapes: how passes rebuild.
 Node *rebuild(Graph *graph, Node *node, Node **inputs);
 
@@ -205,7 +210,6 @@ int first_target(const Node *request);                // number of the input
 int tuple_size(const Node *tuple);                    // how many results it has
 
 // The nodes that the roots reach, ascending by id: inputs before users. Bodies are not entered.
-typedef ARRAY(Node *) NodeArray;
 NodeArray reachable(Graph *graph, Node *const *roots, int root_count);
 
 // ---- stage services
