@@ -33,8 +33,8 @@ compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 libraries=$(dirname "$(sed -n 's/^LLVM_LIBRARY:[A-Z]*=//p' "$build/CMakeCache.txt")")
 mkdir "$work/bin"
 ln -s "$build/gradc" "$work/bin/gradc"
-printf '#!/bin/sh\nexec "%s" %s "$@" "-L%s"\n' "$compiler" "${sanitize:+-fsanitize=$sanitize}" "$libraries" \
-    >"$work/bin/cc"
+sanitize=${sanitize:+-fsanitize=$sanitize $root/tests/sanitize.c}
+printf '#!/bin/sh\nexec "%s" %s "$@" "-L%s"\n' "$compiler" "$sanitize" "$libraries" >"$work/bin/cc"
 chmod +x "$work/bin/cc"
 PATH=$work/bin:$PATH
 # What a sanitizer would say of libraries that leak at exit is no subject here.
