@@ -1,4 +1,4 @@
-// What a loop costs to compile does not depend on how often it runs, reverse mode included.
+// How graphs and their kernels grow, reverse mode included: not with the steps of a loop, and as the layers of a model do.
 #include "compilation.h"
 #include "tests/unit/entries.h"
 
@@ -46,6 +46,8 @@ static Cost cost_of(Compilation *compilation, const char *entry, FunctionKind ki
     return cost;
 }
 
+// ---- steps
+
 // The thousand steps of predator_prey.grad are one loop forward and one backward, as large as the loops of two steps.
 static void check_scan(void) {
     static char text[TEXT];
@@ -66,8 +68,61 @@ static void check_scan(void) {
     compilation_destroy(few);
 }
 
+// ---- layers
+
+static const char *const families[] = {
+    "dim N\n"
+    "net deep(x: float[N, 16]) -> float[N, *] {\n"
+    "    use block[%d] = dense<16, 16, relu>\n"
+    "    for b in block { x = b(x) }\n"
+    "    return x\n"
+    "}\n"
+    "loss error(x: float[N, 16]) { return mean(deep(x)^2) }\n",
+    "dim N\n"
+    "net deep(x: float[N, 16]) -> float[N, *] {\n"
+    "    use layer[i in 0:%d] = dense<16 + i %% 8, 16 + (i + 1) %% 8, relu>\n"
+    "    for l in layer { x = l(x) }\n"
+    "    return x\n"
+    "}\n"
+    "loss error(x: float[N, 16]) { return mean(deep(x)^2) }\n",
+    "dim N\n"
+    "net layer(x: float[N, 8]) -> float[N, 8] { use d = dense<8, 8>; use n = batch_norm<8>; return x + tanh(n(d(x))) "
+    "}\n"
+    "net deep(x: float[N, 8]) -> float[N, 8] {\n"
+    "    use block[%d] = layer\n"
+    "    for b in block { x = b(x) }\n"
+    "    return x\n"
+    "}\n"
+    "loss error(x: float[N, 8] requires_grad) {\n"
+    "    y = deep(x)\n"
+    "    return mean(y^2) + mean(grad(sum(y), x)^2)\n"
+    "}\n",
+};
+
+// As many more nodes for the last layers as for as many before, and about as many kernels, which join reductions in groups.
+static void check_layers(const char *family) {
+    CompileOptions options = {.floating = DTYPE_F32, .verify = true};
+    for (FunctionKind kind = KIND_FORWARD; kind <= KIND_BACKWARD; kind++) {
+        Cost costs[3];
+        for (int i = 0; i < 3; i++) {
+            char text[TEXT];
+            int length = snprintf(text, TEXT, family, 16 * (i + 1));
+            Compilation *compilation = compilation_create("deep.grad", text, (size_t)length, &options);
+            costs[i] = cost_of(compilation, "error", kind);
+            compilation_destroy(compilation);
+        }
+        int nodes = costs[1].nodes - costs[0].nodes, kernels = costs[1].kernels - costs[0].kernels;
+        int bend = costs[2].kernels - costs[1].kernels - kernels;
+        if (costs[2].nodes - costs[1].nodes == nodes && nodes > 0 && abs(bend) <= 2) continue;
+        printf("16, 32, 48 layers: %d, %d, %d nodes, %d, %d, %d kernels of\n%s", costs[0].nodes, costs[1].nodes,
+               costs[2].nodes, costs[0].kernels, costs[1].kernels, costs[2].kernels, family);
+        failures++;
+    }
+}
+
 int main(void) {
     check_scan();
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) check_layers(families[i]);
     printf("%d failures\n", failures);
     return failures != 0;
 }
