@@ -262,9 +262,18 @@ typedef struct {
     bool retry;     // the body has to run again, with other carries
 } Scan;
 
+static bool nests_too_deeply(Elaborator *e, Span span) {
+    int depth = 0;
+    for (const Loop *loop = e->bodies; loop; loop = loop->outer_body) depth++;
+    if (depth < MAX_LOOP_DEPTH) return false;
+    report(e, D_too_deep, span, "loops are nested more than %d deep", MAX_LOOP_DEPTH);
+    return true;
+}
+
 // Runs the body once, with variables for what changes. False: reported.
 static bool run_iteration(Elaborator *e, Scan *scan) {
     const Statement *statement = scan->course->statement;
+    if (nests_too_deeply(e, statement->span)) return false;
     int errors = diagnostics_errors(e->diagnostics), state_count;
     StateValue *states = keep_states(e, &state_count);
     Loop *outer = e->frame->loop;

@@ -21,7 +21,7 @@ static inline bool dtype_is_integer(Dtype dtype) {
     return dtype == DTYPE_I32 || dtype == DTYPE_I64;
 }
 
-enum { MAX_RANK = 8, MAX_ARITY = 3 };
+enum { MAX_RANK = 8, MAX_ARITY = 3, MAX_LOOP_DEPTH = 6 };   // of loop nodes in bodies of loop nodes
 
 typedef enum {
 #define MAP_OP(name, ...) OP_##name,

@@ -6,6 +6,7 @@
 // over a row meet in one kernel, contractions get their epilogues, and the updates of all optimizer states are one.
 #include "kernels/lowering.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { CANDIDATES = 6, MAX_INSTRUCTIONS = 400 };
@@ -29,6 +30,7 @@ Draft *new_draft(Lowering *lowering, KernelKind kind, const Node *node) {
 
 int add_axis(Draft *draft, AxisRole role, const Extent *extent) {
     Kernel *kernel = draft->kernel;
+    assert(kernel->axis_count < MAX_AXES);
     kernel->axes[kernel->axis_count] = (Axis){role, extent};
     return kernel->axis_count++;
 }
@@ -436,7 +438,9 @@ static void place_sort(Lowering *lowering, const Root *root) {
     sort.scalar.integer = attribute_integer(node, 0);
     sort.affine = affine_add(lowering, &root->origin, &position);
     finish_scattered(lowering, root, draft, &sort);
-    kernel->pack = add_buffer(lowering, DTYPE_I64, SPACE_SCRATCH, 0, NULL, x->shape[x->rank - 1], "order");
+    const Extent *room =
+        extent_multiply(lowering->extents, x->shape[x->rank - 1], extent_constant(lowering->extents, 3));
+    kernel->pack = add_buffer(lowering, DTYPE_I64, SPACE_SCRATCH, 0, NULL, room, "order");
 }
 
 void place_root(Lowering *lowering, const Root *root) {

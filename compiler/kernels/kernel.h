@@ -35,7 +35,8 @@ typedef struct Buffer {
     int first_use, last_use;   // positions of kernels, top level; scratch only
 } Buffer;
 
-enum { MAX_AXES = 2 * MAX_RANK, PACK_COLUMNS = 64, MAX_REDUCTIONS = 8 };
+// A contraction may have MAX_RANK axes of its result, M and N besides, and MAX_RANK that are summed; around it are loops.
+enum { MAX_AXES = 2 * MAX_RANK + 2 + MAX_LOOP_DEPTH, PACK_COLUMNS = 64, MAX_REDUCTIONS = 8 };
 
 typedef enum {
     AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first
@@ -95,16 +96,16 @@ typedef struct {
 } Instruction;
 
 typedef enum {
-    KERNEL_MAP,        // parallel axes only
-    KERNEL_ROW,        // parallel axes, then one AXIS_ROW. Sums in S10's lane order (graph/order.h)
-    KERNEL_COLUMN,     // parallel axes (maybe none), then AXIS_COLUMN axes; sums in S10's sequential order
+    KERNEL_MAP,      // parallel axes only
+    KERNEL_ROW,      // parallel axes, then one AXIS_ROW. Sums in S10's lane order (graph/order.h)
+    KERNEL_COLUMN,   // parallel axes (maybe none), then AXIS_COLUMN axes; sums in S10's sequential order
     KERNEL_CONTRACT,   // parallel axes (batch), then M axes, exactly one N, and K axes. Operand 0 of the CONTRACT instruction
                        // depends on parallel, M and K axes only, operand 1 on parallel, K and N; both may be whole
                        // expressions (fused producers: computed while packing). What follows it is the epilogue, at
                        // parallel, M and N
-    KERNEL_SCATTER,    // parallel axes, all run in order by one thread; one SCATTER
-    KERNEL_SORT,       // parallel axes, then one AXIS_ROW; one SORT, with room for a row of places in `pack`
-    KERNEL_LOOP        // runs `body` for each value of its counter, in order: axis `axis_count - 1`, an AXIS_LOOP
+    KERNEL_SCATTER,   // parallel axes, all run in order by one thread; one SCATTER
+    KERNEL_SORT,   // parallel axes, then one AXIS_ROW; one SORT, with room in `pack` for a row of places and two of keys
+    KERNEL_LOOP    // runs `body` for each value of its counter, in order: axis `axis_count - 1`, an AXIS_LOOP
 } KernelKind;
 
 typedef struct Kernel Kernel;
