@@ -5,7 +5,7 @@
 //   are run through call handles; its train blocks through trainer handles; gradc_fit does the whole of `gradc train`.
 //
 //     gradc_program *program;
-//     if (gradc_compile_file("line.grad", NULL, &program) != GRADC_OK) puts(gradc_diagnostics(program, false));
+//     if (gradc_compile_file("line.grad", NULL, &program) != GRADC_OK) puts(gradc_message(program));
 //     gradc_call *call;
 //     gradc_call_create(program, "squared", &call);
 //     gradc_call_bind(call, 0, &(gradc_tensor){GRADC_F32, 1, {3}, x});
