@@ -47,7 +47,8 @@ class Program:
 
 def dense(path, inputs, outputs):
     scale = 1 / np.sqrt(inputs)
-    return {f"{path}.W": random(inputs, outputs, low=-scale, high=scale), f"{path}.b": random(outputs, low=-0.5, high=0.5)}
+    weight = random(inputs, outputs, low=-scale, high=scale)
+    return {f"{path}.W": weight, f"{path}.b": random(outputs, low=-0.5, high=0.5)}
 
 
 def apply(p, path, x):
@@ -149,21 +150,26 @@ def gru():
         return (jnp.mean(jnp.argmax(logits(p, x), axis=-1) == y),)
 
     inputs = {"x": random(6, 4, 3), "y": integers(4, 6)}
-    return Program(parameters, [Run("nll", inputs, nll, tracked=("x",)), Run("accuracy", inputs, accuracy, gradient=False)])
+    losses = Run("nll", inputs, nll, tracked=("x",))
+    return Program(parameters, [losses, Run("accuracy", inputs, accuracy, gradient=False)])
 
 
 def gpt_block():
     features, heads, depth = 8, 2, 2
     parameters = {"gpt.embed.W": random(11, features), "gpt.places": random(6, features)}
+
+    def norm(path):
+        return {f"{path}.gamma": random(features, low=0.5, high=1.5), f"{path}.beta": random(features)}
+
     for i in range(depth):
         block = f"gpt.blocks.{i}"
-        parameters |= {f"{block}.norm1.gamma": random(features, low=0.5, high=1.5), f"{block}.norm1.beta": random(features)}
+        parameters |= norm(f"{block}.norm1")
         for name in "query", "key", "value", "output":
             parameters |= dense(f"{block}.attention.{name}", features, features)
-        parameters |= {f"{block}.norm2.gamma": random(features, low=0.5, high=1.5), f"{block}.norm2.beta": random(features)}
+        parameters |= norm(f"{block}.norm2")
         parameters |= dense(f"{block}.widen", features, 4 * features)
         parameters |= dense(f"{block}.narrow", 4 * features, features)
-    parameters |= {"gpt.norm.gamma": random(features, low=0.5, high=1.5), "gpt.norm.beta": random(features)}
+    parameters |= norm("gpt.norm")
 
     def normalise(p, path, x):
         centred = x - jnp.mean(x, axis=-1, keepdims=True)
@@ -252,7 +258,8 @@ def wgan_gp():
 
     z = random(5, 3, low=-2, high=2)
     inputs = {"x": random(5, 2), "z": z, "mix": random(5, 1, low=0)}
-    return Program(parameters, [Run("critic_loss", inputs, critic_loss), Run("generator_loss", {"z": z}, generator_loss)])
+    generator_run = Run("generator_loss", {"z": z}, generator_loss)
+    return Program(parameters, [Run("critic_loss", inputs, critic_loss), generator_run])
 
 
 def maml():
