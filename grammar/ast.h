@@ -152,8 +152,8 @@ typedef enum { ATTRIBUTE_NONE, ATTRIBUTE_REQUIRES_GRAD, ATTRIBUTE_FROZEN } Attri
 
 // ---- declarations
 
-// A net's or instance's compile-time argument: a size, or a name with arguments of its own ("dense<2, 3>"). A lone name
-// is a SIZE_NAME in `size`: only its use tells whether it is a function.
+// A net's or instance's compile-time argument: a size, a bool or string, or a name with arguments of its own ("dense<2, 3>").
+// A lone name is a SIZE_NAME in `size`: only its use tells whether it is a function.
 typedef struct {
     Name name;   // text NULL: by position
     Static *value;
@@ -161,7 +161,8 @@ typedef struct {
 } StaticArgument;
 
 struct Static {
-    Size *size;   // or NULL, then:
+    Size *size;            // or
+    Expression *literal;   // true, false or a string; or
     Name template_name;
     StaticArgument *arguments;
     int argument_count;

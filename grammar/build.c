@@ -227,6 +227,13 @@ Static *build_static(Parse *parse, Size *size, const Name *name, const List *arg
     return value;
 }
 
+Static *build_static_literal(Parse *parse, Expression *literal, Place place) {
+    Static *value = arena_new(parse->arena, Static);
+    value->literal = literal;
+    value->span = span_of(parse, place);
+    return value;
+}
+
 StaticArgument *build_static_argument(Parse *parse, const Name *name, Static *value, Place place) {
     StaticArgument *argument = arena_new(parse->arena, StaticArgument);
     if (name) argument->name = *name;

@@ -98,6 +98,7 @@ Size *build_size_number(Parse *parse, const Expression *number, Place place);
 Dimension *build_dimension(Parse *parse, bool is_pack, const Name *name, Size *size, Place place);
 Type *build_type(Parse *parse, const Name *name, const List *dimensions, Place place);
 Static *build_static(Parse *parse, Size *size, const Name *name, const List *arguments, Place place);
+Static *build_static_literal(Parse *parse, Expression *literal, Place place);
 StaticArgument *build_static_argument(Parse *parse, const Name *name, Static *value, Place place);
 StaticParameter *build_static_parameter(Parse *parse, const Name *name, const Name *type, Static *initial, Place place);
 Declaration *build_declaration(Parse *parse, const Name *name, const Type *type, Attribute attribute,

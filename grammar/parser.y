@@ -52,7 +52,7 @@ static void gradc_error(Place *place, Parse *parse, const char *message);
 %type <Name *> name soft_name
 %type <List *> names expressions arguments argument_list indices declarations declaration_list statics static_list
 %type <List *> static_arguments template_arguments dimensions results result_list statements settings patterns
-%type <Expression *> expression postfix default bound
+%type <Expression *> expression postfix literal default bound
 %type <Argument *> argument
 %type <Index *> index
 %type <Size *> size
@@ -179,6 +179,7 @@ static_arguments: static_argument { $$ = list_add(parse, NULL, $1); }
 static_argument: static { $$ = build_static_argument(parse, NULL, $1, @$); }
   | name ASSIGN static { $$ = build_static_argument(parse, $1, $3, @$); };
 static: size { $$ = build_static(parse, $1, NULL, NULL, @$); }
+  | literal { $$ = build_static_literal(parse, $1, @$); }
   | name template_arguments { $$ = build_static(parse, NULL, $1, $2, @$); };
 
 settings: %empty { $$ = NULL; }
@@ -211,11 +212,12 @@ expression: postfix
   | MINUS expression %prec NEGATE { $$ = build_unary(parse, OPERATOR_NEGATE, $2, @$); }
   | expression POWER expression { $$ = build_binary(parse, OPERATOR_POWER, $1, $3, @2); };
 
+literal: STRING { $$ = build_leaf(parse, EXPRESSION_STRING, $1, @$); }
+  | TRUE { $$ = build_bool(parse, true, @$); }
+  | FALSE { $$ = build_bool(parse, false, @$); };
 postfix: name { $$ = build_leaf(parse, EXPRESSION_NAME, $1, @$); }
   | NUMBER
-  | STRING { $$ = build_leaf(parse, EXPRESSION_STRING, $1, @$); }
-  | TRUE { $$ = build_bool(parse, true, @$); }
-  | FALSE { $$ = build_bool(parse, false, @$); }
+  | literal
   | LEFT_PAREN expressions RIGHT_PAREN { $$ = build_group(parse, EXPRESSION_TUPLE, $2, @$); }
   | LEFT_BRACKET expressions RIGHT_BRACKET { $$ = build_group(parse, EXPRESSION_TENSOR, $2, @$); }
   | postfix LEFT_PAREN arguments RIGHT_PAREN { $$ = build_call(parse, $1, $3, @$); }

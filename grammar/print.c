@@ -182,6 +182,7 @@ static void print_template(Text *text, const char *name, const StaticArgument *a
 
 void print_static(Text *text, const Static *value) {
     if (value->size) print_size(text, value->size, 0);
+    else if (value->literal) print_expression(text, value->literal);
     else print_template(text, value->template_name.text, value->arguments, value->argument_count);
 }
 

@@ -207,6 +207,7 @@ const Extent *size_value(Elaborator *e, const Size *size) {
 }
 
 Value static_value(Elaborator *e, const Static *argument) {
+    if (argument->literal) return evaluate(e, argument->literal);
     if (argument->size && argument->size->kind == SIZE_NAME) return look_up(e, argument->size->name);
     if (!argument->size) {
         Template template, *copy = arena_new(e->arena, Template);

@@ -573,6 +573,83 @@ def schedule_cases():
     yield "clip_value", "clip_value(x, 0.5)", lambda x: torch.clamp(x, -0.5, 0.5), [x], 2
 
 
+def group_norm(x, flat):
+    return F.group_norm(x, 2, *tensors(flat, (4,), (4,)))
+
+
+def rnn(x, flat):
+    W, U, b = tensors(flat, (3, 4), (4, 4), (4,))
+    h = torch.zeros(x.shape[0], 4)
+    steps = []
+    for t in range(x.shape[1]):
+        h = torch.rnn_tanh_cell(x[:, t], h, W.T, U.T, b, torch.zeros(4))
+        steps.append(h)
+    return torch.stack(steps, 1)
+
+
+def attention(x, memory, flat, hidden=None):
+    """With 2 heads over 4 numbers; `hidden` are the places that each place may not look at."""
+    in_weight, in_bias, out_weight, out_bias = tensors(flat, (12, 4), (12,), (4, 4), (4,))
+    result, _ = F.multi_head_attention_forward(
+        x.transpose(0, 1), memory.transpose(0, 1), memory.transpose(0, 1), 4, 2, in_weight, in_bias, None, None, False,
+        0.0, out_weight, out_bias, need_weights=True, attn_mask=hidden)
+    return result.transpose(0, 1)
+
+
+def hidden_future(count):
+    return torch.ones(count, count, dtype=torch.bool).triu(1)
+
+
+def block(x, flat):
+    """Of 4 numbers, 2 heads, 6 numbers between."""
+    attend, b1, b2, wide, wide_bias, narrow, narrow_bias, g1, g2 = tensors(
+        flat, (80,), (4,), (4,), (6, 4), (6,), (4, 6), (4,), (4,), (4,))
+    h = F.layer_norm(x, (4,), b1, b2)
+    x = x + attention(h, h, attend, hidden_future(x.shape[1]))
+    h = F.layer_norm(x, (4,), g1, g2)
+    return x + F.linear(F.gelu(F.linear(h, wide, wide_bias)), narrow, narrow_bias)
+
+
+def weighted_loss_cases():
+    logits, digits = random(5, 3), classes(0, 2, 1, 2, 0)
+    ignored = classes(0, -100, 1, 2, -100)
+    for reduction in ("mean", "sum", "none"):
+        yield binary(f"cross_entropy_weight_{reduction}",
+                     f"cross_entropy(x, y, reduction = {reduction}, weight = [0.5, 1.25, 2.0])",
+                     lambda x, y, reduction=reduction: F.cross_entropy(x, y.long(), torch.tensor([0.5, 1.25, 2.0]), reduction=reduction),
+                     logits, digits)
+        yield binary(f"cross_entropy_ignore_{reduction}",
+                     f"cross_entropy(x, y, reduction = {reduction}, ignore_index = -100)",
+                     lambda x, y, reduction=reduction: F.cross_entropy(x, y.long(), reduction=reduction), logits, ignored)
+        yield binary(f"cross_entropy_all_{reduction}", f"cross_entropy(x, y, reduction = {reduction}, "
+                     "weight = [0.5, 1.25, 2.0], ignore_index = 2, label_smoothing = 0.25)",
+                     lambda x, y, reduction=reduction: F.cross_entropy(x, y.long(), torch.tensor([0.5, 1.25, 2.0]), reduction=reduction,
+                                                  ignore_index=2, label_smoothing=0.25), logits, digits)
+        yield binary(f"nll_weight_{reduction}", f"nll_loss(x, y, reduction = {reduction}, "
+                     "weight = [0.5, 1.25, 2.0], ignore_index = -100)",
+                     lambda x, y, reduction=reduction: F.nll_loss(x, y.long(), torch.tensor([0.5, 1.25, 2.0]), reduction=reduction),
+                     logits, ignored)
+
+
+def attention_cases():
+    yield binary("layer_group_norm", "group_norm_layer(x, parameters = y)", group_norm, random(2, 4, 3), random(8))
+    yield binary("layer_rnn", "rnn_layer(x, parameters = y)", rnn, random(2, 5, 3), random(32))
+    yield binary("layer_attention", "attention_layer(x, x, x, parameters = y)",
+                 lambda x, y: attention(x, x, y), random(2, 3, 4), random(80))
+    yield binary("layer_attention_causal", "causal_layer(x, x, x, parameters = y)",
+                 lambda x, y: attention(x, x, y, hidden_future(3)), random(2, 3, 4), random(80))
+    yield ("layer_attention_masked", "attention_layer(x, z, z, arange(5) <= 2 + arange(3)[:, none], parameters = y)",
+           lambda x, y, z: attention(x, z, y, torch.ones(3, 5, dtype=torch.bool).triu(3)),
+           [random(2, 3, 4), random(80), random(2, 5, 4)], 2)
+    yield binary("layer_block", "block_layer(x, parameters = y)", block, random(2, 3, 4), random(154))
+    q, k, v = random(2, 3, 4), random(2, 5, 4), random(2, 5, 6)
+    for name, mask, given in (("", None, ""), ("_masked", torch.ones(3, 5, dtype=torch.bool).tril(1),
+                                              ", mask = arange(5) <= 1 + arange(3)[:, none]")):
+        yield (f"attention{name}", f"scaled_dot_product_attention(x, y, z{given})",
+               lambda x, y, z, mask=mask: torch.softmax((x @ y.mT / 2).masked_fill(
+                   torch.zeros(3, 5, dtype=torch.bool) if mask is None else ~mask, -torch.inf), -1) @ z, [q, k, v], 2)
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -616,7 +693,8 @@ if __name__ == "__main__":
              (derivative_cases,),
              (convolution_cases, arrangement_cases),
              (function_cases,),
-             (schedule_cases,)]
+             (schedule_cases,),
+             (weighted_loss_cases, attention_cases)]
     out = io.StringIO()
     count = 0
     for part in parts:

@@ -39,6 +39,13 @@ static void check_statistics(const char *name, const double *values, int64_t cou
     failures++;
 }
 
+static void check_near(int line, double found, double expected) {
+    if (fabs(found - expected) <= 1e-12 * (1 + fabs(expected))) return;
+    printf("line %d: %.17g instead of %.17g\n", line, found, expected);
+    failures++;
+}
+#define NEAR(found, expected) check_near(__LINE__, found, expected)
+
 static gradc_program *compile_wide(const char *text) {
     gradc_program *program;
     gradc_options options = {.floating = GRADC_F64, .verify = true};
@@ -77,6 +84,36 @@ static void test_initialisers(void) {
     gradc_program_free(program);
 }
 
+// Rows of a wide matrix, columns of a tall one, of a kernel all but the first axis together.
+static void test_orthogonal(void) {
+    static const struct {
+        int rows, columns;
+        double gain;
+    } expected[] = {{3, 5, 1}, {5, 3, 2}, {4, 4, 1}, {6, 20, 1}};
+    gradc_program *program = compile_wide("net all(x: float) -> float {\n"
+                                          "    param a: float[3, 5] ~ orthogonal\n"
+                                          "    param b: float[5, 3] ~ orthogonal(gain = 2)\n"
+                                          "    param c: float[4, 4] ~ orthogonal\n"
+                                          "    param d: float[6, 5, 2, 2] ~ orthogonal\n"
+                                          "    return x\n}\n"
+                                          "loss l(x: float) { return all(x) }\n");
+    for (int i = 0; i < 4; i++) {
+        gradc_parameter_info info;
+        CHECK(gradc_parameter(program, i, &info));
+        const double *a = (double *)gradc_parameters(program) + info.offset;
+        int rows = expected[i].rows, columns = expected[i].columns;
+        bool tall = rows > columns;
+        for (int j = 0; j < (tall ? columns : rows); j++)
+            for (int k = 0; k <= j; k++) {
+                double product = 0;
+                for (int m = 0; m < (tall ? rows : columns); m++)
+                    product += tall ? a[m * columns + j] * a[m * columns + k] : a[j * columns + m] * a[k * columns + m];
+                NEAR(product, j == k ? expected[i].gain * expected[i].gain : 0);
+            }
+    }
+    gradc_program_free(program);
+}
+
 // ---- layers
 
 static const double *output(gradc_program *program, gradc_call *call, int index) {
@@ -84,13 +121,6 @@ static const double *output(gradc_program *program, gradc_call *call, int index)
     OK(gradc_call_output(call, index, &tensor));
     return tensor.data;
 }
-
-static void check_near(int line, double found, double expected) {
-    if (fabs(found - expected) <= 1e-12 * (1 + fabs(expected))) return;
-    printf("line %d: %.17g instead of %.17g\n", line, found, expected);
-    failures++;
-}
-#define NEAR(found, expected) check_near(__LINE__, found, expected)
 
 static void test_dense(void) {
     gradc_program *program = compile_wide("dim N\n"
@@ -252,6 +282,7 @@ static void test_sampling(void) {
 
 int main(void) {
     test_initialisers();
+    test_orthogonal();
     test_dense();
     test_norms();
     test_batch_norm();

@@ -71,6 +71,11 @@ static const char layers[] = "use dense_layer = dense<3, 4, tanh>\n"
                              "use batch_norm_layer = batch_norm<4>\n"
                              "use lstm_layer = lstm<3, 4>\n"
                              "use gru_layer = gru<3, 4>\n"
+                             "use rnn_layer = rnn<3, 4>\n"
+                             "use group_norm_layer = group_norm<2, 4>\n"
+                             "use attention_layer = multi_head_attention<4, 2>\n"
+                             "use causal_layer = multi_head_attention<4, 2, causal = true>\n"
+                             "use block_layer = transformer_block<4, 2, 6, true>\n"
                              "fn sorted_top(x: float[*]) {\n"
                              "    values, places = topk(x, 2, axis = 1)\n"
                              "    return values * (1 + places)\n}\n";
@@ -222,10 +227,11 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 
 // Functions of the library that layers_test.c has, or that others here stand on.
 static const char *const elsewhere[] = {
-    "uniform",      "normal",      "fan_in",        "fan_out",        "parameters",   "grad",          "dropout",
-    "he_normal",    "he_uniform",  "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform", "euclidean_norm",
-    "general_norm", "finite_amax", "along",         "first_max",      "length",       "part_means",    "in_groups",
-    "w_groups",     "bernoulli",   "randint",       "permutation",    "topk"};
+    "uniform",       "normal",         "fan_in",       "fan_out",         "parameters",     "grad",
+    "dropout",       "he_normal",      "he_uniform",   "xavier_normal",   "xavier_uniform", "lecun_normal",
+    "lecun_uniform", "euclidean_norm", "general_norm", "finite_amax",     "along",          "first_max",
+    "length",        "part_means",     "in_groups",    "w_groups",        "bernoulli",      "randint",
+    "permutation",   "topk",           "heads",        "class_reduction", "orthogonal"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);
