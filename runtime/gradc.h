@@ -19,6 +19,9 @@
 //   - A program and all its handles may be used by one thread at a time; different programs are independent.
 //   - Texts and pointers that a function hands out belong to the handle and live as long as it, unless said otherwise.
 //   - Arrays are row-major. Sizes are counted in elements, times in seconds.
+//   - An entry is compiled when it is first run, which takes tens of milliseconds; later runs take none of that.
+//   - The first compilation turns loop strength reduction off in LLVM, for the whole process: a host that uses LLVM
+//     itself shares that option.
 #ifndef GRADC_H
 #define GRADC_H
 
