@@ -17,6 +17,8 @@ typedef struct {
     Graph *graph;
     const Extent *count;   // of iterations
     Batched *values;       // by the body's node id
+    BatchChange *change;   // or NULL
+    const void *context;
 } Batch;
 
 // At least one input is batched, or the op is a leaf.
@@ -269,6 +271,8 @@ static bool batch_body(Batch *batch, const Function *body) {
         graph->span = node->span;
         Batched value = any ? rules[node->op](batch, node, inputs) : (Batched){.node = rebuild(graph, node, same)};
         if (!value.node) return false;
+        if (batch->change && value.batched && value.node->dtype != DTYPE_TUPLE)
+            value.node = batch->change(graph, node, value.node, batch->context);
         if (op_class(value.node->op) != CLASS_LEAF) name_node(value.node, node->name);
         batch->values[node->id] = value;
     }
@@ -290,7 +294,8 @@ static Function *batch_inner_body(Batch *batch, const Node *loop, bool *is_batch
     const Function *body = loop->body;
     int first_carry = loop_part(loop, 0), carry_count = loop_part(loop, 1);
     for (;;) {
-        Batch inner = {graph, batch->count, arena_array(graph->arena, Batched, graph->node_count)};
+        Batch inner = *batch;
+        inner.values = arena_array(graph->arena, Batched, graph->node_count);
         Function *copy = arena_copy(graph->arena, body, sizeof *body);
         copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
         for (int i = 0; i < body->argument_count; i++) {
@@ -347,7 +352,8 @@ static Batched rule_custom(Batch *batch, Node *node, const Batched *inputs) {
     Graph *graph = batch->graph;
     const Function *body = node->body;
     int values = custom_part(node, 0), arguments = custom_part(node, 1);
-    Batch inner = {graph, batch->count, arena_array(graph->arena, Batched, graph->node_count)};
+    Batch inner = *batch;
+    inner.values = arena_array(graph->arena, Batched, graph->node_count);
     Function *copy = arena_copy(graph->arena, body, sizeof *body);
     copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
     for (int i = 0; i < body->argument_count; i++) {
@@ -364,17 +370,18 @@ static Batched rule_custom(Batch *batch, Node *node, const Batched *inputs) {
     for (int i = 0; i < node->input_count; i++)
         nodes[i] = i < values + arguments ? with_axis(batch, inputs[i]) : inputs[i].node;
     graph->span = node->span;
-    Node *whole = custom(graph, nodes, values, nodes + values, arguments, nodes + values + arguments,
-                         custom_part(node, 2), copy);
+    Node *whole =
+        custom(graph, nodes, values, nodes + values, arguments, nodes + values + arguments, custom_part(node, 2), copy);
     Batched value = {whole, true, arena_array(graph->arena, Batched, values)};
     for (int i = 0; i < values; i++) value.results[i] = batched(result_of(graph, whole, i));
     return value;
 }
 
-Node **batch_loop(Graph *graph, Node *loop) {
+static Node **batch_loop_with(Graph *graph, Node *loop, BatchChange *change, const void *context) {
     const Function *body = loop->body;
     if (loop_part(loop, 1)) return NULL;
-    Batch batch = {graph, loop->attributes[0], arena_array(graph->arena, Batched, graph->node_count)};
+    Batched *values = arena_array(graph->arena, Batched, graph->node_count);
+    Batch batch = {graph, loop->attributes[0], values, change, context};
     for (int i = 0; i < loop->input_count; i++)
         batch.values[body->arguments[i]->id] = (Batched){loop->inputs[i], i < loop_part(loop, 0), NULL};
     Span outer = graph->span;
@@ -389,17 +396,21 @@ Node **batch_loop(Graph *graph, Node *loop) {
     return results;
 }
 
+Node **batch_loop(Graph *graph, Node *loop) {
+    return batch_loop_with(graph, loop, NULL, NULL);
+}
+
 // ---- the pass
 
-static Function *body_with_batched(Graph *graph, Function *body) {
+static Function *body_with_batched(Graph *graph, Function *body, BatchChange *change, const void *context) {
     Function copy = *body;
-    batch_loops(graph, &copy);
+    batch_loops_with(graph, &copy, change, context);
     for (int i = 0; i < body->result_count; i++)
         if (copy.results[i].node != body->results[i].node) return arena_copy(graph->arena, &copy, sizeof copy);
     return body;
 }
 
-void batch_loops(Graph *graph, Function *function) {
+void batch_loops_with(Graph *graph, Function *function, BatchChange *change, const void *context) {
     Node **roots = result_nodes(graph->arena, function);
     NodeArray nodes = reachable(graph, roots, function->result_count);
     Node ***replaced = arena_array(graph->arena, Node **, graph->node_count);
@@ -409,8 +420,8 @@ void batch_loops(Graph *graph, Function *function) {
         Node **inputs = arena_array(graph->arena, Node *, node->input_count);
         for (int k = 0; k < node->input_count; k++) inputs[k] = node_map_get(&map, node->inputs[k]);
         if (node->op == OP_loop) {
-            result = rebuild_with_body(graph, node, inputs, body_with_batched(graph, node->body));
-            replaced[node->id] = batch_loop(graph, result);
+            result = rebuild_with_body(graph, node, inputs, body_with_batched(graph, node->body, change, context));
+            replaced[node->id] = batch_loop_with(graph, result, change, context);
         } else if (node->op == OP_result && replaced[node->inputs[0]->id]) {
             result = replaced[node->inputs[0]->id][attribute_integer(node, 0)];
             if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
@@ -419,4 +430,8 @@ void batch_loops(Graph *graph, Function *function) {
     }
     for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&map, roots[i]);
     *function = with_results(graph->arena, function, roots);
+}
+
+void batch_loops(Graph *graph, Function *function) {
+    batch_loops_with(graph, function, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 // The pass: requests for derivatives become nodes.
 //
 // Needs: a graph as elaborated or simplified. Keeps: every value, names and spans; arguments and results. Changes:
-// `gradient`, `tangent` and `jacobian` are expanded; `track`, `stop_gradient` and `custom` are removed; unread parts of loops are
-// dropped, and loops that another one repeats.
+// `gradient`, `tangent` and `jacobian` are expanded; `track`, `stop_gradient` and `custom` are removed; unread parts of
+// loops are dropped, and loops that another one repeats.
 #include "differentiate/modes.h"
 #include "graph/rewrite.h"
 

@@ -16,10 +16,17 @@ enum { TRIPS = 3 };
 static int failures;
 static bool covered[OP_COUNT];
 
+// A mistake in the batching of one op: nodes of it get another iteration's values.
+typedef struct {
+    Op op;
+    enum { BACKWARDS, ALL_FIRST, MISTAKES } mistake;
+} Mistake;
+
 typedef struct {
     Arena *arena;
     Graph *graph;
-    int64_t dims[2];   // N, and the number of iterations
+    const Mistake *mistake;   // or NULL
+    int64_t dims[2];          // N, and the number of iterations
     uint64_t random;
     int count;
     Node *variables[MAX_CASE_INPUTS];
@@ -39,7 +46,8 @@ static void fill(World *world, const CaseInput *input, const Tensor *tensor, int
     bool open = input->low == 0 && input->high == 0;
     double low = open ? -1.5 : input->low, high = open ? 1.5 : input->high;
     for (int64_t i = 0; i < count; i++) {
-        double value = input->values ? input->values[i % one] : low + (high - low) * next_random(world);
+        // Given values are turned by one element from iteration to iteration, so that no two are alike.
+        double value = input->values ? input->values[(i + i / one) % one] : low + (high - low) * next_random(world);
         if (input->role == INPUT_INDEX) ((int32_t *)tensor->data)[i] = (int32_t)floor(value);
         else ((double *)tensor->data)[i] = value;
     }
@@ -151,10 +159,30 @@ static const char *compare_compiled(World *world, const Function *function, cons
     return wrong;
 }
 
+static Node *make_mistake(Graph *graph, const Node *node, Node *batched, const void *context) {
+    const Mistake *mistake = context;
+    if (node->op != mistake->op) return batched;
+    const Extent *starts[MAX_RANK], *shape[MAX_RANK];
+    int64_t steps[MAX_RANK];
+    for (int i = 0; i < batched->rank; i++) {
+        starts[i] = extent_constant(graph->extents, 0);
+        shape[i] = batched->shape[i];
+        steps[i] = 1;
+    }
+    if (mistake->mistake == BACKWARDS) {
+        starts[0] = extent_subtract(graph->extents, shape[0], extent_constant(graph->extents, 1));
+        steps[0] = -1;
+        return slice(graph, batched, starts, steps, shape);
+    }
+    shape[0] = extent_constant(graph->extents, 1);
+    Node *first = slice(graph, batched, starts, steps, shape);
+    return broadcast(graph, first, (const Extent *const *)batched->shape, batched->rank, NULL);
+}
+
 // Evaluates the function with and without its independent loops. NULL: the same bits.
 static const char *compare(World *world, const Function *function) {
     Function batched = *function;
-    batch_loops(world->graph, &batched);
+    batch_loops_with(world->graph, &batched, world->mistake ? make_mistake : NULL, world->mistake);
     const char *wrong = verify_function(world->graph, &batched);
     if (wrong) return wrong;
     if (has_independent_loop(world->graph, &batched)) return not_batched;
@@ -194,18 +222,25 @@ static const char *compare_gradients(World *world, const GradientCase *test, Nod
     return compare(world, &function);
 }
 
-static void check(const GradientCase *test, unsigned sequences, CompareLoop *how) {
-    World world = {.arena = arena_create(), .dims = {1, TRIPS}, .random = 5};
+// NULL, or what is wrong.
+static const char *try_case(const GradientCase *test, unsigned sequences, CompareLoop *how, const Mistake *mistake) {
+    static char message[256];
+    World world = {.arena = arena_create(), .mistake = mistake, .dims = {1, TRIPS}, .random = 5};
     world.graph = graph_create(world.arena);
     Node *result = build_loop(&world, test, sequences);
     const char *wrong = how(&world, test, result);
     // Random numbers in a loop that stays one have no batched form.
-    bool may_stay = case_uses(test, OP_random_uniform) && case_uses(test, OP_loop);
-    if (wrong && !(may_stay && wrong == not_batched)) {
-        printf("%s, inputs %x in sequence: %s\n", test->name, sequences, wrong);
-        failures++;
-    }
+    if (wrong == not_batched && case_uses(test, OP_random_uniform) && case_uses(test, OP_loop)) wrong = NULL;
+    if (wrong) snprintf(message, sizeof message, "%s", wrong);
     arena_destroy(world.arena);
+    return wrong ? message : NULL;
+}
+
+static void check(const GradientCase *test, unsigned sequences, CompareLoop *how) {
+    const char *wrong = try_case(test, sequences, how, NULL);
+    if (!wrong) return;
+    printf("%s, inputs %x in sequence: %s\n", test->name, sequences, wrong);
+    failures++;
 }
 
 static void check_cases(const GradientCase *cases, int count) {
@@ -229,6 +264,19 @@ static Node *build_whole_numbers(Graph *graph, Node **inputs) {
     Node *both = map2(graph, OP_logical_and, hit, positive);
     Node *size = broadcast(graph, extent_value(graph, DTYPE_F64, shape[0]), shape, 2, NULL);
     return map3(graph, OP_where, both, size, cast(graph, places, DTYPE_F64));
+}
+
+// Ops without a slope, which derivatives do not bring in.
+static Node *build_flat_ops(Graph *graph, Node **inputs) {
+    Node *x = inputs[0], *y = inputs[1];
+    Node *sum = map2(graph, OP_add, map1(graph, OP_ceil, x), map1(graph, OP_round, map2(graph, OP_multiply, x, y)));
+    Node *whole = map2(graph, OP_equal, map1(graph, OP_round, x), map1(graph, OP_ceil, x));
+    Node *other = map2(graph, OP_not_equal, map1(graph, OP_floor, y), map1(graph, OP_sign, y));
+    Node *either = map2(graph, OP_logical_or, map2(graph, OP_less_equal, x, y), whole);
+    Node *neither = map1(graph, OP_logical_not, either);
+    Node *chosen = map3(graph, OP_where, neither, map1(graph, OP_absolute, x), sum);
+    return map3(graph, OP_where, map2(graph, OP_logical_and, either, other), map2(graph, OP_floor_divide, x, y),
+                chosen);
 }
 
 static Node *build_noise(Graph *graph, Node **inputs) {
@@ -260,6 +308,7 @@ static Node *build_captured_walk(Graph *graph, Node **inputs) {
 
 static const GradientCase own_cases[] = {
     {"whole numbers", build_whole_numbers, 1, 1, {TENSOR(2, -2, 3)}},
+    {"flat ops", build_flat_ops, 1, 2, {TENSOR(2, 3, 4), TENSOR(2, 3, 4)}},
     {"noise", build_noise, 1, 1, {TENSOR(2, 2, 3)}},
     {"a captured value", build_captured, 1, 2, {TENSOR(1, 3), TENSOR(1, 2)}},
     {"a captured walk", build_captured_walk, 1, 2, {TENSOR(1, 3), {0, {0}, 0, 0, NULL, INPUT_TARGET}}},
@@ -274,12 +323,52 @@ static void require_covered(void) {
     }
 }
 
+// ---- mistakes in a rule must be noticed
+
+static const struct {
+    const GradientCase *cases;
+    int count;
+} groups[] = {{gradient_cases, 0}, {edge_cases, 0}, {loop_cases, 0}, {own_cases, sizeof own_cases / sizeof *own_cases}};
+
+static bool is_noticed(const Mistake *mistake) {
+    const int counts[] = {gradient_case_count, edge_case_count, loop_case_count, groups[3].count};
+    for (int group = 0; group < 4; group++)
+        for (int i = 0; i < counts[group]; i++) {
+            const GradientCase *test = &groups[group].cases[i];
+            bool uses = case_uses(test, mistake->op);
+            for (unsigned sequences = 1; sequences < 1u << test->input_count; sequences++) {
+                if (uses && try_case(test, sequences, compare_value, mistake)) return true;
+                // Some ops stand in derivatives alone.
+                if (sequences == 1 && try_case(test, sequences, compare_gradients, mistake)) return true;
+            }
+        }
+    return false;
+}
+
+// Ops whose nodes differ from iteration to iteration.
+static bool is_batched(Op op) {
+    return op != OP_variable && op != OP_constant && op != OP_extent && op != OP_iota && op != OP_gradient &&
+           op != OP_tangent && op != OP_jacobian && op != OP_loop && op != OP_custom;
+}
+
+static void test_mistakes(void) {
+    for (int op = 0; op < OP_COUNT; op++)
+        for (int kind = 0; kind < MISTAKES; kind++) {
+            Mistake mistake = {(Op)op, kind};
+            if (!is_batched(mistake.op) || is_noticed(&mistake)) continue;
+            printf("%s: not noticed: %s\n", op_name(mistake.op),
+                   kind ? "the first iteration's" : "iterations backwards");
+            failures++;
+        }
+}
+
 int main(void) {
     check_cases(gradient_cases, gradient_case_count);
     check_cases(edge_cases, edge_case_count);
     check_cases(loop_cases, loop_case_count);
     check_cases(own_cases, sizeof own_cases / sizeof *own_cases);
     require_covered();
+    test_mistakes();
     if (failures) printf("%d failures\n", failures);
     return failures != 0;
 }
