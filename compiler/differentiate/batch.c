@@ -1,4 +1,5 @@
-// The batching rules. Axis 0 of a batched value counts the iterations; what is the same in all of them has no such axis.
+// The batching rules. Axis 0 of a batched value counts the iterations; what is the same in all of them has no such
+// axis.
 #include "differentiate/batch.h"
 
 #include "graph/rewrite.h"

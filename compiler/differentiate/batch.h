@@ -7,9 +7,9 @@
 
 #include "graph/graph.h"
 
-// What the results of `loop`, in order, may be replaced by. NULL where it cannot be batched: it has carries, or its body
-// holds something without a rule (requests for derivatives, random numbers in a loop with carries, more axes than there
-// may be).
+// What the results of `loop`, in order, may be replaced by. NULL where it cannot be batched: it has carries, or its
+// body holds something without a rule (requests for derivatives, random numbers in a loop with carries, more axes than
+// there may be).
 Node **batch_loop(Graph *graph, Node *loop);
 
 // Replaces every loop of the function that can be batched, inner ones first.

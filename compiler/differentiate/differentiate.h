@@ -9,12 +9,13 @@
 
 typedef struct RuleTable RuleTable;
 
-// Rewrites `function` so that it reaches no `gradient`, `tangent`, `jacobian`, `custom`, `track` and `stop_gradient`, in
-// bodies neither. Each gradient and Jacobian, by reverse mode, and each tangent, by forward mode, becomes ordinary nodes,
-// inner ones first, so its result can be differentiated again, in either mode. Zero cotangents and tangents are never built;
-// only a target that nothing depends on gets zeros. New nodes have the span of the node that they differentiate, and
-// its name with `d_` before it. Results of loops that nothing reads are dropped. Returns false, with an error at the
-// node's span, when a derivative is missing on the way from y to a target; `function` is then unchanged.
+// Rewrites `function` so that it reaches no `gradient`, `tangent`, `jacobian`, `custom`, `track` and `stop_gradient`,
+// in bodies neither. Each gradient and Jacobian, by reverse mode, and each tangent, by forward mode, becomes ordinary
+// nodes, inner ones first, so its result can be differentiated again, in either mode. Zero cotangents and tangents are
+// never built; only a target that nothing depends on gets zeros. New nodes have the span of the node that they
+// differentiate, and its name with `d_` before it. Results of loops that nothing reads are dropped. Returns false, with
+// an error at the node's span, when a derivative is missing on the way from y to a target; `function` is then
+// unchanged.
 bool differentiate(Graph *graph, Diagnostics *diagnostics, Function *function);
 
 // The same in rounds, between which the graph may be simplified, so that second derivatives are those of simple first

@@ -1,5 +1,5 @@
-// The end of differentiation: marks and custom are removed, and what nothing reads of loops is dropped, such as the carries that
-// were kept for a derivative that does not read them.
+// The end of differentiation: marks and custom are removed, and what nothing reads of loops is dropped, such as the
+// carries that were kept for a derivative that does not read them.
 #include "differentiate/modes.h"
 #include "graph/rewrite.h"
 

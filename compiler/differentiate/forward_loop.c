@@ -1,7 +1,7 @@
 // Forward mode of loops: a loop that carries the tangents beside the values, and goes over theirs beside the sequences.
 //
-// Its body holds the old body, whose values the tangents read. The arguments of both are the same nodes, so that the old
-// loop can be dropped where its results are read of the new one (merge.c).
+// Its body holds the old body, whose values the tangents read. The arguments of both are the same nodes, so that the
+// old loop can be dropped where its results are read of the new one (merge.c).
 #include "differentiate/modes.h"
 
 typedef struct {

@@ -1,6 +1,6 @@
-// The gradients of many numbers: a loop without a carry over the elements of y, in whose body reverse mode begins with 1 at
-// one element (S2, S5). What does not depend on which element it is stays outside, the value itself above all; batching
-// then makes axes of the loop.
+// The gradients of many numbers: a loop without a carry over the elements of y, in whose body reverse mode begins with
+// 1 at one element (S2, S5). What does not depend on which element it is stays outside, the value itself above all;
+// batching then makes axes of the loop.
 #include "differentiate/modes.h"
 
 // 1 at the element that the counter names, in y's shape. It is a select, so that where it is 0 nothing that may be

@@ -1,7 +1,7 @@
 // derivative(ct) = dx, dy: the cotangents of a function's arguments, given that of its result.
 //
-// The statement is evaluated last, so that it may use every name of the body. Its formulas become the body of a `custom`
-// node around the results; `ct` is a variable of it.
+// The statement is evaluated last, so that it may use every name of the body. Its formulas become the body of a
+// `custom` node around the results; `ct` is a variable of it.
 #include "elaborate/derivative.h"
 
 #include <string.h>

@@ -100,7 +100,8 @@ static bool is_element(const Elaborator *e, const Node *variable) {
     return false;
 }
 
-// Whether y is computed from what a loop around carries: a variable of its body that is no element of what it goes over.
+// Whether y is computed from what a loop around carries: a variable of its body that is no element of what it goes
+// over.
 static bool reads_carry(Elaborator *e, Node *y) {
     NodeArray nodes = reachable(e->graph, &y, 1);
     for (int i = 0; i < nodes.count && e->bodies; i++) {

@@ -1,5 +1,5 @@
-// Whether values are linear in some variables, as far as the structure of the graph shows it: sums of terms, each of which
-// has one factor that is linear in them and others that do not depend on them.
+// Whether values are linear in some variables, as far as the structure of the graph shows it: sums of terms, each of
+// which has one factor that is linear in them and others that do not depend on them.
 #include "elaborate/derivative.h"
 
 typedef struct {

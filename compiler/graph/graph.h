@@ -74,8 +74,8 @@ typedef struct {
     const Extent *bound;   // integers: whoever calls sees to it that all lie in [0, bound); NULL: not known
 } Variable;
 
-// A function of the graph: an entry of the program, or the body of a loop or of a derivative of the user's. Closed: it reads nothing but its arguments
-// and, for entries, variables of the program.
+// A function of the graph: an entry of the program, or the body of a loop or of a derivative of the user's. Closed: it
+// reads nothing but its arguments and, for entries, variables of the program.
 typedef struct {
     const char *name;
     Node *node;

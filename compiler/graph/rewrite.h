@@ -15,16 +15,17 @@ typedef struct {
 Node *node_map_get(const NodeMap *map, const Node *node);   // NULL: not there
 void node_map_set(NodeMap *map, const Node *node, Node *value);
 
-// `node` with the inputs, and for a loop or custom the body, given. The inputs may have other nodes of the same dtypes and shapes.
+// `node` with the inputs, and for a loop or custom the body, given. The inputs may have other nodes of the same dtypes
+// and shapes.
 Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body);
 
 // The roots with every node that `map` holds replaced by what it maps to; fills `map` for all that they reach. Bodies
 // are not entered. `results` may be `roots`.
 void substitute(Graph *graph, NodeMap *map, Node *const *roots, int count, Node **results);
 
-// The roots, which compute with numbers and with vectors of one length element by element, for tensors of another shape in
-// place of the vectors. Fills `map` for all that they reach, where what it holds already stands. False: some node is not
-// elementwise. `results` may be `roots`.
+// The roots, which compute with numbers and with vectors of one length element by element, for tensors of another shape
+// in place of the vectors. Fills `map` for all that they reach, where what it holds already stands. False: some node is
+// not elementwise. `results` may be `roots`.
 bool resize(Graph *graph, NodeMap *map, Node *const *roots, int count, const Extent *const *shape, int rank,
             Node **results);
 
@@ -34,8 +35,8 @@ typedef struct {
     NodeArray captures;   // what it reads from outside; its arguments for them come after the others
 } Closure;
 
-// `inside`, by id, holds what belongs to the function, down to its arguments. What it reads besides is captured, but for
-// constants and counters, and what is computed of them alone, which stand on both sides. Results may be outside.
+// `inside`, by id, holds what belongs to the function, down to its arguments. What it reads besides is captured, but
+// for constants and counters, and what is computed of them alone, which stand on both sides. Results may be outside.
 Closure close_function(Graph *graph, Node *const *arguments, int argument_count, const Named *results, int result_count,
                        const bool *inside);
 

@@ -144,8 +144,8 @@ static bool near_equal(const Tensor *a, const Tensor *b) {
     return true;
 }
 
-// The same numbers after the passes that follow. Not always the same bits: what is no longer hidden in a body, such as a
-// cotangent of 1, is simplified together with what reads it.
+// The same numbers after the passes that follow. Not always the same bits: what is no longer hidden in a body, such as
+// a cotangent of 1, is simplified together with what reads it.
 static const char *compare_compiled(World *world, const Function *function, const Function *batched) {
     Function alone = *function, together = *batched;
     finish_passes(world->graph, &alone);

@@ -1,6 +1,6 @@
-// Two ways of writing a thing must mean the same: tests/pairs holds programs with two losses each, `one` and `two`, of the
-// same inputs. Their values must agree, and their gradients by all parameters and by all inputs marked requires_grad, as
-// machine code in f64 and, more loosely, in f32. Open dims: N is 3, K 2, B 4, T 5.
+// Two ways of writing a thing must mean the same: tests/pairs holds programs with two losses each, `one` and `two`, of
+// the same inputs. Their values must agree, and their gradients by all parameters and by all inputs marked
+// requires_grad, as machine code in f64 and, more loosely, in f32. Open dims: N is 3, K 2, B 4, T 5.
 #include "host.h"
 
 #include <glob.h>

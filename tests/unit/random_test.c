@@ -1,5 +1,5 @@
-// Random programs: gradients against finite differences, and compiled code, fused and cut in different ways, against the
-// evaluator's bits. A program that fails is printed with its seed. Usage: random_test [programs [first seed]]
+// Random programs: gradients against finite differences, and compiled code, fused and cut in different ways, against
+// the evaluator's bits. A program that fails is printed with its seed. Usage: random_test [programs [first seed]]
 #include "cut/cut.h"
 #include "differentiate/differentiate.h"
 #include "graph/rewrite.h"

@@ -1,4 +1,5 @@
-// The simplifier: every exact row keeps every bit, every stabilising row keeps the real number, and both come to an end.
+// The simplifier: every exact row keeps every bit, every stabilising row keeps the real number, and both come to an
+// end.
 #include "differentiate/differentiate.h"
 #include "graph/rewrite.h"
 #include "random_program.h"
@@ -232,7 +233,8 @@ static void derive(Graph *graph, Function *function) {
     }
 }
 
-// The exact rows alone change no bit. A value that goes through all passes alone has the bits that it has with a gradient.
+// The exact rows alone change no bit. A value that goes through all passes alone has the bits that it has with a
+// gradient.
 static void check_bits(Graph *graph, uint64_t seed, const RandomProgram *program, const Function *before,
                        Function joint) {
     const RewriteRow **exact = arena_array(graph->arena, const RewriteRow *, exact_rewrite_count);
