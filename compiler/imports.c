@@ -103,8 +103,8 @@ static void import_file(Loading *loading, const Source *importer, const Item *it
     const char *path = imported_path(compilation->arena, importer, item->name.text);
     if (is_loaded(loading, path, item)) return;
     if (loading->files.count >= MOST_FILES) {
-        diagnose(compilation->diagnostics, D_program_too_large, item->name.span,
-                 "a program is made of at most %d files", MOST_FILES);
+        diagnose(compilation->diagnostics, D_too_many_files, item->name.span, "a program is made of at most %d files",
+                 MOST_FILES);
         return;
     }
     const Source *source = read_source(loading, path, item);

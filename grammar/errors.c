@@ -127,7 +127,8 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     } else if (!strcmp(found, "the end of the file")) {
         diagnose(diagnostics, D_unexpected_end, span, "the file ends too early%s", expectation(parse, expected, count));
     } else if (!strcmp(found, "the end of the line")) {
-        diagnose(diagnostics, D_unexpected_end, span, "the line ends too early%s", expectation(parse, expected, count));
+        diagnose(diagnostics, D_unexpected_end_of_line, span, "the line ends too early%s",
+                 expectation(parse, expected, count));
     } else {
         diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
                  expectation(parse, expected, count));
@@ -149,10 +150,10 @@ void report_character(Parse *parse, Place place) {
         diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "'%s' has no meaning here",
                  bytes[0] == '\'' ? "'" : source_text(parse, place));
     else if (bytes[0] < 0x80)
-        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place), "a control character (byte 0x%02x)",
+        diagnose(parse->diagnostics, D_control_character, span_of(parse, place), "a control character (byte 0x%02x)",
                  bytes[0]);
     else
-        diagnose(parse->diagnostics, D_bad_character, span_of(parse, place),
+        diagnose(parse->diagnostics, D_not_ascii, span_of(parse, place),
                  "only ASCII letters, digits and signs can stand outside strings and comments");
     if (bytes[0] == '&' || bytes[0] == '|' || bytes[0] == '!')
         diagnose_help(parse->diagnostics, "the logical operators are 'and', 'or' and 'not'");

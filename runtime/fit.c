@@ -107,6 +107,13 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
                 block->loss, block->loss);
 }
 
+// What `iterations` is in the program: the steps that this training takes.
+static gradc_status set_iterations(const Turn *turn) {
+    int64_t rows = turn->data ? turn->data->training_count : 1;
+    int64_t steps = turn->data ? (rows + turn->batch_rows - 1) / turn->batch_rows : 1;
+    return gradc_trainer_set(turn->trainer, "iterations", (double)(steps * turn->epochs));
+}
+
 static gradc_status prepare(Fit *fit) {
     const Program *program = fit->program->program;
     const gradc_fit_options *options = &fit->options;
@@ -122,6 +129,7 @@ static gradc_status prepare(Fit *fit) {
     for (int i = 0; i < count; i++) {
         fit->turn_count++;
         gradc_status status = prepare_turn(fit, &fit->turns[i], program->trains.items[chosen + i]);
+        if (!status) status = set_iterations(&fit->turns[i]);
         if (status) return status;
     }
     fit->seed = options->seed ? *options->seed : program->trains.items[chosen]->seed;

@@ -242,7 +242,8 @@ gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss);
 gradc_status gradc_trainer_update(gradc_trainer *trainer);
 
 // A hyperparameter of the optimizer, such as "lr", or of a map of the gradient. With several optimizers "*.b:lr" is that of
-// the one for "*.b", and "lr" that of the one for all other parameters. GRADC_ARGUMENT: there is none of that name.
+// the one for "*.b", and "lr" that of the one for all other parameters. "iterations", how many steps there will be, must be
+// set if the program's schedules depend on it; gradc_fit sets it. GRADC_ARGUMENT: there is none of that name.
 gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value);
 gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value);
 int64_t gradc_trainer_iteration(const gradc_trainer *trainer);   // steps and updates so far

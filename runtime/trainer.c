@@ -80,11 +80,21 @@ static double loss_of(const gradc_trainer *trainer) {
     return loss->dtype == GRADC_F32 ? *(const float *)loss->data : *(const double *)loss->data;
 }
 
+// `iterations` is set by gradc_fit, or by the host.
+static gradc_status check_iterations(const gradc_trainer *trainer) {
+    gradc_program *program = trainer->binding.program;
+    const TrainBlock *block = block_of(trainer);
+    if (!block->reads_iterations || program->trains[trainer->index].hyperparameters[1] > 0) return GRADC_OK;
+    return fail(program, GRADC_ORDER, "train %s depends on how many iterations there will be: set 'iterations'",
+                block->loss);
+}
+
 gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
     gradc_program *program = trainer->binding.program;
     TrainState *train = &program->trains[trainer->index];
     FunctionKey key = {.kind = KIND_STEP, .train = block_of(trainer)};
     gradc_status status = ensure_initialised(program);
+    if (!status) status = check_iterations(trainer);
     if (!status) status = binding_resolve(&trainer->binding, trainer->batch);
     if (!status) status = binding_check_ranges(&trainer->binding);
     gradc_frame frame = frame_of(trainer, train);
@@ -110,6 +120,7 @@ gradc_status gradc_trainer_update(gradc_trainer *trainer) {
     TrainState *train = &program->trains[trainer->index];
     FunctionKey key = {.kind = KIND_UPDATE, .train = block_of(trainer)};
     gradc_status status = ensure_initialised(program);
+    if (!status) status = check_iterations(trainer);
     // The update reads no input and no open dim.
     gradc_frame frame = frame_of(trainer, train);
     if (!trainer->binding.generation) trainer->binding.generation = 1;

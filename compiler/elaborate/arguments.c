@@ -40,26 +40,34 @@ const char *signature_text(Elaborator *e, const Item *item) {
     return text.bytes;
 }
 
+void suggest_argument(Elaborator *e, const Item *item, const char *name) {
+    const char **names = arena_array(e->arena, const char *, item->parameter_count);
+    for (int i = 0; i < item->parameter_count; i++) names[i] = item->parameters[i].name.text;
+    const char *near = nearest_name(name, names, item->parameter_count);
+    if (near) help(e, "did you mean '%s'?", near);
+}
+
 static bool place_argument(Elaborator *e, const Item *item, const CallArgument *argument, int position, Slots *slots) {
     int at = position;
     if (argument->name) {
         at = parameter_index(item, argument->name);
         if (at < 0) at = parameter_index(item, argument_alias(argument->name));
         if (at < 0) {
-            report(e, D_wrong_arguments, argument->name_span, "'%s' has no argument '%s'", item->name.text,
+            report(e, D_unknown_argument, argument->name_span, "'%s' has no argument '%s'", item->name.text,
                    argument->name);
+            suggest_argument(e, item, argument->name);
             help(e, "it is %s", signature_text(e, item));
             return false;
         }
     }
     if (at >= item->parameter_count) {
-        report(e, D_wrong_arguments, argument->span, "'%s' takes %d %s, not %d", item->name.text, item->parameter_count,
-               item->parameter_count == 1 ? "argument" : "arguments", position + 1);
+        report(e, D_too_many_arguments, argument->span, "'%s' takes %d %s, not %d", item->name.text,
+               item->parameter_count, item->parameter_count == 1 ? "argument" : "arguments", position + 1);
         help(e, "it is %s", signature_text(e, item));
         return false;
     }
     if (slots->given[at]) {
-        report(e, D_wrong_arguments, argument->span, "the argument '%s' of '%s' is given twice",
+        report(e, D_given_twice, argument->span, "the argument '%s' of '%s' is given twice",
                item->parameters[at].name.text, item->name.text);
         return false;
     }
@@ -77,7 +85,7 @@ static bool place_arguments(Elaborator *e, const Item *item, const CallArguments
         if (!place_argument(e, item, &arguments->items[i], i, slots)) return false;
     for (int i = 0; i < item->parameter_count; i++) {
         if (slots->given[i] || item->parameters[i].initial) continue;
-        report(e, D_wrong_arguments, span, "the call of '%s' lacks its argument '%s'", item->name.text,
+        report(e, D_missing_argument, span, "the call of '%s' lacks its argument '%s'", item->name.text,
                item->parameters[i].name.text);
         help(e, "it is %s", signature_text(e, item));
         return false;
@@ -122,7 +130,8 @@ Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, co
         fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE || value.kind == VALUE_NET;
     }
     if (fits) return value;
-    report(e, D_not_static, span, "%s is %s known when compiled, not %s", what, words[class], describe(e, value));
+    report(e, D_argument_not_static, span, "%s is %s known when compiled, not %s", what, words[class],
+           describe(e, value));
     if (class == TYPE_FUNCTION && value.kind == VALUE_STRING)
         help(e, "functions are named without quotes: %s", value.string);
     if (value.kind == VALUE_TENSOR && (strstr(what, "'axis' of 'max'") || strstr(what, "'axis' of 'min'")))
@@ -161,7 +170,7 @@ static bool bind_floating(Elaborator *e, const Item *item, const Slots *slots, c
 }
 
 static bool wrong_class(Elaborator *e, const char *what, Value value, const char *expected, Span span) {
-    report(e, D_dtype_mismatch, span, "%s is %s, but %s is expected", what, describe(e, value), expected);
+    report(e, D_argument_dtype, span, "%s is %s, but %s is expected", what, describe(e, value), expected);
     return false;
 }
 
@@ -289,7 +298,8 @@ static Value bound_value(Elaborator *e, TypeClass class, const Declaration *para
     Node *node = as_tensor(e, value, span);
     if (!node) return (Value){.kind = VALUE_ERROR};
     if (!dtype_is_float(node->dtype))
-        return failure(e, D_dtype_mismatch, span, "only floating values can require grad, not %s", describe(e, value));
+        return failure(e, D_cannot_require_grad, span, "only floating values can require grad, not %s",
+                       describe(e, value));
     return value_tensor(node->op == OP_variable && node->variable->requires_grad ? node : track(e->graph, node));
 }
 
@@ -311,7 +321,7 @@ static bool infer_statics(Elaborator *e, const Item *item, Span span) {
         const StaticParameter *parameter = &item->statics[i];
         if (find_binding(e, parameter->name.text)) continue;
         if (!parameter->initial) {
-            report(e, D_unbound_dim, span, "the arguments of '%s' do not say what its static parameter '%s' is",
+            report(e, D_unbound_static, span, "the arguments of '%s' do not say what its static parameter '%s' is",
                    item->name.text, parameter->name.text);
             return false;
         }

@@ -28,7 +28,7 @@ static bool takes_dtype(Elaborator *e, Op op, Dtype *dtype, bool weak, Span span
     if (kind == TAKES_FLOATING || kind == TAKES_NUMBER) fits = *dtype != DTYPE_BOOL;
     if (kind == TAKES_LOGIC) fits = *dtype == DTYPE_BOOL;
     if (fits) return true;
-    report(e, D_dtype_mismatch, span, "'%s' takes %s, not %s", op_spelling(op),
+    report(e, kind == TAKES_LOGIC ? D_number_logic : D_bool_arithmetic, span, "'%s' takes %s, not %s", op_spelling(op),
            kind == TAKES_LOGIC ? "bools" : "numbers", dtype_name(*dtype));
     if (kind != TAKES_LOGIC) help(e, "a bool is made a number by a cast such as f32(...)");
     else help(e, "compare with 0 to make a bool of a number");
@@ -322,12 +322,12 @@ Value matmul(Elaborator *e, Value left, Value right, Span span) {
     Dtype dtype;
     bool weak;
     if (!promote(e, span, values, 2, &dtype, &weak)) return (Value){.kind = VALUE_ERROR};
-    if (dtype == DTYPE_BOOL) return failure(e, D_dtype_mismatch, span, "'@' takes numbers, not bools");
+    if (dtype == DTYPE_BOOL) return failure(e, D_bool_arithmetic, span, "'@' takes numbers, not bools");
     if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
     Node *x = as_dtype(e, values[0], dtype, span), *y = as_dtype(e, values[1], dtype, span);
     if (!x || !y) return (Value){.kind = VALUE_ERROR};
     if (!x->rank || !y->rank) {
-        failure(e, D_shapes_cannot_be_multiplied, span,
+        failure(e, D_matmul_of_number, span,
                 "shapes cannot be multiplied: '@' takes vectors and matrices, not a number");
         help(e, "use * to multiply with a number");
         return (Value){.kind = VALUE_ERROR};

@@ -70,38 +70,49 @@ static const char *usage(Elaborator *e, const Builtin *builtin, const SignatureP
     return text.bytes;
 }
 
-static bool wrong_arguments(Elaborator *e, const Builtin *builtin, const SignaturePart *parameters, int count,
-                            const char *message, Span span) {
-    report(e, D_wrong_arguments, span, "%s", message);
+// Tells what the builtin takes. False.
+static bool tell_usage(Elaborator *e, const Builtin *builtin, const SignaturePart *parameters, int count) {
     help(e, "it is %s", usage(e, builtin, parameters, count));
     return false;
+}
+
+static bool unknown_argument(Elaborator *e, const Builtin *builtin, const SignaturePart *parameters, int count,
+                             const CallArgument *argument) {
+    const char *names[MAX_PARAMETERS];
+    for (int i = 0; i < count; i++)
+        names[i] = arena_copy_text(e->arena, parameters[i].text, (size_t)parameters[i].length);
+    report(e, D_unknown_argument, argument->name_span, "'%s' has no argument '%s'", builtin->name, argument->name);
+    const char *near = nearest_name(argument->name, names, count);
+    if (near) help(e, "did you mean '%s'?", near);
+    return tell_usage(e, builtin, parameters, count);
 }
 
 static bool give_arguments(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, BuiltinCall *call) {
     SignaturePart parameters[MAX_PARAMETERS];
     int count = parse_signature(builtin->signature, parameters);
-    const char *message = NULL;
-    for (int i = 0; i < arguments->count && !message; i++) {
+    for (int i = 0; i < arguments->count; i++) {
         const CallArgument *argument = &arguments->items[i];
         int at = argument->name ? find_parameter(parameters, count, argument->name) : i;
-        if (at < 0) message = arena_print(e->arena, "'%s' has no argument '%s'", builtin->name, argument->name);
-        else if (at >= count)
-            message = arena_print(e->arena, "'%s' takes %d argument%s, not %d", builtin->name, count,
-                                  count == 1 ? "" : "s", arguments->count);
-        else if (call->given[at])
-            message = arena_print(e->arena, "the argument '%.*s' of '%s' is given twice", parameters[at].length,
-                                  parameters[at].text, builtin->name);
-        Span place = at < 0 ? argument->name_span : argument->span;
-        if (message) return wrong_arguments(e, builtin, parameters, count, message, place);
+        if (at < 0) return unknown_argument(e, builtin, parameters, count, argument);
+        if (at >= count) {
+            report(e, D_too_many_arguments, argument->span, "'%s' takes %d argument%s, not %d", builtin->name, count,
+                   count == 1 ? "" : "s", arguments->count);
+            return tell_usage(e, builtin, parameters, count);
+        }
+        if (call->given[at]) {
+            report(e, D_given_twice, argument->span, "the argument '%.*s' of '%s' is given twice",
+                   parameters[at].length, parameters[at].text, builtin->name);
+            return tell_usage(e, builtin, parameters, count);
+        }
         call->values[at] = argument->value;
         call->spans[at] = argument->span;
         call->given[at] = true;
     }
     for (int i = 0; i < count; i++) {
         if (call->given[i] || parameters[i].optional) continue;
-        message = arena_print(e->arena, "the call of '%s' lacks its argument '%.*s'", builtin->name,
-                              parameters[i].length, parameters[i].text);
-        return wrong_arguments(e, builtin, parameters, count, message, call->span);
+        report(e, D_missing_argument, call->span, "the call of '%s' lacks its argument '%.*s'", builtin->name,
+               parameters[i].length, parameters[i].text);
+        return tell_usage(e, builtin, parameters, count);
     }
     return true;
 }
@@ -131,7 +142,7 @@ bool result_shape_argument(const BuiltinCall *call, int index, Shape *shape) {
     if (!shape_argument(call, index, shape)) return false;
     for (int i = 0; i < shape->rank; i++) {
         if (require_at_least_zero(call->e, shape->extents[i], call->span, "a size is negative")) continue;
-        report(call->e, D_shape_mismatch, call->spans[index], "a size is negative in %s",
+        report(call->e, D_negative_size, call->spans[index], "a size is negative in %s",
                describe_shape(call->e, shape));
         return false;
     }
@@ -142,7 +153,7 @@ bool flag_argument(const BuiltinCall *call, int index, bool *flag) {
     Value value = call->values[index];
     *flag = value.kind == VALUE_BOOL && value.boolean;
     if (value.kind == VALUE_BOOL || !call->given[index]) return true;
-    report(call->e, D_not_static, call->spans[index], "true or false is expected here, not %s",
+    report(call->e, D_argument_not_static, call->spans[index], "true or false is expected here, not %s",
            describe(call->e, value));
     return false;
 }
@@ -213,7 +224,7 @@ static Value reduce_call(const BuiltinCall *call, Node *x) {
     bool keep;
     if (!x || !flag_argument(call, 2, &keep)) return no_value();
     if (x->dtype == DTYPE_BOOL) {
-        failure(e, D_dtype_mismatch, call->span, "'%s' takes numbers, not bools", call->builtin->name);
+        failure(e, D_bool_arithmetic, call->span, "'%s' takes numbers, not bools", call->builtin->name);
         help(e, "a bool is made a number by a cast such as f32(...)");
         return no_value();
     }
@@ -222,7 +233,7 @@ static Value reduce_call(const BuiltinCall *call, Node *x) {
 
 Value builtin_reduce(const BuiltinCall *call) {
     if (call->given[1] && call->values[1].kind == VALUE_TENSOR)
-        return failure(call->e, D_not_static, call->spans[1],
+        return failure(call->e, D_axis_not_static, call->spans[1],
                        "an axis is an integer known when compiled, not a tensor");
     return reduce_call(call, tensor_argument(call, 0));
 }

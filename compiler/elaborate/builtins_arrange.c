@@ -47,7 +47,7 @@ static const Extent *shift_along(const BuiltinCall *call, Value value, const Ext
     int64_t number, count;
     if (!shift) {
         if (value.kind != VALUE_ERROR)
-            report(e, D_not_static, call->spans[1], "a shift is an integer known when compiled, not %s",
+            report(e, D_number_not_static, call->spans[1], "a shift is an integer known when compiled, not %s",
                    describe(e, value));
         return NULL;
     }
@@ -72,7 +72,7 @@ Value builtin_roll(const BuiltinCall *call) {
     if (!x || !axes_argument(call, 2, x->rank, axes, &count)) return no_value();
     bool list = shifts.kind == VALUE_LIST || shifts.kind == VALUE_TUPLE;
     if (list && shifts.list.count != count)
-        return failure(e, D_wrong_arguments, call->spans[1], "'roll' takes one shift for each of %d axes, not %d",
+        return failure(e, D_wrong_list_length, call->spans[1], "'roll' takes one shift for each of %d axes, not %d",
                        count, shifts.list.count);
     for (int i = 0; i < count; i++) {
         const Extent *size = x->shape[axes[i]], *zero = constant_extent(e, 0);
@@ -96,13 +96,13 @@ static Value repeated(const BuiltinCall *call, bool each) {
     int axis, axes[MAX_RANK];
     if (!x || call->values[1].kind == VALUE_ERROR || !axis_argument(call, 2, x->rank, 0, &axis)) return no_value();
     if (!times)
-        return failure(e, D_not_static, call->spans[1], "how often is an integer known when compiled, not %s",
+        return failure(e, D_number_not_static, call->spans[1], "how often is an integer known when compiled, not %s",
                        describe(e, call->values[1]));
     if (!x->rank || x->rank == MAX_RANK)
-        return failure(e, D_shape_mismatch, call->span, "'%s' takes a tensor of 1 to %d axes, not %s",
-                       call->builtin->name, MAX_RANK - 1, describe(e, value_tensor(x)));
+        return failure(e, D_needs_axes, call->span, "'%s' takes a tensor of 1 to %d axes, not %s", call->builtin->name,
+                       MAX_RANK - 1, describe(e, value_tensor(x)));
     if (!require_at_least_zero(e, times, call->spans[1], "something is repeated less than 0 times"))
-        return failure(e, D_shape_mismatch, call->spans[1], "something is repeated less than 0 times");
+        return failure(e, D_negative_size, call->spans[1], "something is repeated less than 0 times");
     int fresh = each ? axis + 1 : axis;
     for (int i = 0; i < x->rank; i++) {
         axes[i] = i < fresh ? i : i + 1;
@@ -146,16 +146,17 @@ static Value cut_by_list(const BuiltinCall *call, Node *x, int axis, Value list)
     for (int i = 0; i < list.list.count; i++) {
         sizes[i] = as_extent(e, list.list.items[i]);
         if (!sizes[i])
-            return failure(e, D_not_static, call->spans[1],
+            return failure(e, D_size_not_static, call->spans[1],
                            "the sizes of parts are integers known when compiled, not %s",
                            describe(e, list.list.items[i]));
         if (!require_at_least_zero(e, sizes[i], call->spans[1], "a part has less than 0 elements"))
-            return failure(e, D_shape_mismatch, call->spans[1], "a part has less than 0 elements");
+            return failure(e, D_negative_size, call->spans[1], "a part has less than 0 elements");
         sum = extent_add(e->graph->extents, sum, sizes[i]);
     }
     if (sum == x->shape[axis]) return cut(call, x, axis, sizes, list.list.count);
-    return failure(e, D_shape_mismatch, call->spans[1], "the parts have %s elements together, but axis %d of %s has %s",
-                   describe_number(e, sum), axis, describe(e, value_tensor(x)), describe_number(e, x->shape[axis]));
+    return failure(e, D_parts_do_not_fit, call->spans[1],
+                   "the parts have %s elements together, but axis %d of %s has %s", describe_number(e, sum), axis,
+                   describe(e, value_tensor(x)), describe_number(e, x->shape[axis]));
 }
 
 // Parts of `size` elements; the last has what is left.
@@ -163,7 +164,7 @@ static Value cut_evenly(const BuiltinCall *call, Node *x, int axis, int64_t size
     Elaborator *e = call->e;
     int64_t count = whole ? (whole + size - 1) / size : 1;
     if (count > MOST_PARTS)
-        return failure(e, D_program_too_large, call->span, "'%s' would make %lld parts; at most %d are made",
+        return failure(e, D_too_many_parts, call->span, "'%s' would make %lld parts; at most %d are made",
                        call->builtin->name, (long long)count, MOST_PARTS);
     const Extent **sizes = arena_array(e->arena, const Extent *, (int)count);
     for (int64_t i = 0; i < count; i++) sizes[i] = constant_extent(e, i < count - 1 ? size : whole - i * size);
@@ -173,8 +174,9 @@ static Value cut_evenly(const BuiltinCall *call, Node *x, int axis, int64_t size
 // The number of elements along the axis that is cut. False: reported.
 static bool constant_size(const BuiltinCall *call, const Node *x, int axis, int64_t *size) {
     if (extent_is_constant(x->shape[axis], size)) return true;
-    report(call->e, D_not_static, call->span, "'%s' makes as many values as it must know when compiled, not one for %s",
-           call->builtin->name, describe_number(call->e, x->shape[axis]));
+    report(call->e, D_count_not_static, call->span,
+           "'%s' makes as many values as it must know when compiled, not one for %s", call->builtin->name,
+           describe_number(call->e, x->shape[axis]));
     return false;
 }
 
@@ -182,14 +184,14 @@ static bool axis_to_cut(const BuiltinCall *call, int index, Node **x, int *axis)
     *x = tensor_argument(call, 0);
     if (!*x || !axis_argument(call, index, (*x)->rank, 0, axis)) return false;
     if ((*x)->rank) return true;
-    report(call->e, D_shape_mismatch, call->span, "'%s' takes a tensor with axes, not a number", call->builtin->name);
+    report(call->e, D_needs_axes, call->span, "'%s' takes a tensor with axes, not a number", call->builtin->name);
     return false;
 }
 
 static bool positive_argument(const BuiltinCall *call, int index, int64_t *number) {
     if (is_integer_number(call->values[index], number) && *number > 0) return true;
     if (call->values[index].kind != VALUE_ERROR)
-        report(call->e, D_not_static, call->spans[index],
+        report(call->e, D_number_not_static, call->spans[index],
                "'%s' takes a number of at least 1 known when compiled, not %s", call->builtin->name,
                describe(call->e, call->values[index]));
     return false;

@@ -101,7 +101,7 @@ static bool label_axes(Equation *equation, Node *const *nodes) {
 static bool axes_differ(const BuiltinCall *call, Node *const *nodes, int first, int second, int label) {
     Shape left = shape_of(nodes[first]), right = shape_of(nodes[second]);
     const char *axes = label < LETTERS ? arena_print(call->e->arena, "the axes '%c'", 'a' + label) : "axes of '...'";
-    report(call->e, D_shapes_cannot_be_multiplied, call->span, "shapes cannot be multiplied: in %s and %s %s differ",
+    report(call->e, D_einsum_sizes, call->span, "shapes cannot be multiplied: in %s and %s %s differ",
            describe_shape(call->e, &left), describe_shape(call->e, &right), axes);
     return false;
 }
@@ -248,7 +248,7 @@ static bool read_operands(const BuiltinCall *call, Equation *equation, Node **no
     if (!promote(e, call->span, values, equation->count, &dtype, &weak)) return false;
     if (weak) dtype = dtype_is_float(dtype) ? e->frame->floating : DTYPE_I32;
     if (dtype == DTYPE_BOOL) {
-        failure(e, D_dtype_mismatch, call->span, "'einsum' takes numbers, not bools");
+        failure(e, D_bool_arithmetic, call->span, "'einsum' takes numbers, not bools");
         return false;
     }
     for (int i = 0; i < equation->count; i++)
@@ -261,15 +261,15 @@ Value builtin_einsum(const BuiltinCall *call) {
     Equation equation = {.count = 0};
     Node *nodes[OPERANDS];
     if (call->values[0].kind != VALUE_STRING)
-        return failure(e, D_wrong_arguments, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
+        return failure(e, D_einsum_equation, call->spans[0], "'einsum' takes an equation such as \"ij,jk->ik\" first");
     if (call->given[3] && !call->given[2])
-        return failure(e, D_wrong_arguments, call->span, "'einsum' is given its third operand, but not its second");
+        return failure(e, D_einsum_equation, call->span, "'einsum' is given its third operand, but not its second");
     if (!read_operands(call, &equation, nodes)) return no_value();
     if (parse_equation(call->values[0].string, &equation) && label_axes(&equation, nodes))
         return unify_sizes(call, &equation, nodes) ? product_of(call, &equation, nodes) : no_value();
     Text ranks = {.arena = e->arena};
     for (int i = 0; i < equation.count; i++) text_add(&ranks, i ? ", %d" : "%d", nodes[i]->rank);
-    failure(e, D_wrong_arguments, call->spans[0], "the equation \"%s\" does not fit %d operand%s of %s axes",
+    failure(e, D_einsum_equation, call->spans[0], "the equation \"%s\" does not fit %d operand%s of %s axes",
             call->values[0].string, equation.count, equation.count == 1 ? "" : "s", ranks.bytes);
     help(e, "each axis has a letter, or is one of an operand's '...'; the result's stand in an operand, each once");
     return no_value();

@@ -11,7 +11,7 @@ static Value filled(const BuiltinCall *call, Value number) {
     Node *node = as_dtype(e, number, dtype, call->spans[1]);
     if (!node) return no_value();
     if (node->rank)
-        return failure(e, D_shape_mismatch, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
+        return failure(e, D_not_one_number, call->spans[1], "'full' repeats one number, not %s", describe(e, number));
     Value value = value_tensor(broadcast_to(e, node, &shape));
     value.weak = weak;
     return value;
@@ -40,13 +40,13 @@ Value builtin_arange(const BuiltinCall *call) {
         const Extent *extent = as_extent(e, call->values[i]);
         if (!extent && call->values[i].kind == VALUE_ERROR) return no_value();
         if (!extent)
-            return failure(e, D_not_static, call->spans[i], "'arange' takes integers known when compiled, not %s",
-                           describe(e, call->values[i]));
+            return failure(e, D_number_not_static, call->spans[i],
+                           "'arange' takes integers known when compiled, not %s", describe(e, call->values[i]));
         bounds[i == 0 ? given : i] = extent;
     }
     int64_t step;
     if (!extent_is_constant(bounds[2], &step) || !step)
-        return failure(e, D_not_static, call->spans[2], "the step of 'arange' is a constant other than 0");
+        return failure(e, D_step_of_zero, call->spans[2], "the step of 'arange' is a constant other than 0");
     int64_t magnitude = step > 0 ? step : -step;
     const Extent *length =
         step > 0 ? extent_subtract(table, bounds[1], bounds[0]) : extent_subtract(table, bounds[0], bounds[1]);
@@ -70,14 +70,13 @@ static Node *class_mask(const BuiltinCall *call) {
     const Extent *count = as_extent(e, call->values[1]);
     if (!node) return NULL;
     if (!dtype_is_integer(node->dtype)) {
-        report(e, D_dtype_mismatch, call->spans[0], "class numbers are integers, not %s",
-               describe(e, value_tensor(node)));
+        report(e, D_index_dtype, call->spans[0], "class numbers are integers, not %s", describe(e, value_tensor(node)));
         help(e, "convert them with i32(...)");
         return NULL;
     }
     if (!count) {
         if (call->values[1].kind != VALUE_ERROR)
-            report(e, D_not_static, call->spans[1], "the number of classes is known when compiled, not %s",
+            report(e, D_count_not_static, call->spans[1], "the number of classes is known when compiled, not %s",
                    describe(e, call->values[1]));
         return NULL;
     }
@@ -122,7 +121,7 @@ static Value drawn(const BuiltinCall *call, Op op) {
     if (call->given[3]) {
         if (is_integer_number(call->values[3], &site) && site >= 0)
             return value_tensor(random_make(e->graph, op, e->frame->floating, shape.extents, shape.rank, site));
-        return failure(e, D_not_static, call->spans[3], "a site is a whole number known when compiled, not %s",
+        return failure(e, D_number_not_static, call->spans[3], "a site is a whole number known when compiled, not %s",
                        describe(e, call->values[3]));
     }
     return value_tensor(draw_random(e, op, e->frame->floating, &shape, call->span));

@@ -8,7 +8,7 @@
 static bool sizes_argument(const BuiltinCall *call, int index, const Node *x, Shape *sizes) {
     if (!shape_argument(call, index, sizes)) return false;
     if (sizes->rank == x->rank) return true;
-    report(call->e, D_wrong_arguments, call->spans[index],
+    report(call->e, D_wrong_list_length, call->spans[index],
            "'pad' takes one number for each of the %d axes here, not %d", x->rank, sizes->rank);
     return false;
 }
@@ -42,7 +42,7 @@ static Value pad_to_places(const BuiltinCall *call, Node *x) {
         return no_value();
     for (int i = 0; i < x->rank; i++) {
         if (!extent_is_constant(steps.extents[i], &numbers[i]) || !numbers[i])
-            return failure(e, D_not_static, call->spans[2], "a step is a number other than 0");
+            return failure(e, D_step_of_zero, call->spans[2], "a step is a number other than 0");
         if (!in_bounds(call, lows.extents[i], numbers[i], x->shape[i], shape.extents[i])) return no_value();
     }
     return value_tensor(pad(e->graph, x, lows.extents, numbers, shape.extents));
@@ -61,7 +61,7 @@ static bool read_width(const BuiltinCall *call, Value value, int axis, Widths *w
     widths->behind[axis] = as_extent(e, pair ? value.list.items[1] : value);
     const char *message = "a width of 'pad' is negative";
     if (!widths->before[axis] || !widths->behind[axis]) {
-        report(e, D_not_static, call->spans[1],
+        report(e, D_number_not_static, call->spans[1],
                "a width of 'pad' is a number known when compiled, or a pair such as [1, 2], not %s",
                describe(e, value));
         return false;
@@ -69,7 +69,7 @@ static bool read_width(const BuiltinCall *call, Value value, int axis, Widths *w
     if (require_at_least_zero(e, widths->before[axis], call->spans[1], message) &&
         require_at_least_zero(e, widths->behind[axis], call->spans[1], message))
         return true;
-    report(e, D_shape_mismatch, call->spans[1], "%s; a part of a tensor is x[begin:end]", message);
+    report(e, D_negative_width, call->spans[1], "%s; a part of a tensor is x[begin:end]", message);
     return false;
 }
 
@@ -81,7 +81,7 @@ static bool read_widths(const BuiltinCall *call, const Node *x, Widths *widths) 
     for (int i = 0; i < x->rank; i++) widths->before[i] = widths->behind[i] = constant_extent(call->e, 0);
     bool list = given.kind == VALUE_LIST || given.kind == VALUE_TUPLE;
     if (list && given.list.count != count) {
-        report(call->e, D_wrong_arguments, call->spans[1], "'pad' takes one width for each of %d axes, not %d", count,
+        report(call->e, D_wrong_list_length, call->spans[1], "'pad' takes one width for each of %d axes, not %d", count,
                given.list.count);
         return false;
     }
@@ -125,7 +125,7 @@ static Value pad_with(const BuiltinCall *call, Node *x) {
     Node *value = as_dtype(e, call->values[5], x->dtype, call->spans[5]);
     if (!value) return no_value();
     if (value->rank)
-        return failure(e, D_shape_mismatch, call->spans[5], "'pad' fills with one number, not %s",
+        return failure(e, D_not_one_number, call->spans[5], "'pad' fills with one number, not %s",
                        describe(e, call->values[5]));
     value = broadcast(e->graph, value, (const Extent *const *)padded->shape, padded->rank, NULL);
     return value_tensor(map3(e->graph, OP_where, mask, padded, value));
@@ -136,7 +136,7 @@ Value builtin_pad(const BuiltinCall *call) {
     Node *x = tensor_argument(call, 0);
     if (!x) return no_value();
     if (x->dtype == DTYPE_BOOL)
-        return failure(call->e, D_dtype_mismatch, call->spans[0], "'pad' takes numbers, not bools");
+        return failure(call->e, D_bool_arithmetic, call->spans[0], "'pad' takes numbers, not bools");
     if (call->given[2] != call->given[3])
         return failure(call->e, D_wrong_arguments, call->span,
                        "'pad' takes widths, or the first places, the steps and the shape of the result");
@@ -152,18 +152,18 @@ Value builtin_scatter_add(const BuiltinCall *call) {
     Shape shape, expected;
     if (!indices || !updates || !shape_argument(call, 2, &shape)) return no_value();
     if (!dtype_is_integer(indices->dtype))
-        return failure(e, D_dtype_mismatch, call->spans[0], "indices are integers, not %s",
+        return failure(e, D_index_dtype, call->spans[0], "indices are integers, not %s",
                        describe(e, value_tensor(indices)));
     if (updates->dtype == DTYPE_BOOL)
-        return failure(e, D_dtype_mismatch, call->spans[1], "'scatter_add' adds numbers, not bools");
+        return failure(e, D_bool_arithmetic, call->spans[1], "'scatter_add' adds numbers, not bools");
     if (!shape.rank || indices->rank + shape.rank - 1 > MAX_RANK)
-        return failure(e, D_shape_mismatch, call->spans[2], "'scatter_add' adds to rows, which %s does not have",
+        return failure(e, D_needs_axes, call->spans[2], "'scatter_add' adds to rows, which %s does not have",
                        describe_shape(e, &shape));
     expected = shape_of(indices);
     for (int i = 1; i < shape.rank; i++) expected.extents[expected.rank++] = shape.extents[i];
     Shape own = shape_of(updates);
     if (!shapes_equal(&own, &expected))
-        return failure(e, D_shape_mismatch, call->spans[1], "the updates are %s, but one row for each index is %s",
+        return failure(e, D_updates_shape, call->spans[1], "the updates are %s, but one row for each index is %s",
                        describe_shape(e, &own), describe_shape(e, &expected));
     return value_tensor(scatter_add(e->graph, indices, updates, shape.extents, shape.rank));
 }
@@ -208,12 +208,12 @@ Value builtin_take_along_axis(const BuiltinCall *call) {
     int axis;
     if (!x || !indices || !axis_argument(call, 2, x->rank, x->rank - 1, &axis)) return no_value();
     if (!dtype_is_integer(indices->dtype))
-        return failure(e, D_dtype_mismatch, call->spans[1], "indices are integers, not %s",
+        return failure(e, D_index_dtype, call->spans[1], "indices are integers, not %s",
                        describe(e, value_tensor(indices)));
     bool fits = x->rank && indices->rank == x->rank;
     for (int i = 0; fits && i < x->rank; i++) fits = i == axis || x->shape[i] == indices->shape[i];
     if (!fits)
-        return failure(e, D_shape_mismatch, call->spans[1],
+        return failure(e, D_updates_shape, call->spans[1],
                        "'take_along_axis' takes indices of x's shape but for the axis itself, not %s for %s",
                        describe(e, value_tensor(indices)), describe(e, value_tensor(x)));
     require_range(e, indices, x->shape[axis], call->spans[1]);
@@ -231,7 +231,7 @@ Value builtin_argsort(const BuiltinCall *call) {
     bool descending;
     if (!x || !axis_argument(call, 1, x->rank, x->rank - 1, &axis) || !flag_argument(call, 2, &descending))
         return no_value();
-    if (!x->rank) return failure(e, D_shape_mismatch, call->span, "'argsort' takes a tensor with axes, not a number");
+    if (!x->rank) return failure(e, D_needs_axes, call->span, "'argsort' takes a tensor with axes, not a number");
     if (x->dtype == DTYPE_BOOL) x = cast(e->graph, x, DTYPE_I32);
     return value_tensor(move_back(e, argsort(e->graph, move_last(e, x, axis), descending), axis));
 }

@@ -86,7 +86,7 @@ static Value reshaped(const BuiltinCall *call, Node *x, Shape shape) {
     Shape old = shape_of(x);
     if (fill_rest(call, x, &shape) && product(e, &shape) == element_count(e->graph, x))
         return value_tensor(reshape(e->graph, x, shape.extents, shape.rank));
-    return failure(e, D_shape_mismatch, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
+    return failure(e, D_cannot_reshape, call->span, "%s cannot be reshaped to %s: they have %s and %s elements",
                    describe_shape(e, &old), describe_shape(e, &shape), describe_number(e, element_count(e->graph, x)),
                    describe_number(e, product(e, &shape)));
 }
@@ -121,7 +121,7 @@ Value builtin_unflatten(const BuiltinCall *call) {
     int axis;
     Shape sizes;
     if (!x || !axis_argument(call, 1, x->rank, 0, &axis) || !shape_argument(call, 2, &sizes)) return no_value();
-    if (!x->rank) return failure(e, D_shape_mismatch, call->span, "'unflatten' takes a tensor with axes, not a number");
+    if (!x->rank) return failure(e, D_needs_axes, call->span, "'unflatten' takes a tensor with axes, not a number");
     if (x->rank + sizes.rank - 1 > MAX_RANK)
         return failure(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
     Shape shape = shape_make((const Extent *const *)x->shape, axis);
@@ -138,7 +138,7 @@ Value builtin_squeeze(const BuiltinCall *call) {
     for (int i = 0; i < x->rank; i++) {
         bool single = extent_is(x->shape[i], 1);
         if (i == axis && !single)
-            return failure(call->e, D_shape_mismatch, call->span, "axis %d of %s has %s elements, not 1", axis,
+            return failure(call->e, D_cannot_squeeze, call->span, "axis %d of %s has %s elements, not 1", axis,
                            describe(call->e, value_tensor(x)), describe_number(call->e, x->shape[i]));
         if (axis < 0 ? !single : i != axis) shape.extents[shape.rank++] = x->shape[i];
     }
@@ -186,10 +186,10 @@ Value builtin_permute(const BuiltinCall *call) {
     Value axes = call->values[1];
     if (!x || axes.kind == VALUE_ERROR) return no_value();
     if ((axes.kind != VALUE_LIST && axes.kind != VALUE_TUPLE) || axes.list.count != x->rank)
-        return failure(e, D_wrong_arguments, call->spans[1], "the order names each of the %d axes once", x->rank);
+        return failure(e, D_wrong_list_length, call->spans[1], "the order names each of the %d axes once", x->rank);
     for (int i = 0; i < x->rank; i++) {
         if (!as_axis(e, axes.list.items[i], x->rank, call->spans[1], &order[i])) return no_value();
-        if (seen[order[i]]) return failure(e, D_axis_out_of_range, call->spans[1], "axis %d is named twice", order[i]);
+        if (seen[order[i]]) return failure(e, D_axis_named_twice, call->spans[1], "axis %d is named twice", order[i]);
         seen[order[i]] = true;
     }
     return value_tensor(transpose(e->graph, x, order));
@@ -211,8 +211,8 @@ Value builtin_broadcast(const BuiltinCall *call) {
     if (!x || !result_shape_argument(call, 1, &shape)) return no_value();
     Shape old = shape_of(x);
     if (repeats_to(&old, &shape)) return value_tensor(broadcast_to(call->e, x, &shape));
-    return failure(call->e, D_shape_mismatch, call->span, "%s cannot be broadcast to %s", describe_shape(call->e, &old),
-                   describe_shape(call->e, &shape));
+    return failure(call->e, D_cannot_broadcast, call->span, "%s cannot be broadcast to %s",
+                   describe_shape(call->e, &old), describe_shape(call->e, &shape));
 }
 
 // Sums over the axes that broadcasting from `shape` would repeat.
@@ -223,7 +223,7 @@ Value builtin_sum_to(const BuiltinCall *call) {
     if (!x || !shape_argument(call, 1, &shape)) return no_value();
     Shape old = shape_of(x);
     if (!repeats_to(&shape, &old) || x->dtype == DTYPE_BOOL)
-        return failure(e, D_shape_mismatch, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
+        return failure(e, D_cannot_broadcast, call->span, "%s cannot be summed to %s", describe(e, value_tensor(x)),
                        describe_shape(e, &shape));
     int axes[MAX_RANK], count = 0, extra = x->rank - shape.rank;
     for (int i = 0; i < x->rank; i++)
@@ -241,7 +241,7 @@ static Node **list_parts(const BuiltinCall *call, int *count, bool *weak) {
     Dtype dtype;
     if (list.kind == VALUE_ERROR) return NULL;
     if ((list.kind != VALUE_LIST && list.kind != VALUE_TUPLE) || !list.list.count) {
-        report(e, D_wrong_arguments, call->spans[0], "'%s' takes a list of tensors, not %s", call->builtin->name,
+        report(e, D_not_a_list, call->spans[0], "'%s' takes a list of tensors, not %s", call->builtin->name,
                describe(e, list));
         return NULL;
     }
@@ -266,7 +266,7 @@ static bool parts_fit(const Node *a, const Node *b, int axis) {
 static Value join(const BuiltinCall *call, Node **parts, int count, int axis) {
     for (int i = 1; i < count; i++)
         if (!parts_fit(parts[0], parts[i], axis))
-            return failure(call->e, D_shape_mismatch, call->spans[0], "%s and %s do not fit together along axis %d",
+            return failure(call->e, D_cannot_concatenate, call->spans[0], "%s and %s do not fit together along axis %d",
                            describe(call->e, value_tensor(parts[0])), describe(call->e, value_tensor(parts[i])), axis);
     return value_tensor(concatenate(call->e, parts, count, axis));
 }
@@ -277,8 +277,7 @@ Value builtin_concat(const BuiltinCall *call) {
     Node **parts = list_parts(call, &count, &weak);
     if (!parts || !axis_argument(call, 1, parts[0]->rank, 0, &axis)) return no_value();
     if (!parts[0]->rank)
-        return failure(call->e, D_shape_mismatch, call->spans[0],
-                       "numbers have no axis to concatenate along; use stack");
+        return failure(call->e, D_needs_axes, call->spans[0], "numbers have no axis to concatenate along; use stack");
     return join(call, parts, count, axis);
 }
 
@@ -292,8 +291,7 @@ Value builtin_stack(const BuiltinCall *call) {
         return failure(e, D_too_many_axes, call->span, "tensors have at most %d axes", MAX_RANK);
     for (int i = 1; i < count; i++)
         if (!same_shape(parts[0], parts[i]))
-            return failure(e, D_shape_mismatch, call->spans[0],
-                           "tensors are stacked that have one shape, not %s and %s",
+            return failure(e, D_cannot_stack, call->spans[0], "tensors are stacked that have one shape, not %s and %s",
                            describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     for (int i = 0; i < count; i++) {
         Shape shape = {0};

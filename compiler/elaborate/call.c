@@ -29,7 +29,7 @@ static bool recursive(Elaborator *e, const Item *item, const Instance *instance,
         help(e, "repeat with a loop: for i in 0:n { ... }");
         return true;
     }
-    if (depth > DEEPEST_CALL) report(e, D_too_deep, span, "calls are nested too deeply");
+    if (depth > DEEPEST_CALL) report(e, D_calls_too_deep, span, "calls are nested too deeply");
     return depth > DEEPEST_CALL;
 }
 
@@ -44,7 +44,7 @@ static Value check_results(Elaborator *e, const Item *item, Value value) {
     if (!item->has_results || value.kind == VALUE_ERROR) return value;
     if (item->result_count == 1) return check_result(e, &item->results[0].type, value);
     if (value.kind != VALUE_TUPLE || value.list.count != item->result_count)
-        return failure(e, D_wrong_result, e->frame->result_span, "'%s' returns %s, but %d results are declared",
+        return failure(e, D_result_count, e->frame->result_span, "'%s' returns %s, but %d results are declared",
                        item->name.text, describe(e, value), item->result_count);
     Value *items = arena_array(e->arena, Value, item->result_count);
     for (int i = 0; i < item->result_count; i++) {
@@ -159,7 +159,7 @@ static bool take_override(Elaborator *e, Instance *instance, const CallArguments
         Node *flat = own ? as_dtype(e, argument->value, own->dtype, argument->span) : NULL;
         if (!flat) return false;
         if (!same_shape(flat, own)) {
-            report(e, D_shape_mismatch, argument->span, "the parameters of '%s' are %s, not %s", instance->path,
+            report(e, D_parameters_shape, argument->span, "the parameters of '%s' are %s, not %s", instance->path,
                    describe(e, value_tensor(own)), describe(e, value_tensor(flat)));
             return false;
         }
@@ -201,8 +201,8 @@ Value call_value(Elaborator *e, Value callee, const char *name, const CallArgume
     if (callee.kind == VALUE_FUNCTION) return call_callable(e, callee.callable, arguments, span);
     if (callee.kind == VALUE_INSTANCE) return call_instance(e, callee.instance, arguments, span);
     if (callee.kind == VALUE_NET) {
-        failure(e, D_not_callable, span, "'%s' is a net with static parameters, which has no instance of its own",
-                name);
+        failure(e, D_net_without_instance, span,
+                "'%s' is a net with static parameters, which has no instance of its own", name);
         help(e, "make one with: use name = %s<...>", name);
         return (Value){.kind = VALUE_ERROR};
     }

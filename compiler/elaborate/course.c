@@ -5,7 +5,7 @@ static bool range_end(Elaborator *e, const Expression *expression, const Extent 
     Value value = evaluate(e, expression);
     *extent = as_extent(e, value);
     if (!*extent && value.kind != VALUE_ERROR)
-        report(e, D_not_static, expression->span, "the ends of a range are integers known when compiled, not %s",
+        report(e, D_range_not_static, expression->span, "the ends of a range are integers known when compiled, not %s",
                describe(e, value));
     return *extent != NULL;
 }
@@ -15,7 +15,7 @@ static bool range_course(Elaborator *e, const Statement *statement, Course *cour
     if (!range_end(e, statement->range_begin, &course->begin) || !range_end(e, statement->range_end, &end))
         return false;
     if (statement->names.count != 1) {
-        report(e, D_wrong_count, statement->span, "a range gives one number, not %d", statement->names.count);
+        report(e, D_loop_names, statement->span, "a range gives one number, not %d", statement->names.count);
         return false;
     }
     course->trips = extent_subtract(e->graph->extents, end, course->begin);
@@ -29,8 +29,9 @@ static bool range_course(Elaborator *e, const Statement *statement, Course *cour
 }
 
 static bool lengths_differ(Elaborator *e, const Statement *statement, const Extent *a, const Extent *b) {
-    report(e, D_shape_mismatch, statement->span, "a loop goes over values of one length, not %s and %s",
+    report(e, D_loop_lengths_differ, statement->span, "a loop goes over values of one length, not %s and %s",
            describe_number(e, a), describe_number(e, b));
+    help(e, "cut the longer one, as in x[0:n], or loop over one and index the other");
     return false;
 }
 
@@ -49,7 +50,7 @@ static bool course_value(Elaborator *e, const Expression *expression, Value *val
     *value = value_tensor(node);
     if (node->rank) *length = node->shape[0];
     else {
-        report(e, D_shape_mismatch, expression->span, "a loop goes over the first axis of a tensor, and %s has none",
+        report(e, D_loop_over_number, expression->span, "a loop goes over the first axis of a tensor, and %s has none",
                describe(e, *value));
         help(e, "over numbers it is written: for i in 0:n { ... }");
     }
@@ -60,7 +61,7 @@ static bool values_course(Elaborator *e, const Statement *statement, Course *cou
     int count = statement->values.count;
     bool complete = true;
     if (count != statement->names.count) {
-        report(e, D_wrong_count, statement->span, "%d names go over %d values", statement->names.count, count);
+        report(e, D_loop_names, statement->span, "%d names go over %d values", statement->names.count, count);
         return false;
     }
     course->values = arena_array(e->arena, Value, count);

@@ -58,7 +58,7 @@ static Expression *over_rows(Elaborator *e, const Expression *expression) {
     if (expression->kind != EXPRESSION_INDEX) return copy;
     copy->indices = indices_over_rows(e, expression);
     if (!is_columns(expression->left) || expression->indices.count == 1) return copy;
-    report(e, D_wrong_setting, expression->span, "'columns' takes one index, not %d", expression->indices.count);
+    report(e, D_wrong_columns, expression->span, "'columns' takes one index, not %d", expression->indices.count);
     help(e, "a column of all rows is columns[3], some are columns[0:3]");
     return NULL;
 }
@@ -81,7 +81,7 @@ static Dtype wanted_dtype(Elaborator *e, const char *name) {
 
 static bool check_rows(Elaborator *e, const Setting *setting, Node *node, const Node *cells) {
     if (node->rank && node->shape[0] == cells->shape[0]) return true;
-    report(e, D_wrong_setting, setting->span, "'%s' is %s, but a field has one row for each row of the file",
+    report(e, D_field_rows, setting->span, "'%s' is %s, but a field has one row for each row of the file",
            setting->name.text, node->rank ? describe(e, value_tensor(node)) : "one number");
     help(e, "columns[0:3] has the shape [rows, 3], columns[3] the shape [rows]");
     return false;
@@ -93,8 +93,9 @@ static bool check_reads(Elaborator *e, const Setting *setting, Node *node, const
         const Node *leaf = nodes.items[i];
         bool random = leaf->op == OP_random_uniform || leaf->op == OP_random_normal;
         if ((leaf->op != OP_variable || leaf == cells) && !random) continue;
-        report(e, D_wrong_setting, setting->span, "'%s' depends on %s, but a field is made of the file's columns alone",
-               setting->name.text, random ? "random numbers" : "parameters");
+        report(e, D_field_not_of_columns, setting->span,
+               "'%s' depends on %s, but a field is made of the file's columns alone", setting->name.text,
+               random ? "random numbers" : "parameters");
         return false;
     }
     return true;
@@ -159,12 +160,12 @@ static bool least_columns(Elaborator *e, const Entry *conditions, const Extent *
     for (int i = 0; i < conditions->checks.count; i++) {
         const Check *check = &conditions->checks.items[i];
         if (!extent_affine(check->extent, &other, &scale, &offset) || other != dim || scale <= 0) {
-            report(e, D_wrong_setting, check->span,
+            report(e, D_wrong_columns, check->span,
                    "these columns are not at numbers, counted from the first or the last");
             return false;
         }
         if (offset < -most) {
-            report(e, D_wrong_setting, check->span, "a file does not have that many columns");
+            report(e, D_wrong_columns, check->span, "a file does not have that many columns");
             return false;
         }
         int64_t needed = (-offset + scale - 1) / scale;
@@ -219,7 +220,7 @@ static bool file_setting(Elaborator *e, const Setting *setting, DataBlock *block
     const Expression *value = setting->values.items[0];
     block->file = value->name.text;
     if (value->kind == EXPRESSION_STRING && setting->values.count == 1) return true;
-    report(e, D_wrong_setting, setting->span, "'file' takes the name of a file");
+    report(e, D_wrong_file, setting->span, "'file' takes the name of a file");
     help(e, "write it as: file \"digits.csv\"");
     return false;
 }
@@ -231,7 +232,7 @@ static bool split_setting(Elaborator *e, const Setting *setting, DataBlock *bloc
     bool one = is_integer_number(value, &whole) && whole == 1;
     block->split = one ? 1 : value.kind == VALUE_NUMBER && !value.number.integer ? value.number.real : 0;
     if (block->split > 0 && block->split <= 1 && setting->values.count == 1) return true;
-    report(e, D_wrong_setting, setting->span, "'split' takes the share of the rows that train, above 0 and at most 1");
+    report(e, D_wrong_split, setting->span, "'split' takes the share of the rows that train, above 0 and at most 1");
     help(e, "split 0.8 trains with four rows of five and holds out the fifth");
     return false;
 }
@@ -241,9 +242,9 @@ static bool check_field_name(Elaborator *e, const Setting *setting) {
     const char *name = setting->name.text;
     bool is_cells = strcmp(name, "columns") == 0;
     if (is_cells)
-        report(e, D_wrong_setting, setting->span, "'columns' is what the file holds, so no field can be called that");
+        report(e, D_reserved_field, setting->span, "'columns' is what the file holds, so no field can be called that");
     else if (is_setting_name(name))
-        report(e, D_wrong_setting, setting->span, "'%s' is a setting, which is written without '='", name);
+        report(e, D_setting_with_equals, setting->span, "'%s' is a setting, which is written without '='", name);
     return !is_cells && !is_setting_name(name);
 }
 
@@ -272,7 +273,7 @@ DataBlock *make_data(Elaborator *e, const Item *item) {
     frame_pop(e);
     fine = make_all_fields(e, item, block) && fine;
     if (fine && !block->fields.count) {
-        report(e, D_wrong_setting, item->name.span, "data %s gives nothing", block->name);
+        report(e, D_no_fields, item->name.span, "data %s gives nothing", block->name);
         help(e, "a field is written as: x = columns[0:64] / 16");
         return NULL;
     }

@@ -17,8 +17,8 @@ void run_derivative(Elaborator *e, const Statement *statement) {
     bool in_function = frame->item && frame->item->kind == ITEM_FN;
     if (in_function && !frame->loop && own_derivative(frame->item) == statement) return;
     if (in_function && !frame->loop)
-        report(e, D_declared_twice, statement->span, "'%s' has a derivative already", frame->item->name.text);
-    else report(e, D_wrong_place, statement->span, "'derivative' cannot stand here");
+        report(e, D_derivative_twice, statement->span, "'%s' has a derivative already", frame->item->name.text);
+    else report(e, D_derivative_outside_function, statement->span, "'derivative' cannot stand here");
     if (!in_function || frame->loop) help(e, "it stands in a `fn`, outside of loops: derivative(ct) = ct * ...");
 }
 
@@ -49,7 +49,7 @@ typedef struct {
 
 static bool wrong_count(const Derivation *derivation, int given, int expected, const char *what, const char *of) {
     Elaborator *e = derivation->e;
-    report(e, D_wrong_count, derivation->statement->span, "the derivative of '%s' %s %d %s%s, not %d",
+    report(e, D_derivative_count, derivation->statement->span, "the derivative of '%s' %s %d %s%s, not %d",
            derivation->item->name.text, strcmp(of, "result") == 0 ? "takes" : "gives", expected, what,
            expected == 1 ? "" : "s", given);
     help(e, "there is one for each floating %s of '%s'", of, derivation->item->name.text);
@@ -94,7 +94,7 @@ static Node *formula_of(const Derivation *derivation, Value value, Node *argumen
     if (!formula) return NULL;
     if (value.kind == VALUE_NUMBER) formula = broadcast_to(e, formula, &shape);
     if (!same_shape(formula, argument)) {
-        report(e, D_shape_mismatch, span, "the derivative of '%s' by an argument of %s is %s",
+        report(e, D_derivative_shape, span, "the derivative of '%s' by an argument of %s is %s",
                derivation->item->name.text, describe(e, value_tensor(argument)), describe(e, value_tensor(formula)));
         help(e, "it has the argument's shape; where that is repeated, sum: sum_to(..., shape(x))");
         return NULL;

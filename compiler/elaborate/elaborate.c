@@ -3,6 +3,8 @@
 #include "elaborate/elaborator.h"
 #include "library/library.h"
 
+#include <string.h>
+
 const Extent *fresh_dim(Elaborator *e, const char *name) {
     int dim = e->program->dims.count;
     array_push(e->arena, &e->program->dims, name);
@@ -25,6 +27,35 @@ static void check_constants(Elaborator *e) {
         if (global && global->constant == item) look_up(e, item->name);
         global = item->kind == ITEM_USE ? find_global(e, item->use.name.text) : NULL;
         if (global && global->use == item) use_value(e, global);
+    }
+}
+
+// ---- signatures: sizes must be declared whether or not the function is called
+
+static bool is_parameter(const Item *item, const char *name) {
+    for (int i = 0; i < item->static_count; i++)
+        if (strcmp(item->statics[i].name.text, name) == 0) return true;
+    return parameter_index(item, name) >= 0;
+}
+
+static void check_size(Elaborator *e, const Item *item, const Size *size) {
+    if (!size) return;
+    bool named = size->kind == SIZE_NAME || size->kind == SIZE_INDEX;
+    if (named && !is_parameter(item, size->name.text) && !is_name_known(e, size->name.text))
+        unknown_size(e, size->name);
+    check_size(e, item, size->left);
+    check_size(e, item, size->right);
+}
+
+static void check_type(Elaborator *e, const Item *item, const Type *type) {
+    for (int i = 0; i < type->dimension_count; i++) check_size(e, item, type->dimensions[i].size);
+}
+
+static void check_signatures(Elaborator *e) {
+    for (int i = 0; i < e->file->count; i++) {
+        const Item *item = e->file->items[i];
+        for (int k = 0; k < item->parameter_count; k++) check_type(e, item, &item->parameters[k].type);
+        for (int k = 0; k < item->result_count; k++) check_type(e, item, &item->results[k].type);
     }
 }
 
@@ -52,6 +83,7 @@ Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, con
     declare_library(e);
     declare_file(e, file, false);
     check_constants(e);
+    check_signatures(e);
     make_entries(e);
     number_parameters(e);
     make_blocks(e);

@@ -192,7 +192,7 @@ struct Elaborator {
     Global *library[GLOBAL_BUCKETS];
     Frame *frame;
     EntryContext *context;             // NULL: not inside an entry
-    Node *iteration;                   // in optimizers; else NULL
+    Node *iteration, *iterations;      // in train blocks; else NULL
     const char *initialising;          // path of the parameter whose first value is being made; else NULL
     int initial_draws;                 // random numbers that this value drew
     int file_draws;                    // and those outside of instances
@@ -228,9 +228,11 @@ void assign(Elaborator *e, const char *name, Value value);      // again where i
 Global *find_global(const Elaborator *e, const char *name);     // as the current frame sees it; NULL: none
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
+bool is_name_known(Elaborator *e, const char *name);         // whether look_up finds something
 Value look_up(Elaborator *e, Name name);                     // or an error with "did you mean"
 const char *similar_name(Elaborator *e, const char *name);   // NULL: nothing near
 const char *similar_optimizer(const Elaborator *e, const char *name);
+const char *similar_size(const Elaborator *e, const char *name);   // a dim or constant of the program
 const char *similar_net(const Elaborator *e, const char *name);
 const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
@@ -290,6 +292,7 @@ bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis);
 // One axis or a list of axes, in the order in which they are named; none: all.
 bool as_axes(Elaborator *e, Value value, int rank, Span span, int *axes, int *count);
 const Extent *size_value(Elaborator *e, const Size *size);   // NULL: reported
+void unknown_size(Elaborator *e, Name name);                 // reports it
 Value static_value(Elaborator *e, const Static *argument);
 // The shape that a type's dimensions mean in the current frame. False: reported.
 bool type_shape(Elaborator *e, const Type *type, Shape *shape);
@@ -340,9 +343,10 @@ void frame_pop(Elaborator *e);
 Value run_body(Elaborator *e, const Item *item);
 // Gives the arguments to the parameters of the frame's item. False: reported.
 bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *arguments, Span span);
-int parameter_index(const Item *item, const char *name);       // -1: none
-const char *argument_alias(const char *name);                  // PyTorch's word for an argument, in ours
-const char *signature_text(Elaborator *e, const Item *item);   // "f(x: f32[N], axis: int = ...)"
+void suggest_argument(Elaborator *e, const Item *item, const char *name);   // "did you mean", if one is near
+int parameter_index(const Item *item, const char *name);                    // -1: none
+const char *argument_alias(const char *name);                               // PyTorch's word for an argument, in ours
+const char *signature_text(Elaborator *e, const Item *item);                // "f(x: f32[N], axis: int = ...)"
 bool is_static_class(TypeClass class);
 // A compile-time value, checked against its class. `what` opens the message.
 Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what);

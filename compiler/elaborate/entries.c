@@ -72,14 +72,14 @@ static bool check_input_type(Elaborator *e, const Item *item, const Declaration 
     const char *word = item->kind == ITEM_LOSS ? "a loss" : item->kind == ITEM_METRIC ? "a metric" : "an entry";
     for (int i = 0; i < parameter->type.dimension_count; i++) {
         if (!parameter->type.dimensions[i].is_pack) continue;
-        report(e, D_unbound_dim, parameter->type.span,
+        report(e, D_open_rank, parameter->type.span,
                "%s is called from outside, so its inputs have a fixed number of axes", word);
         help(e, "name the axes, as in float[N, 3]");
         return false;
     }
     if (type.class == TYPE_DTYPE || type.class == TYPE_FLOAT) return true;
     if (type.class != TYPE_UNKNOWN)
-        report(e, D_wrong_place, parameter->span, "%s is called from outside, so its inputs are tensors of one dtype",
+        report(e, D_open_input, parameter->span, "%s is called from outside, so its inputs are tensors of one dtype",
                word);
     return false;
 }
@@ -92,7 +92,7 @@ static Node *make_input(Elaborator *e, const Item *item, const Declaration *para
     Dtype dtype = type.class == TYPE_FLOAT ? e->program->floating : type.dtype;
     bool tracked = parameter->attribute == ATTRIBUTE_REQUIRES_GRAD;
     if (tracked && !dtype_is_float(dtype)) {
-        report(e, D_dtype_mismatch, parameter->span, "only floating values can require grad, not %s",
+        report(e, D_cannot_require_grad, parameter->span, "only floating values can require grad, not %s",
                dtype_name(dtype));
         return NULL;
     }
@@ -138,7 +138,7 @@ static Node *one_number(Elaborator *e, const Item *item, Value value) {
     bool fits =
         node && !node->rank && (item->kind == ITEM_LOSS ? dtype_is_float(node->dtype) : node->dtype != DTYPE_BOOL);
     if (fits) return item->kind == ITEM_METRIC ? cast(e->graph, node, e->program->floating) : node;
-    report(e, D_wrong_result, span, "a %s returns one %snumber, not %s", word,
+    report(e, D_not_one_number_returned, span, "a %s returns one %snumber, not %s", word,
            item->kind == ITEM_LOSS ? "floating " : "", describe(e, node ? value_tensor(node) : value));
     if (node && node->rank) help(e, "make one of it: mean(...) or sum(...)");
     return NULL;
@@ -147,8 +147,8 @@ static Node *one_number(Elaborator *e, const Item *item, Value value) {
 static bool add_result(Elaborator *e, const Item *item, Function *function, const char *name, Value value) {
     Node *node = is_tensor_like(value) ? as_tensor(e, value, result_span(item)) : NULL;
     if (!node && value.kind != VALUE_ERROR && !is_tensor_like(value))
-        report(e, D_wrong_result, result_span(item), "'%s' returns %s, but what is called from outside returns tensors",
-               item->name.text, describe(e, value));
+        report(e, D_result_not_a_tensor, result_span(item),
+               "'%s' returns %s, but what is called from outside returns tensors", item->name.text, describe(e, value));
     if (!node) return false;
     function->results[function->result_count++] = (Named){name, node};
     return true;

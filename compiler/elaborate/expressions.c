@@ -37,10 +37,10 @@ static Value evaluate_member(Elaborator *e, const Expression *expression) {
         long at = strtol(expression->name.text, &end, 10);
         if (*end == 0 && at >= 0 && at < left.instances.count)
             return (Value){.kind = VALUE_INSTANCE, .instance = left.instances.items[at]};
-        return failure(e, D_index_out_of_bounds, expression->span, "there is no instance '%s' among %d",
+        return failure(e, D_unknown_instance, expression->span, "there is no instance '%s' among %d",
                        expression->name.text, left.instances.count);
     }
-    failure(e, D_wrong_kind, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
+    failure(e, D_no_members, expression->span, "%s has no member '%s'", describe(e, left), expression->name.text);
     suggest_function(e, left, expression->name.text);
     return (Value){.kind = VALUE_ERROR};
 }
@@ -163,7 +163,7 @@ Value tensor_of_list(Elaborator *e, Value list, Span span) {
     if (too_nested(e, list, span) || !spend(e, count, span)) return (Value){.kind = VALUE_ERROR};
     Dtype dtype;
     bool weak;
-    if (!count) return failure(e, D_not_a_tensor, span, "an empty list has no dtype");
+    if (!count) return failure(e, D_empty_list, span, "an empty list has no dtype");
     Value *items = arena_array(e->arena, Value, count);
     for (int i = 0; i < count; i++) {
         Value item = list.list.items[i];
@@ -175,7 +175,7 @@ Value tensor_of_list(Elaborator *e, Value list, Span span) {
         parts[i] = as_dtype(e, items[i], dtype, span);
         if (!parts[i]) return (Value){.kind = VALUE_ERROR};
         if (!same_shape(parts[i], parts[0]))
-            return failure(e, D_shape_mismatch, span, "the elements of a list have one shape, not %s and %s",
+            return failure(e, D_ragged_list, span, "the elements of a list have one shape, not %s and %s",
                            describe(e, value_tensor(parts[0])), describe(e, value_tensor(parts[i])));
     }
     if (parts[0]->rank >= MAX_RANK) return failure(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);

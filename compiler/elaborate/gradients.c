@@ -142,7 +142,7 @@ bool find_targets(const BuiltinCall *call, Node *y, Value target, bool allow_unu
     Span span = call->spans[1];
     if (!add_target(e, target, span, targets)) return false;
     if (targets->count) return allow_unused || check_used(e, y, target, targets, span);
-    report(e, D_does_not_require_grad, span, "%s has no parameters", describe(e, target));
+    report(e, D_no_parameters, span, "%s has no parameters", describe(e, target));
     return false;
 }
 
@@ -173,7 +173,7 @@ static Value gradient_call(const BuiltinCall *call, Node *y, Node *cotangent, bo
 Node *floating_argument(const BuiltinCall *call, int index) {
     Node *node = tensor_argument(call, index);
     if (!node || dtype_is_float(node->dtype)) return node;
-    report(call->e, D_dtype_mismatch, call->spans[index], "only floating values have gradients, not %s",
+    report(call->e, D_cannot_require_grad, call->spans[index], "only floating values have gradients, not %s",
            describe(call->e, value_tensor(node)));
     help(call->e, "convert it with f32(...)");
     return NULL;
@@ -204,7 +204,7 @@ Value builtin_vjp(const BuiltinCall *call) {
     Node *cotangent = as_dtype(e, call->values[2], y->dtype, call->spans[2]);
     if (!cotangent) return no_value();
     if (!same_shape(y, cotangent))
-        return failure(e, D_shape_mismatch, call->spans[2], "the cotangent is %s, but the value is %s",
+        return failure(e, D_cotangent_shape, call->spans[2], "the cotangent is %s, but the value is %s",
                        describe(e, value_tensor(cotangent)), describe(e, value_tensor(y)));
     return gradient_call(call, y, cotangent, allow_unused);
 }
@@ -223,6 +223,6 @@ Value builtin_parameters(const BuiltinCall *call) {
     Value value = call->values[0];
     if (value.kind == VALUE_ERROR) return value;
     if (value.kind == VALUE_INSTANCE) return (Value){.kind = VALUE_PARAMETERS, .instance = value.instance};
-    return failure(call->e, D_wrong_kind, call->spans[0], "only instances of nets have parameters, not %s",
+    return failure(call->e, D_no_parameters, call->spans[0], "only instances of nets have parameters, not %s",
                    describe(call->e, value));
 }

@@ -31,8 +31,8 @@ static const Extent *range_bound(Elaborator *e, const Expression *expression, bo
     if (extent) return extent;
     *failed = true;
     if (value.kind != VALUE_ERROR)
-        report(e, D_not_static, expression->span, "the bounds of a slice are integers known when compiled, not %s",
-               describe(e, value));
+        report(e, D_slice_not_static, expression->span,
+               "the bounds of a slice are integers known when compiled, not %s", describe(e, value));
     return NULL;
 }
 
@@ -68,7 +68,7 @@ static bool plan_range(Elaborator *e, Plan *plan, int axis, const Index *index, 
     int64_t stride = 1, first, last;
     if (failed) return false;
     if (step && (!extent_is_constant(step, &stride) || stride == 0)) {
-        report(e, D_not_static, index->span, "the step of a slice is an integer other than 0, known when compiled");
+        report(e, D_step_of_zero, index->span, "the step of a slice is an integer other than 0, known when compiled");
         return false;
     }
     const Extent *zero = extent_constant(table, 0), *one = extent_constant(table, 1);
@@ -128,7 +128,7 @@ static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, co
     Node *node = as_tensor(e, value, span);
     if (!node) return false;
     if (!dtype_is_integer(node->dtype)) {
-        report(e, D_dtype_mismatch, span, "an index is an integer, not %s", describe(e, value));
+        report(e, D_index_dtype, span, "an index is an integer, not %s", describe(e, value));
         if (node->dtype == DTYPE_BOOL) help(e, "choose elements by a mask with where(mask, x, 0)");
         return false;
     }
@@ -156,7 +156,7 @@ static int axes_used(const Indices *indices, const Value *values) {
 static bool make_plan(Elaborator *e, Node *x, const Indices *indices, const Value *values, Plan *plan, Span span) {
     int used = axes_used(indices, values), axis = 0;
     if (used > x->rank || indices->count > 2 * MAX_RANK - x->rank) {
-        report(e, D_index_out_of_bounds, span, "too many indices: %d for %s", used, describe(e, value_tensor(x)));
+        report(e, D_too_many_indices, span, "too many indices: %d for %s", used, describe(e, value_tensor(x)));
         return false;
     }
     for (int i = 0; i < indices->count; i++) {
@@ -250,7 +250,7 @@ Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span) {
         failed = failed || values[i].kind == VALUE_ERROR;
     }
     if (failed) return (Value){.kind = VALUE_ERROR};
-    if (ellipses > 1) return failure(e, D_wrong_kind, span, "an index has at most one '...'");
+    if (ellipses > 1) return failure(e, D_several_ellipses, span, "an index has at most one '...'");
     if (!make_plan(e, x, indices, values, &plan, span)) return (Value){.kind = VALUE_ERROR};
     e->graph->span = user_span(e, span);
     Node *result = apply_plan(e, x, &plan, span);
@@ -266,7 +266,7 @@ static bool list_bound(Elaborator *e, const Expression *expression, int count, i
     int64_t number;
     if (!is_integer_number(value, &number)) {
         if (value.kind != VALUE_ERROR)
-            report(e, D_not_static, expression->span, "an integer known when compiled is expected here, not %s",
+            report(e, D_index_not_static, expression->span, "an integer known when compiled is expected here, not %s",
                    describe(e, value));
         return false;
     }
@@ -280,7 +280,7 @@ static bool list_position(Elaborator *e, const Index *index, int count, int *pos
     int64_t number;
     if (value.kind == VALUE_ERROR) return false;
     if (!is_integer_number(value, &number)) {
-        report(e, D_not_static, index->span, "an integer known when compiled is expected here, not %s",
+        report(e, D_index_not_static, index->span, "an integer known when compiled is expected here, not %s",
                describe(e, value));
         return false;
     }
@@ -298,7 +298,7 @@ static Value index_static(Elaborator *e, Value left, const Expression *expressio
     int count = is_list ? left.list.count : left.instances.count, at, end;
     const Index *index = &expression->indices.items[0];
     if (expression->indices.count != 1 || index->kind == INDEX_ELLIPSIS || index->step)
-        return failure(e, D_wrong_kind, expression->span, "%s takes one index", describe(e, left));
+        return failure(e, D_too_many_indices, expression->span, "%s takes one index", describe(e, left));
     if (index->kind == INDEX_EXPRESSION) {
         if (!list_position(e, index, count, &at)) return (Value){.kind = VALUE_ERROR};
         if (is_list) return left.list.items[at];

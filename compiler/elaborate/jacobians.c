@@ -72,7 +72,7 @@ typedef struct {
 
 static bool tangent_differs(const Directions *directions, const Node *tangent, const char *what) {
     const BuiltinCall *call = directions->call;
-    report(call->e, D_shape_mismatch, call->spans[2], "the tangent is %s, but what it is a tangent of is %s",
+    report(call->e, D_tangent_shape, call->spans[2], "the tangent is %s, but what it is a tangent of is %s",
            describe(call->e, value_tensor((Node *)tangent)), what);
     return false;
 }

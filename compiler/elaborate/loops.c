@@ -32,7 +32,7 @@ static void stack_yields(Elaborator *e, const Loop *loop, int64_t iterations) {
         bool failed = false;
         for (int k = 0; k < yield->values.count; k++) failed = failed || yield->values.items[k].kind == VALUE_ERROR;
         if (!failed && yield->values.count != iterations)
-            failure(e, D_declared_twice, yield->span, "'%s' is yielded more than once in an iteration",
+            failure(e, D_yielded_twice, yield->span, "'%s' is yielded more than once in an iteration",
                     yield->name.text);
         else if (!failed) {
             value = value_list(e, yield->values.items, yield->values.count);
@@ -266,7 +266,7 @@ static bool nests_too_deeply(Elaborator *e, Span span) {
     int depth = 0;
     for (const Loop *loop = e->bodies; loop; loop = loop->outer_body) depth++;
     if (depth < MAX_LOOP_DEPTH) return false;
-    report(e, D_too_deep, span, "loops are nested more than %d deep", MAX_LOOP_DEPTH);
+    report(e, D_loops_too_deep, span, "loops are nested more than %d deep", MAX_LOOP_DEPTH);
     return true;
 }
 
@@ -294,7 +294,7 @@ static bool run_iteration(Elaborator *e, Scan *scan) {
 
 static Node *yielded(Elaborator *e, const Yield *yield) {
     if (yield->values.count == 1) return as_tensor(e, yield->values.items[0], yield->span);
-    report(e, D_declared_twice, yield->span, "'%s' is yielded more than once in an iteration", yield->name.text);
+    report(e, D_yielded_twice, yield->span, "'%s' is yielded more than once in an iteration", yield->name.text);
     return NULL;
 }
 
@@ -390,7 +390,7 @@ static bool run_body_loop(Elaborator *e, const Course *course, Carries *carries)
         if (node) bind_results(e, &scan, &results, node);
         return node != NULL;
     }
-    report(e, D_carry_changes, span, "what this loop carries has no fixed shape");
+    report(e, D_carry_grows, span, "what this loop carries has no fixed shape");
     return false;
 }
 

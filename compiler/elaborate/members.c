@@ -66,7 +66,7 @@ Value instance_member(Elaborator *e, Instance *instance, Name name) {
         if (strcmp(member->name, name.text) == 0) return member_value(e, instance, member);
         text_add(&names, "%s%s", names.length ? ", " : "", member->name);
     }
-    failure(e, D_unknown_name, name.span, "the instance '%s' of '%s' has no member '%s'", instance->path,
+    failure(e, D_unknown_member, name.span, "the instance '%s' of '%s' has no member '%s'", instance->path,
             instance->net->name.text, name.text);
     if (names.length) help(e, "it has %s", names.bytes);
     return (Value){.kind = VALUE_ERROR};
@@ -95,17 +95,29 @@ void set_state(Elaborator *e, State *state, Node *value) {
     array_push(e->arena, &context->states, stored);
 }
 
+// Where the body last gives the state a value.
+static Span stored_span(const Item *item, const char *name) {
+    Span span = item->name.span;
+    for (int i = 0; i < item->body.count; i++) {
+        const Statement *statement = item->body.items[i];
+        for (int k = 0; statement->kind == STATEMENT_ASSIGN && k < statement->names.count; k++)
+            if (strcmp(statement->names.items[k].text, name) == 0) span = statement->span;
+    }
+    return span;
+}
+
 static void store_state(Elaborator *e, const State *state, const char *name) {
     Binding *binding = find_binding(e, name);
     Node *old = state_value(e, state);
     if (!binding || (binding->value.kind == VALUE_TENSOR && binding->value.node == old)) return;
-    Span span = e->frame->item->name.span;
+    Span span = stored_span(e->frame->item, name);
     Node *node = as_dtype(e, binding->value, old->dtype, span);
     if (!node) return;
     Shape shape = shape_of(old), own = shape_of(node);
     if (!shapes_equal(&shape, &own)) {
-        report(e, D_shape_mismatch, span, "the state '%s' is %s, but %s is to be stored", state->path,
+        report(e, D_state_shape, span, "the state '%s' is %s, but %s is to be stored", state->path,
                describe(e, value_tensor(old)), describe(e, value_tensor(node)));
+        help(e, "a state keeps the shape that it is declared with");
         return;
     }
     EntryContext *context = e->context;
@@ -145,7 +157,7 @@ Node *flat_parameters(Elaborator *e, Instance *instance) {
         if (override->root == instance) return override->flat;
     int count = collect_parameters(instance, NULL);
     if (!count) {
-        report(e, D_not_a_tensor, instance->span, "'%s' has no parameters", instance->path);
+        report(e, D_no_parameters, instance->span, "'%s' has no parameters", instance->path);
         return NULL;
     }
     Parameter **parameters = arena_array(e->arena, Parameter *, count);

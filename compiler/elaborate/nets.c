@@ -25,13 +25,13 @@ static bool count_elements(Elaborator *e, const Shape *shape, const char *what, 
     for (int i = 0; i < shape->rank; i++) {
         int64_t size;
         if (!extent_is_constant(shape->extents[i], &size)) {
-            report(e, D_not_static, span, "the shape of %s is %s, which is not known when compiled", what,
+            report(e, D_parameter_not_static, span, "the shape of %s is %s, which is not known when compiled", what,
                    describe_shape(e, shape));
             help(e, "make its sizes of static parameters and constants");
             return false;
         }
         if (size < 0) {
-            report(e, D_shape_mismatch, span, "the shape of %s is %s, and sizes are not negative", what,
+            report(e, D_negative_size, span, "the shape of %s is %s, and sizes are not negative", what,
                    describe_shape(e, shape));
             return false;
         }
@@ -63,13 +63,13 @@ Node *initial_value(Elaborator *e, const Initialiser *initialiser, Dtype dtype, 
     if (!node) return NULL;
     Shape own = shape_of(node);
     if (!shapes_equal(&own, shape)) {
-        report(e, D_shape_mismatch, initialiser->span, "'%s' makes %s, but '%s' has shape %s", initialiser->name.text,
-               describe(e, value_tensor(node)), path, describe_shape(e, shape));
+        report(e, D_initialiser_shape, initialiser->span, "'%s' makes %s, but '%s' has shape %s",
+               initialiser->name.text, describe(e, value_tensor(node)), path, describe_shape(e, shape));
         return NULL;
     }
     if (!reads_variables(e, node)) return node;
-    report(e, D_not_static, initialiser->span, "the first value of '%s' depends on what is not known when compiled",
-           path);
+    report(e, D_initial_not_static, initialiser->span,
+           "the first value of '%s' depends on what is not known when compiled", path);
     return NULL;
 }
 
@@ -84,7 +84,7 @@ static bool storage_type(Elaborator *e, const Statement *statement, const char *
     TypeName name = type_name(e, type->name, true);
     if (name.class == TYPE_UNKNOWN) return false;
     if (name.class == TYPE_INTEGER) {
-        report(e, D_unknown_type, type->span, "'integer' stands for any dtype of integers; say i32 or i64");
+        report(e, D_open_dtype, type->span, "'integer' stands for any dtype of integers; say i32 or i64");
         return false;
     }
     storage->dtype = name.class == TYPE_FLOAT ? e->program->floating : name.dtype;
@@ -103,7 +103,7 @@ static bool declare_parameter(Elaborator *e, Instance *instance, const Statement
     Storage storage;
     if (!storage_type(e, statement, path, &storage)) return false;
     if (storage.dtype != e->program->floating) {
-        report(e, D_dtype_mismatch, statement->type.span, "parameters are %s in this program, not %s",
+        report(e, D_parameter_dtype, statement->type.span, "parameters are %s in this program, not %s",
                dtype_name(e->program->floating), dtype_name(storage.dtype));
         help(e, "write float; --float=f64 makes all floating values f64");
         return false;
@@ -151,13 +151,15 @@ static bool bind_static(Elaborator *e, const Item *net, const StaticParameter *p
     if (parameter->type.text) type = type_name(e, parameter->type, false);
     if (type.class == TYPE_UNKNOWN) return false;
     if (!is_static_class(type.class)) {
-        report(e, D_unknown_type, parameter->type.span, "a static parameter is an int, bool, string, fn or shape");
+        report(e, D_static_parameter_type, parameter->type.span,
+               "a static parameter is an int, bool, string, fn or shape");
         return false;
     }
     value = static_argument(e, type.class, value, span, what);
     if (value.kind == VALUE_ERROR) return false;
     if (!parameter->type.text && !as_extent(e, value)) {
-        report(e, D_not_static, span, "%s is an integer known when compiled, not %s", what, describe(e, value));
+        report(e, D_argument_not_static, span, "%s is an integer known when compiled, not %s", what,
+               describe(e, value));
         return false;
     }
     Binding *binding = arena_new(e->arena, Binding);
@@ -179,8 +181,8 @@ static const char *template_text(Elaborator *e, const Item *net) {
     return text.bytes;
 }
 
-static bool wrong_statics(Elaborator *e, const Item *net, Span span, const char *message) {
-    report(e, D_wrong_arguments, span, "%s", message);
+static bool wrong_statics(Elaborator *e, const Item *net, DiagnosticId id, Span span, const char *message) {
+    report(e, id, span, "%s", message);
     if (net->static_count) help(e, "it is %s", template_text(e, net));
     else help(e, "'%s' has no static parameters", net->name.text);
     return false;
@@ -203,14 +205,14 @@ static bool bind_statics(Elaborator *e, const Template *template, const StaticAr
         int at = static_index(net, argument, i);
         const char *name = net->name.text;
         if (at < 0 && argument->name.text)
-            return wrong_statics(e, net, argument->span,
+            return wrong_statics(e, net, D_unknown_static, argument->span,
                                  arena_print(e->arena, "'%s' has no static parameter '%s'", name, argument->name.text));
         if (at < 0)
-            return wrong_statics(e, net, argument->span,
+            return wrong_statics(e, net, D_too_many_statics, argument->span,
                                  arena_print(e->arena, "'%s' takes %d static %s, not %d", name, net->static_count,
                                              net->static_count == 1 ? "argument" : "arguments", count));
         if (given[at])
-            return wrong_statics(e, net, argument->span,
+            return wrong_statics(e, net, D_given_twice, argument->span,
                                  arena_print(e->arena, "'%s' is given twice", net->statics[at].name.text));
         given[at] = argument;
         if (!bind_static(e, net, &net->statics[at], static_value(e, argument->value), argument->span, statics))
@@ -221,7 +223,7 @@ static bool bind_statics(Elaborator *e, const Template *template, const StaticAr
         if (given[i]) continue;
         if (!parameter->initial)
             return wrong_statics(
-                e, net, span,
+                e, net, D_missing_static, span,
                 arena_print(e->arena, "'%s' lacks its static parameter '%s'", net->name.text, parameter->name.text));
         Frame *frame = frame_push(e, net, template->library, span);   // defaults may name earlier parameters
         for (Binding *binding = *statics; binding; binding = binding->next)
@@ -318,7 +320,7 @@ bool find_template(Elaborator *e, Name name, const StaticArgument *arguments, in
     if (!named_template(e, name, template, &is_given)) return false;
     if (template->is_applied) {
         if (!has_arguments) return true;
-        report(e, D_wrong_arguments, span, "'%s' has its static arguments already", name.text);
+        report(e, D_static_arguments_twice, span, "'%s' has its static arguments already", name.text);
         help(e, "write it without <...>");
         return false;
     }
@@ -337,13 +339,12 @@ static bool array_range(Elaborator *e, const Use *use, int64_t *begin, int64_t *
         if (!sizes[i]) continue;
         if (!extent) return false;
         if (extent_is_constant(extent, numbers[i])) continue;
-        report(e, D_not_static, sizes[i]->span, "how many instances there are is known when compiled, not %s",
+        report(e, D_count_not_static, sizes[i]->span, "how many instances there are is known when compiled, not %s",
                describe_number(e, extent));
         return false;
     }
     if (*begin >= -MOST && *end <= MOST && *end >= *begin) return true;
-    report(e, *end < *begin ? D_wrong_count : D_program_too_large, use->span, "'%s' has %lld instances", use->name.text,
-           (long long)(*end - *begin));
+    report(e, D_wrong_array_size, use->span, "'%s' has %lld instances", use->name.text, (long long)(*end - *begin));
     help(e, "an array has from 0 to %d instances", MOST);
     return false;
 }
@@ -364,7 +365,7 @@ static bool contains_itself(Elaborator *e, const Use *use, const Instance *paren
         help(e, "nets are not recursive; use name[4] = ... makes several in a row");
         return true;
     }
-    if (depth > DEEPEST) report(e, D_too_deep, use->span, "nets are nested too deeply");
+    if (depth > DEEPEST) report(e, D_nets_too_deep, use->span, "nets are nested too deeply");
     return depth > DEEPEST;
 }
 
@@ -420,7 +421,8 @@ static bool declare_use(Elaborator *e, Instance *instance, const Use *use, Membe
 static bool is_taken(Elaborator *e, const Instance *instance, Name name) {
     for (int i = 0; i < instance->members.count; i++) {
         if (strcmp(instance->members.items[i].name, name.text) != 0) continue;
-        report(e, D_declared_twice, name.span, "'%s' is declared twice in '%s'", name.text, instance->net->name.text);
+        report(e, D_member_declared_twice, name.span, "'%s' is declared twice in '%s'", name.text,
+               instance->net->name.text);
         return true;
     }
     return false;

@@ -41,7 +41,7 @@ static bool check_signature(Elaborator *e, const Item *item, Span call) {
     bool fits = item->parameter_count >= VECTORS;
     for (int i = 0; i < VECTORS && fits; i++) fits = item->parameters[i].type.has_dimensions;
     if (fits) return true;
-    report(e, D_wrong_arguments, call, "the optimizer '%s' does not take a parameter and its gradient",
+    report(e, D_optimizer_signature, call, "the optimizer '%s' does not take a parameter and its gradient",
            item->name.text);
     help(e, "declare it as: optimizer %s(p: float[*], g: float[*], lr: float = 1e-3) -> float[*]", item->name.text);
     return false;
@@ -51,6 +51,10 @@ static bool check_signature(Elaborator *e, const Item *item, Span call) {
 static int place(Elaborator *e, const Item *item, const Argument *argument, int position, bool *given) {
     int at = argument->name.text ? parameter_index(item, argument->name.text) : position + VECTORS;
     const char *message = NULL;
+    DiagnosticId id = at < 0                        ? D_unknown_argument
+                      : at >= item->parameter_count ? D_too_many_arguments
+                      : at < VECTORS                ? D_reserved_argument
+                                                    : D_given_twice;
     if (at < 0) message = arena_print(e->arena, "'%s' has no argument '%s'", item->name.text, argument->name.text);
     else if (at >= item->parameter_count)
         message = arena_print(e->arena, "'%s' takes no more than %d arguments here", item->name.text,
@@ -64,7 +68,8 @@ static int place(Elaborator *e, const Item *item, const Argument *argument, int 
         given[at] = true;
         return at;
     }
-    report(e, D_wrong_arguments, argument->span, "%s", message);
+    report(e, id, argument->span, "%s", message);
+    if (at < 0) suggest_argument(e, item, argument->name.text);
     help(e, "it is %s", signature_text(e, item));
     return -1;
 }
@@ -341,7 +346,7 @@ bool is_optimizer_call(Elaborator *e, const Setting *setting) {
     const Expression *expression = setting->values.items[0];
     const Expression *callee = expression->kind == EXPRESSION_CALL ? expression->left : expression;
     if (setting->values.count == 1 && callee->kind == EXPRESSION_NAME) return true;
-    report(e, D_wrong_setting, expression->span, "'optimizer' takes the call of one optimizer");
+    report(e, D_wrong_optimizer, expression->span, "'optimizer' takes the call of one optimizer");
     help(e, "write it as: optimizer adam(lr = 1e-3)");
     return false;
 }

@@ -113,7 +113,8 @@ typedef struct {
     int *optimizer_of;                       // by trained parameter, its number in `optimizers`
     const char *optimizer_words;             // "adam, sgd for *.b"
     int state_count;                         // of the optimizer that has most
-    ARRAY(Hyperparameter) hyperparameters;   // by slot in the frame; slot 0 is `iteration`
+    ARRAY(Hyperparameter) hyperparameters;   // by slot in the frame; 0 is `iteration`, 1 `iterations`
+    bool reads_iterations;                   // some update depends on `iterations`
     // What maps of the gradient ask of it as a whole, such as its norm. Arguments: the trained parameters' gradients as
     // one vector, then hyperparameters. Results: numbers. Without maps that ask there are none.
     Function measures;

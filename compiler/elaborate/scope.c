@@ -55,9 +55,17 @@ static Global *find_in(Global *const *table, const char *name) {
     return NULL;
 }
 
+// The library's dims are its own affair.
+static bool is_only_dim(const Global *global) {
+    return global->dim >= 0 && !global->constant && !global->net && !global->functions && !global->optimizer;
+}
+
 Global *find_global(const Elaborator *e, const char *name) {
-    Global *global = e->frame && e->frame->library ? NULL : find_in(e->user, name);
-    return global ? global : find_in(e->library, name);
+    bool inside = e->frame && e->frame->library;
+    Global *global = inside ? NULL : find_in(e->user, name);
+    if (global) return global;
+    global = find_in(e->library, name);
+    return global && !inside && is_only_dim(global) ? NULL : global;
 }
 
 Global *declare_global(Elaborator *e, bool library, Name name) {
@@ -79,7 +87,7 @@ static bool is_declared(const Global *global) {
 static void report_twice(Elaborator *e, Name name, Span first) {
     if (name.span.source == first.source)
         report(e, D_declared_twice, name.span, "'%s' is declared twice in this file", name.text);
-    else report(e, D_declared_twice, name.span, "'%s' is declared in two of the program's files", name.text);
+    else report(e, D_declared_in_two_files, name.span, "'%s' is declared in two of the program's files", name.text);
     diagnose_note(e->diagnostics, first, "it is declared here first");
 }
 
@@ -169,7 +177,8 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
         frame_pop(e);
         bool constant = value.kind != VALUE_TENSOR || value.weak;
         if (!constant && value.node->op != OP_constant && value.kind != VALUE_ERROR)
-            value = failure(e, D_not_static, global->constant->value->span, "a const must be known when compiled");
+            value =
+                failure(e, D_const_not_static, global->constant->value->span, "a const must be known when compiled");
         global->constant_value = value;
         global->constant_state = CONSTANT_DONE;
         e->diagnostics = diagnostics;
@@ -194,13 +203,16 @@ static Value global_value(Elaborator *e, Global *global, Name name) {
     if (global->dim >= 0 && !global->library)
         return value_extent(extent_dim(e->graph->extents, global->dim, global->name));
     if (global->dim >= 0)
-        return failure(e, D_unbound_dim, name.span, "no argument says how large the dim '%s' is", name.text);
-    return failure(e, D_wrong_kind, name.span, "'%s' names %s, which is no value", name.text,
+        return failure(e, D_unknown_size, name.span, "no argument says how large the dim '%s' is", name.text);
+    return failure(e, D_not_a_value, name.span, "'%s' names %s, which is no value", name.text,
                    global->optimizer ? "an optimizer" : "a data block");
 }
 
 static bool predefined(Elaborator *e, const char *name, Value *value) {
-    if (strcmp(name, "none") == 0) *value = (Value){.kind = VALUE_NONE};
+    if (strcmp(name, "iterations") == 0 && e->iterations) {
+        *value = value_tensor(e->iterations);
+        value->weak = true;
+    } else if (strcmp(name, "none") == 0) *value = (Value){.kind = VALUE_NONE};
     else if (strcmp(name, "pi") == 0) *value = value_real(3.14159265358979323846);
     else if (strcmp(name, "inf") == 0) *value = value_real(1.0 / 0.0);
     else if (strcmp(name, "nan") == 0) *value = value_real(0.0 / 0.0);
@@ -284,6 +296,14 @@ const char *similar_optimizer(const Elaborator *e, const char *name) {
     return similar_item(e, name, ITEM_OPTIMIZER);
 }
 
+const char *similar_size(const Elaborator *e, const char *name) {
+    Search search = {name, NULL, 1 << 20};
+    for (int i = 0; i < GLOBAL_BUCKETS; i++)
+        for (const Global *global = e->user[i]; global; global = global->next)
+            if (global->dim >= 0 || global->constant) consider(&search, global->name);
+    return search.best;
+}
+
 const char *similar_net(const Elaborator *e, const char *name) {
     return similar_item(e, name, ITEM_NET);
 }
@@ -311,8 +331,12 @@ static const struct {
 };
 
 static Value unknown(Elaborator *e, Name name) {
-    if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0)
-        return refuse(e, name.span, arena_print(e->arena, "'%s' outside of an optimizer is", name.text));
+    if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0) {
+        failure(e, D_iteration_outside, name.span, "'%s' is known in optimizers and settings of a train block only",
+                name.text);
+        help(e, "what else depends on it is fed by the host, as an input");
+        return (Value){.kind = VALUE_ERROR};
+    }
     failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         if (strcmp(name.text, foreign[i].name) != 0) continue;
@@ -322,6 +346,13 @@ static Value unknown(Elaborator *e, Name name) {
     const char *similar = similar_name(e, name.text);
     if (similar) help(e, "did you mean '%s'?", similar);
     return (Value){.kind = VALUE_ERROR};
+}
+
+bool is_name_known(Elaborator *e, const char *name) {
+    const Global *global = find_global(e, name);
+    Value value;
+    return find_binding(e, name) || (global && is_declared(global)) || predefined(e, name, &value) ||
+           find_builtin(name);
 }
 
 Value look_up(Elaborator *e, Name name) {

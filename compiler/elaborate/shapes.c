@@ -27,7 +27,8 @@ bool is_manageable(Elaborator *e, const Extent *extent, Span span) {
     bool fits = count <= LARGEST_POLYNOMIAL;
     for (int i = 0; i < count && fits; i++) fits = terms[i].factor_count <= LARGEST_POLYNOMIAL;
     if (!fits)
-        report(e, D_too_large, span, "a size is a polynomial of more than %d terms or factors", LARGEST_POLYNOMIAL);
+        report(e, D_size_too_complex, span, "a size is a polynomial of more than %d terms or factors",
+               LARGEST_POLYNOMIAL);
     return fits;
 }
 
@@ -41,7 +42,7 @@ static bool cannot_broadcast(Elaborator *e, Span span, const char *what, Node *c
         if (text.length) text_add(&text, " and ");
         print_shape(&text, nodes[i]->dtype, (const Extent *const *)nodes[i]->shape, nodes[i]->rank);
     }
-    report(e, D_shape_mismatch, span, "the shapes of %s do not fit in '%s': %s and %s differ", text.bytes, what,
+    report(e, D_cannot_broadcast, span, "the shapes of %s do not fit in '%s': %s and %s differ", text.bytes, what,
            describe_number(e, a), describe_number(e, b));
     help(e, "axes are aligned at the right and must be equal, or 1 in one of them; x[:, none] puts one in");
     return false;
@@ -77,7 +78,7 @@ bool as_shape(Elaborator *e, Value value, Span span, Shape *shape) {
     *shape = (Shape){.rank = 1, .extents = {single}};
     if (single) return true;
     if (value.kind != VALUE_LIST && value.kind != VALUE_TUPLE) {
-        report(e, D_not_static, span, "a shape such as [N, 3] is expected here, not %s", describe(e, value));
+        report(e, D_not_a_shape, span, "a shape such as [N, 3] is expected here, not %s", describe(e, value));
         return false;
     }
     shape->rank = value.list.count;
@@ -90,7 +91,7 @@ bool as_shape(Elaborator *e, Value value, Span span, Shape *shape) {
         shape->extents[i] = as_extent(e, item);
         if (shape->extents[i]) continue;
         if (item.kind != VALUE_ERROR)
-            report(e, D_not_static, span, "the sizes of a shape are integers known when compiled, not %s",
+            report(e, D_size_not_static, span, "the sizes of a shape are integers known when compiled, not %s",
                    describe(e, item));
         return false;
     }
@@ -101,7 +102,7 @@ bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis) {
     int64_t number;
     if (value.kind == VALUE_ERROR) return false;
     if (!is_integer_number(value, &number)) {
-        report(e, D_not_static, span, "an axis is an integer known when compiled, not %s", describe(e, value));
+        report(e, D_axis_not_static, span, "an axis is an integer known when compiled, not %s", describe(e, value));
         return false;
     }
     if (number < -rank || number >= rank) {
@@ -126,7 +127,7 @@ bool as_axes(Elaborator *e, Value value, int rank, Span span, int *axes, int *co
         int axis;
         if (!as_axis(e, value.list.items[i], rank, span, &axis)) return false;
         if (named[axis]) {
-            report(e, D_axis_out_of_range, span, "axis %d is named twice", axis);
+            report(e, D_axis_named_twice, span, "axis %d is named twice", axis);
             return false;
         }
         named[axis] = true;
@@ -152,15 +153,23 @@ bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const
 
 // ---- sizes as written
 
+void unknown_size(Elaborator *e, Name name) {
+    report(e, D_unknown_size, name.span, "nothing is called '%s' here", name.text);
+    const char *similar = similar_size(e, name.text);
+    if (similar) help(e, "did you mean '%s'?", similar);
+    help(e, "an open size is declared: dim %s", name.text);
+}
+
 static const Extent *size_name(Elaborator *e, Name name) {
-    int errors = diagnostics_errors(e->diagnostics);
+    if (!is_name_known(e, name.text)) {
+        unknown_size(e, name);
+        return NULL;
+    }
     Value value = look_up(e, name);
-    if (diagnostics_errors(e->diagnostics) != errors && !find_binding(e, name.text) && !find_global(e, name.text))
-        help(e, "an open size is declared: dim %s", name.text);
     if (value.kind == VALUE_ERROR) return NULL;
     const Extent *extent = as_extent(e, value);
     if (!extent)
-        report(e, D_not_static, name.span, "a size is an integer known when compiled, not %s", describe(e, value));
+        report(e, D_size_not_static, name.span, "a size is an integer known when compiled, not %s", describe(e, value));
     return extent;
 }
 
@@ -170,7 +179,7 @@ static const Extent *size_item(Elaborator *e, const Size *size) {
     int64_t at;
     if (!index) return NULL;
     if (list.kind != VALUE_LIST) {
-        report(e, D_not_static, size->span, "'%s' is no list of sizes but %s", size->name.text, describe(e, list));
+        report(e, D_not_a_shape, size->span, "'%s' is no list of sizes but %s", size->name.text, describe(e, list));
         return NULL;
     }
     if (!extent_is_constant(index, &at) || at < -list.list.count || at >= list.list.count) {
@@ -179,7 +188,7 @@ static const Extent *size_item(Elaborator *e, const Size *size) {
         return NULL;
     }
     const Extent *extent = as_extent(e, list.list.items[at < 0 ? at + list.list.count : at]);
-    if (!extent) report(e, D_not_static, size->span, "a size is an integer known when compiled");
+    if (!extent) report(e, D_size_not_static, size->span, "a size is an integer known when compiled");
     return extent;
 }
 
@@ -240,7 +249,7 @@ static bool pack_shape(Elaborator *e, const Dimension *dimension, Shape *shape) 
     }
     Binding *binding = dimension->name.text ? find_binding(e, dimension->name.text) : NULL;
     if (binding && binding->value.kind == VALUE_LIST) return as_shape(e, binding->value, dimension->span, shape);
-    report(e, D_unbound_dim, dimension->span, "no argument says what '%s%s' stands for", "*",
+    report(e, D_unbound_pack, dimension->span, "no argument says what '%s%s' stands for", "*",
            dimension->name.text ? dimension->name.text : "");
     return false;
 }

@@ -21,7 +21,7 @@ static void run_declaration(Elaborator *e, const Statement *statement, const cha
     if (has_members(frame) && !frame->scope->parent && !frame->loop) return;
     assign(e, statement->kind == STATEMENT_USE ? statement->use.name.text : statement->names.items[0].text,
            (Value){.kind = VALUE_ERROR});
-    report(e, D_wrong_place, statement->span, "'%s' cannot stand %s", word,
+    report(e, D_misplaced_declaration, statement->span, "'%s' cannot stand %s", word,
            frame->loop ? "in a loop" : "in a function");
     if (frame->loop && has_members(frame))
         help(e, "declare it before the loop; `use name[4] = ...` makes several instances");
@@ -63,11 +63,11 @@ static void run_assign(Elaborator *e, const Statement *statement) {
     const Names *names = &statement->names;
     int given = value.kind == VALUE_TUPLE || value.kind == VALUE_LIST ? value.list.count : 1;
     if (value.kind != VALUE_ERROR && names->count > 1 && given != names->count) {
-        report(e, D_wrong_count, values_span(statement), "%d names are bound to %s", names->count, describe(e, value));
+        report(e, D_name_count, values_span(statement), "%d names are bound to %s", names->count, describe(e, value));
         value.kind = VALUE_ERROR;
     }
     if (value.kind != VALUE_ERROR && names->count == 1 && statement->values.count > 1) {
-        report(e, D_wrong_count, values_span(statement), "%d values are bound to one name", statement->values.count);
+        report(e, D_name_count, values_span(statement), "%d values are bound to one name", statement->values.count);
         help(e, "a tensor of them is [a, b]");
         value.kind = VALUE_ERROR;
     }
@@ -89,7 +89,7 @@ static void run_typed(Elaborator *e, const Statement *statement) {
 
 static void run_return(Elaborator *e, const Statement *statement) {
     if (e->frame->loop) {
-        report(e, D_wrong_place, statement->span, "'return' cannot stand in a loop");
+        report(e, D_return_in_loop, statement->span, "'return' cannot stand in a loop");
         help(e, "a loop hands out what it carries, and what it yields");
         return;
     }
@@ -103,7 +103,7 @@ static void run_yield(Elaborator *e, const Statement *statement) {
     Loop *loop = e->frame->loop;
     Span span = statement->values.items[0]->span;
     if (!loop) {
-        report(e, D_wrong_place, statement->span, "'yield' stands outside of any loop");
+        report(e, D_yield_outside_loop, statement->span, "'yield' stands outside of any loop");
         help(e, "a yield in a loop stacks its values on a first axis");
         return;
     }
@@ -117,7 +117,7 @@ static void run_yield(Elaborator *e, const Statement *statement) {
         yield = &loop->yields.items[loop->yields.count - 1];
     }
     if (value.kind != VALUE_ERROR && !is_tensor_like(value))
-        value = failure(e, D_not_a_tensor, span, "a loop yields tensors, not %s", describe(e, value));
+        value = failure(e, D_yield_not_a_tensor, span, "a loop yields tensors, not %s", describe(e, value));
     array_push(e->arena, &yield->values, value);
 }
 

@@ -32,7 +32,7 @@ static bool add_chosen(Elaborator *e, Value value, Span span, bool *chosen) {
         chosen[j] = found = true;
     }
     if (found) return true;
-    report(e, D_wrong_setting, span, "'parameters' takes nets and parameters, not %s", describe(e, value));
+    report(e, D_wrong_parameters, span, "'parameters' takes nets and parameters, not %s", describe(e, value));
     return false;
 }
 
@@ -64,7 +64,7 @@ static bool find_trained(Elaborator *e, const Train *train) {
             block->trained[block->trained_count++] = parameter;
     }
     if (block->trained_count) return true;
-    report(e, D_wrong_setting, train->parameters ? train->parameters->span : block->span,
+    report(e, D_nothing_to_train, train->parameters ? train->parameters->span : block->span,
            "there is nothing to train: '%s' depends on no parameter that may change", block->loss);
     return false;
 }
@@ -116,7 +116,7 @@ static bool check_input(Elaborator *e, const TrainBlock *block, const Node *inpu
     const char *name = input->variable->name;
     const DataField *field = field_of_name(block->data, name);
     if (!field) {
-        report(e, D_data_mismatch, span, "'%s' has an input '%s', which data %s does not give", block->loss, name,
+        report(e, D_data_lacks_input, span, "'%s' has an input '%s', which data %s does not give", block->loss, name,
                block->data->name);
         help(e, "give it a field: %s = columns[...]", name);
         return false;
@@ -126,8 +126,9 @@ static bool check_input(Elaborator *e, const TrainBlock *block, const Node *inpu
     Text wanted = {.arena = e->arena}, found = {.arena = e->arena};
     print_shape(&wanted, input->dtype, (const Extent *const *)input->shape, input->rank);
     print_shape(&found, value->dtype, (const Extent *const *)value->shape, value->rank);
-    report(e, D_data_mismatch, span, "'%s' takes '%s' as %s, but data %s gives it as %s", block->loss, name,
-           wanted.bytes, block->data->name, found.bytes);
+    report(e, value->dtype != input->dtype ? D_data_dtype : D_data_shape, span,
+           "'%s' takes '%s' as %s, but data %s gives it as %s", block->loss, name, wanted.bytes, block->data->name,
+           found.bytes);
     diagnose_note(e->diagnostics, field->span, "it is made here");
     if (value->dtype != input->dtype) help(e, "convert the field with %s(...)", dtype_name(input->dtype));
     return false;
@@ -144,7 +145,7 @@ static bool find_data(Elaborator *e, const Setting *setting, TrainBlock *block) 
     if (block->data && setting->values.count == 1) return true;
     const Global *global = value->kind == EXPRESSION_NAME ? find_global(e, value->name.text) : NULL;
     if (global && global->block) return false;   // it has errors, which are reported
-    report(e, D_wrong_setting, value->span, "'data' takes the name of a data block");
+    report(e, D_unknown_data, value->span, "'data' takes the name of a data block");
     const char *near =
         value->kind == EXPRESSION_NAME ? nearest_name(value->name.text, names, e->program->data.count) : NULL;
     if (near) help(e, "did you mean '%s'?", near);
@@ -169,7 +170,7 @@ static bool apply_setting(Elaborator *e, const Item *item, int index, Train *tra
     TrainBlock *block = train->block;
     int64_t seed;
     if (setting->is_assignment) {
-        report(e, D_wrong_setting, setting->span, "settings of a train block are written without '='");
+        report(e, D_setting_with_equals, setting->span, "settings of a train block are written without '='");
         help(e, "write it as: batch 64");
         return false;
     }
@@ -202,7 +203,7 @@ static Entry *find_loss(Elaborator *e, const Item *item) {
         names[count++] = e->file->items[i]->name.text;
         if (strcmp(names[count - 1], name) == 0) return NULL;
     }
-    report(e, D_unknown_name, item->name.span, "there is no loss '%s' to train", name);
+    report(e, D_unknown_loss, item->name.span, "there is no loss '%s' to train", name);
     const char *near = nearest_name(name, names, count);
     if (near) help(e, "did you mean '%s'?", near);
     else help(e, "a train block is named after its loss: loss %s(...) { ... }", name);
@@ -214,18 +215,32 @@ static bool is_first(Elaborator *e, const Item *item) {
     for (int i = 0; e->file->items[i] != item; i++) {
         const Item *other = e->file->items[i];
         if (other->kind != ITEM_TRAIN || strcmp(other->name.text, item->name.text) != 0) continue;
-        report(e, D_declared_twice, item->name.span, "there are two blocks 'train %s'", item->name.text);
+        report(e, D_trained_twice, item->name.span, "there are two blocks 'train %s'", item->name.text);
         diagnose_note(e->diagnostics, other->name.span, "the first is here");
         return false;
     }
     return true;
 }
 
+static bool has_argument(const Function *function, const Node *number) {
+    for (int i = 0; i < function->argument_count; i++)
+        if (function->arguments[i] == number) return true;
+    return false;
+}
+
+static bool reads_number(const TrainBlock *block, const Node *number) {
+    for (int i = 0; i < block->optimizers.count; i++)
+        if (has_argument(&block->optimizers.items[i]->update, number)) return true;
+    return has_argument(&block->measures, number);
+}
+
 // What becomes of the gradients. False: reported.
 static bool make_update(Elaborator *e, Train *train, Span span) {
     e->iteration = make_number(e, train, "iteration", NULL, 0);
+    e->iterations = make_number(e, train, "iterations", NULL, 0);
     bool made = (!train->gradient || make_gradient_map(e, train)) && make_optimizers(e, train, span);
-    e->iteration = NULL;
+    train->block->reads_iterations = made && reads_number(train->block, e->iterations);
+    e->iteration = e->iterations = NULL;
     return made;
 }
 

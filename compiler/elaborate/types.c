@@ -41,7 +41,8 @@ TypeName type_name(Elaborator *e, Name name, bool has_dimensions) {
     if (is_dtype_name(e, name.text, DTYPE_F32, &dtype)) return (TypeName){.class = TYPE_DTYPE, .dtype = dtype};
     for (size_t i = 0; i < sizeof unsupported_dtypes / sizeof *unsupported_dtypes; i++) {
         if (strcmp(unsupported_dtypes[i], name.text) != 0) continue;
-        refuse(e, name.span, arena_print(e->arena, "the dtype '%s' is", name.text));
+        report(e, D_unsupported_dtype, name.span, "the dtype '%s' is not supported", name.text);
+        help(e, "there are f32, f64, i32, i64 and bool");
         return (TypeName){.class = TYPE_UNKNOWN};
     }
     report(e, D_unknown_type, name.span, "there is no type '%s'", name.text);
@@ -161,7 +162,7 @@ static Node *convert_number(Elaborator *e, Value value, Dtype dtype, Span span) 
     if (dtype == DTYPE_BOOL) return cannot_convert(e, value, dtype, span);
     if (value.number.integer) {
         if (dtype == DTYPE_I32 && !fits_i32(value.number.integer)) {
-            report(e, D_dtype_mismatch, span, "%s does not fit an i32", describe(e, value));
+            report(e, D_number_too_large, span, "%s does not fit an i32", describe(e, value));
             help(e, "convert the other operand with i64(...)");
             return NULL;
         }
@@ -195,7 +196,7 @@ typedef struct {
 } Promotion;
 
 static bool clash(Elaborator *e, Span span, Value a, Value b) {
-    report(e, D_dtype_mismatch, span, "%s and %s have different dtypes", describe(e, a), describe(e, b));
+    report(e, D_different_dtypes, span, "%s and %s have different dtypes", describe(e, a), describe(e, b));
     bool logical = a.kind == VALUE_BOOL || b.kind == VALUE_BOOL ||
                    (a.kind == VALUE_TENSOR && a.node->dtype == DTYPE_BOOL) ||
                    (b.kind == VALUE_TENSOR && b.node->dtype == DTYPE_BOOL);

@@ -144,7 +144,7 @@ static void test_optimizer(void) {
     CHECK(hyperparameter(train, "lr")->constant == 0.5 && hyperparameter(train, "eps")->constant == 1e-6);
     CHECK(hyperparameter(train, "alpha")->constant == 0.99 && !hyperparameter(train, "centered"));
     CHECK(optimizer->state_count == 2);   // what `centered` would need is left out
-    CHECK(optimizer->update.argument_count == 2 + optimizer->state_count + train->hyperparameters.count - 1);
+    CHECK(optimizer->update.argument_count == 2 + optimizer->state_count + train->hyperparameters.count - 2);
     CHECK(optimizer->update.result_count == 1 + optimizer->state_count);
     CHECK(train->trained_count == 4 && train->gradient.result_count == 5);
     compilation_destroy(compilation);

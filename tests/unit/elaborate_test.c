@@ -252,7 +252,7 @@ static void test_hostile(void) {
     check_refused("a huge product",
                   "dim A, B, C\nloss off(x: f32[(A + B + C + 1) * (A + B + C + 1) * (A + B + C + 1) * "
                   "(A + B + C + 1) * (A + B + C + 1) * (A + B + C + 1)]) { return sum(x) }\n",
-                  "too_large");
+                  "size_too_complex");
     check_refused("a huge loop",
                   "dim N\nloss off(x: f32[N]) {\n    s = 0\n"
                   "    for i in 0:1099511627776 { s = s + sum(zeros([i])) }\n    return s\n}\n",

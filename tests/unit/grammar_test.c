@@ -114,8 +114,8 @@ static void check_hostile(void) {
     check_many("", "fn f() { return 1 }\n", "", 5000, NULL);
     check_many("", "oops\n", "", 5000, "unexpected_token");
     check_many("", "fn f() { return oops oops }\n", "", 5000, "more errors");
-    check_error("a zero byte", "const a\0 = 1\n", 13, "bad_character");
-    check_text_error("const a = \xff\xfe 1\n", "bad_character");
+    check_error("a zero byte", "const a\0 = 1\n", 13, "control_character");
+    check_text_error("const a = \xff\xfe 1\n", "not_ascii");
     check_text_error("const a = \"never ends\n", "unterminated_string");
     check_text_error("const a = 2x\n", "bad_number");
     check_text_error("fn f(x: f32[99999999999999999999]) { return x }\n", "bad_size");

@@ -157,11 +157,32 @@ static void test_names(void) {
     gradc_program_free(program);
 }
 
+// What a schedule needs to know and no host has said is an error.
+static void test_iterations(void) {
+    gradc_program *program = compile_net("", "optimizer sgd(lr = cosine_annealing(iteration, 1, iterations))");
+    gradc_trainer *trainer = create_trainer(program, "nll");
+    gradc_call *call = create_call(program, "nll");
+    float *parameters = gradc_parameters(program), before[4];
+    bind(program, trainer, call);
+    REFUSED(gradc_trainer_step(trainer, NULL), GRADC_ORDER, "set 'iterations'");
+    REFUSED(gradc_trainer_update(trainer), GRADC_ORDER, "set 'iterations'");
+    OK(gradc_trainer_set(trainer, "iterations", 3));
+    for (int i = 0; i < 4; i++) {
+        memcpy(before, parameters, sizeof before);
+        OK(gradc_trainer_step(trainer, NULL));
+        CHECK((memcmp(before, parameters, sizeof before) != 0) == (i < 3));   // then the rate is 0
+    }
+    gradc_trainer_free(trainer);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
 int main(void) {
     for (int i = 0; i < ROWS * 4; i++) inputs[i] = (float)((i * 37 + 11) % 19) / 9 - 1;
     for (int i = 0; i < ROWS; i++) classes[i] = i * i % 3;
     test_bits();
     test_clip();
     test_names();
+    test_iterations();
     return failures != 0;
 }
