@@ -1,5 +1,5 @@
 // The generator: a pool of values that grows by one operation at a time, chosen from a table of makers.
-#include "random_program.h"
+#include "random_maker.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,55 +26,37 @@ double random_real(Random *random, double low, double high) {
     return low + (high - low) * (double)(random_word(random) >> 11) * 0x1p-53;
 }
 
-// A value of the pool and a bound of its size.
-typedef struct {
-    Node *node;
-    double bound;
-} Entry;
-
-enum { POOL = 128, LARGEST = 1500, TYPICAL_N = 5 };
-
-typedef struct {
-    Graph *graph;
-    Random random;
-    Dtype dtype;
-    Entry pool[POOL];
-    int count;
-    Node *indices;
-    const Extent *open;   // N
-} Generator;
-
-static const Extent *extent_of(Generator *g, int64_t value) {
+const Extent *number_extent(Generator *g, int64_t value) {
     return extent_constant(g->graph->extents, value);
 }
 
 // Elements for a typical N, to keep values small.
-static int64_t typical_size(const Node *node) {
+int64_t typical_size(const Node *node) {
     const int64_t dims[] = {TYPICAL_N};
     int64_t size = 1;
     for (int i = 0; i < node->rank; i++) size *= extent_evaluate(node->shape[i], dims, NULL);
     return size;
 }
 
-static const Extent *random_extent(Generator *g) {
+const Extent *random_extent(Generator *g) {
     static const int sizes[] = {1, 2, 3, 4, 7, 8, 9, 17, 33};
     int choice = random_below(&g->random, 13);
     if (choice >= 9) return g->open;
-    return extent_of(g, sizes[choice]);
+    return number_extent(g, sizes[choice]);
 }
 
-static Entry pick(Generator *g) {
+Entry pick_entry(Generator *g) {
     return g->pool[random_below(&g->random, g->count)];
 }
 
-static Node *number(Generator *g, const Node *like, double value) {
+Node *number_like(Generator *g, const Node *like, double value) {
     return constant_like(g->graph, (Node *)like, value);
 }
 
 // ---- elementwise functions of one value
 
 static Node *plus_number(Generator *g, Node *x, double value) {
-    return map2(g->graph, OP_add, x, number(g, x, value));
+    return map2(g->graph, OP_add, x, number_like(g, x, value));
 }
 
 // x^2 + value: away from 0 for value > 0.
@@ -98,15 +80,15 @@ static const Unary unaries[] = {
 };
 
 // The value, squeezed by tanh if it may be larger than `limit`.
-static Node *within(Generator *g, Entry x, double limit) {
+Node *squeezed(Generator *g, Entry x, double limit) {
     if (x.bound <= limit) return x.node;
-    return map2(g->graph, OP_multiply, number(g, x.node, limit), map1(g->graph, OP_tanh, x.node));
+    return map2(g->graph, OP_multiply, number_like(g, x.node, limit), map1(g->graph, OP_tanh, x.node));
 }
 
 static Entry make_unary(Generator *g) {
     const Unary *unary = &unaries[random_below(&g->random, sizeof unaries / sizeof *unaries)];
-    Entry x = pick(g);
-    Node *argument = unary->limit ? within(g, x, unary->limit) : within(g, x, 8);
+    Entry x = pick_entry(g);
+    Node *argument = unary->limit ? squeezed(g, x, unary->limit) : squeezed(g, x, 8);
     if (unary->positive) argument = positive(g, argument, unary->positive);
     if (unary->op == OP_track) return (Entry){track(g->graph, argument), x.bound};
     if (unary->op == OP_stop_gradient) return (Entry){stop_gradient(g->graph, argument), x.bound};
@@ -117,12 +99,12 @@ static Entry make_unary(Generator *g) {
 // ---- elementwise functions of two or three values
 
 // y repeated, summed or sliced to the shape of x, as far as its axes allow; else a number.
-static Entry fit(Generator *g, Entry y, const Node *x) {
+Entry fitted(Generator *g, Entry y, const Node *x) {
     if (same_shape(y.node, x)) return y;
     int axes[MAX_RANK], next = 0;
     for (int i = 0; i < x->rank && next < y.node->rank; i++)
         if (y.node->shape[next] == x->shape[i] || extent_is(y.node->shape[next], 1)) axes[next++] = i;
-    if (next < y.node->rank) return (Entry){number(g, x, 0.75), 1};
+    if (next < y.node->rank) return (Entry){number_like(g, x, 0.75), 1};
     return (Entry){broadcast(g->graph, y.node, (const Extent *const *)x->shape, x->rank, axes), y.bound};
 }
 
@@ -130,15 +112,15 @@ static Entry make_binary(Generator *g) {
     static const Op ops[] = {OP_add, OP_add,     OP_subtract, OP_multiply, OP_multiply,  OP_divide,
                              OP_pow, OP_maximum, OP_minimum,  OP_fma,      OP_remainder, OP_floor_divide};
     Op op = ops[random_below(&g->random, sizeof ops / sizeof *ops)];
-    Entry x = pick(g), y = fit(g, pick(g), x.node);
-    Node *a = within(g, x, 8), *b = within(g, y, 8);
+    Entry x = pick_entry(g), y = fitted(g, pick_entry(g), x.node);
+    Node *a = squeezed(g, x, 8), *b = squeezed(g, y, 8);
     switch (op) {
     case OP_divide: return (Entry){map2(g->graph, op, a, positive(g, b, 0.7)), 12};
     case OP_floor_divide: return (Entry){map2(g->graph, op, a, positive(g, b, 0.7)), 14};
     case OP_remainder: return (Entry){map2(g->graph, op, a, positive(g, b, 0.7)), 70};
-    case OP_pow: return (Entry){map2(g->graph, op, positive(g, within(g, x, 2), 0.5), within(g, y, 2)), 21};
+    case OP_pow: return (Entry){map2(g->graph, op, positive(g, squeezed(g, x, 2), 0.5), squeezed(g, y, 2)), 21};
     case OP_fma: {
-        Node *c = fit(g, pick(g), x.node).node;
+        Node *c = fitted(g, pick_entry(g), x.node).node;
         return (Entry){map3(g->graph, op, a, b, map1(g->graph, OP_tanh, c)), 65};
     }
     case OP_multiply: return (Entry){map2(g->graph, op, a, b), 64};
@@ -148,7 +130,7 @@ static Entry make_binary(Generator *g) {
 
 static Entry make_where(Generator *g) {
     static const Op comparisons[] = {OP_less, OP_less_equal, OP_equal, OP_not_equal};
-    Entry x = pick(g), y = fit(g, pick(g), x.node), z = fit(g, pick(g), x.node);
+    Entry x = pick_entry(g), y = fitted(g, pick_entry(g), x.node), z = fitted(g, pick_entry(g), x.node);
     Node *condition = map2(g->graph, comparisons[random_below(&g->random, 4)], x.node, y.node);
     if (random_below(&g->random, 3) == 0) {
         Node *other = map2(g->graph, OP_less, z.node, y.node);
@@ -160,236 +142,10 @@ static Entry make_where(Generator *g) {
 
 // There and back through the other floating dtype would lose digits of the finite differences: only f64 through itself.
 static Entry make_cast(Generator *g) {
-    Entry x = pick(g);
-    Node *whole = cast(g->graph, map1(g->graph, OP_floor, within(g, x, 8)), DTYPE_I32);
+    Entry x = pick_entry(g);
+    Node *whole = cast(g->graph, map1(g->graph, OP_floor, squeezed(g, x, 8)), DTYPE_I32);
     Node *back = cast(g->graph, whole, g->dtype);
-    return (Entry){map2(g->graph, OP_multiply, map1(g->graph, OP_cos, back), within(g, x, 8)), 8};
-}
-
-// ---- views
-
-static Entry make_transpose(Generator *g) {
-    Entry x = pick(g);
-    int order[MAX_RANK];
-    for (int i = 0; i < x.node->rank; i++) order[i] = i;
-    for (int i = x.node->rank - 1; i > 0; i--) {
-        int other = random_below(&g->random, i + 1), axis = order[i];
-        order[i] = order[other];
-        order[other] = axis;
-    }
-    return (Entry){transpose(g->graph, x.node, order), x.bound};
-}
-
-static Entry make_reshape(Generator *g) {
-    Entry x = pick(g);
-    const Extent *shape[MAX_RANK];
-    int rank = 0, joined = x.node->rank > 1 ? random_below(&g->random, x.node->rank - 1) : -1;
-    for (int i = 0; i < x.node->rank; i++) {
-        shape[rank] = x.node->shape[i];
-        if (i == joined) {
-            shape[rank] = extent_multiply(g->graph->extents, shape[rank], x.node->shape[i + 1]);
-            i++;
-        }
-        rank++;
-    }
-    if (rank < 4 && random_below(&g->random, 3) == 0) shape[rank++] = extent_of(g, 1);
-    return (Entry){reshape(g->graph, x.node, shape, rank), x.bound};
-}
-
-static Entry make_broadcast(Generator *g) {
-    Entry x = pick(g);
-    if (x.node->rank >= 4) return x;
-    const Extent *shape[MAX_RANK];
-    int axes[MAX_RANK], at = random_below(&g->random, x.node->rank + 1);
-    for (int i = 0; i <= x.node->rank; i++) shape[i] = i == at ? random_extent(g) : x.node->shape[i - (i > at)];
-    for (int i = 0; i < x.node->rank; i++) axes[i] = i + (i >= at);
-    return (Entry){broadcast(g->graph, x.node, shape, x.node->rank + 1, axes), x.bound};
-}
-
-static Entry make_slice_or_pad(Generator *g) {
-    Entry x = pick(g);
-    const Extent *starts[MAX_RANK], *shape[MAX_RANK];
-    int64_t steps[MAX_RANK], size;
-    bool pads = random_below(&g->random, 2);
-    for (int i = 0; i < x.node->rank; i++) {
-        starts[i] = extent_of(g, 0);
-        steps[i] = 1;
-        shape[i] = x.node->shape[i];
-        if (random_below(&g->random, 2)) continue;
-        if (pads) {
-            int64_t low = random_below(&g->random, 3), high = random_below(&g->random, 3);
-            starts[i] = extent_of(g, low);
-            shape[i] = extent_add(g->graph->extents, shape[i], extent_of(g, low + high));
-        } else if (extent_is_constant(shape[i], &size) && size > 1) {
-            steps[i] = random_below(&g->random, 4) - 1;
-            if (!steps[i]) steps[i] = 2;
-            int64_t start = steps[i] < 0 ? size - 1 : random_below(&g->random, 2);
-            starts[i] = extent_of(g, start);
-            shape[i] = extent_of(g, steps[i] < 0 ? size : (size - start + steps[i] - 1) / steps[i]);
-        }
-    }
-    if (pads) return (Entry){pad(g->graph, x.node, starts, steps, shape), x.bound};
-    return (Entry){slice(g->graph, x.node, starts, steps, shape), x.bound};
-}
-
-// Windows over an axis, padded so that one fits for every N; or what they have, summed where it came from.
-static Entry make_window(Generator *g) {
-    Entry x = pick(g);
-    if (!x.node->rank || x.node->rank > 3) return x;
-    int axis = random_below(&g->random, x.node->rank);
-    const Extent *taps = extent_of(g, 1 + random_below(&g->random, 3)),
-                 *dilation = extent_of(g, 1 + random_below(&g->random, 2));
-    const Extent *lows[MAX_RANK], *shape[MAX_RANK], *span = window_span(g->graph->extents, taps, dilation);
-    int64_t steps[MAX_RANK], stride = 1 + random_below(&g->random, 3);
-    for (int i = 0; i < x.node->rank; i++) {
-        lows[i] = i == axis ? span : extent_of(g, 0);
-        steps[i] = 1;
-        shape[i] = x.node->shape[i];
-    }
-    shape[axis] = extent_add(g->graph->extents, shape[axis], extent_add(g->graph->extents, span, extent_of(g, 1)));
-    Node *windows = window(g->graph, pad(g->graph, x.node, lows, steps, shape), axis, taps, stride, dilation);
-    if (windows->rank < 5 && random_below(&g->random, 2)) return (Entry){windows, x.bound};
-    Node *values = map1(g->graph, OP_sin, windows);
-    return (Entry){fold_windows(g->graph, values, axis, stride, dilation, shape[axis]), 3};
-}
-
-// ---- reductions, products, indices, random numbers
-
-static Entry make_reduce(Generator *g) {
-    static const Op ops[] = {OP_reduce_sum, OP_reduce_sum, OP_reduce_max, OP_reduce_min};
-    Op op = ops[random_below(&g->random, 4)];
-    Entry x = pick(g);
-    int axes[MAX_RANK], count = 0;
-    bool empty = false;   // for some N: its maximum would be infinite
-    double bound = x.bound;
-    for (int i = 0; i < x.node->rank; i++) {
-        if (random_below(&g->random, 2)) continue;
-        axes[count++] = i;
-        empty = empty || !extent_is_constant(x.node->shape[i], NULL);
-    }
-    if (empty) op = OP_reduce_sum;
-    if (!count) return x;
-    Node *node = reduce(g->graph, op, x.node, axes, count);
-    if (op == OP_reduce_sum) bound *= (double)typical_size(x.node) / (double)(typical_size(node) + 1) * 4;
-    return (Entry){node, bound};
-}
-
-static Entry make_argmax(Generator *g) {
-    Entry x = pick(g);
-    int64_t size;
-    if (!x.node->rank || !extent_is_constant(x.node->shape[x.node->rank - 1], &size)) return x;
-    int axis = x.node->rank - 1;
-    Node *place = cast(g->graph, reduce(g->graph, OP_reduce_argmax, x.node, &axis, 1), g->dtype);
-    return (Entry){map2(g->graph, OP_multiply, place, number(g, place, 0.25)), (double)size};
-}
-
-// Axes of x and y with one extent are shared: kept or summed; the others stay.
-static Entry make_contract(Generator *g) {
-    Entry x = pick(g), y = pick(g);
-    int x_labels[MAX_RANK], y_labels[MAX_RANK], result[2 * MAX_RANK], rank = 0, next = 0;
-    double terms = 1;
-    for (int i = 0; i < x.node->rank; i++) x_labels[i] = next++;
-    bool taken[2 * MAX_RANK] = {false}, summed[2 * MAX_RANK] = {false};
-    for (int k = 0; k < y.node->rank; k++) {
-        y_labels[k] = -1;
-        for (int i = 0; i < x.node->rank && y_labels[k] < 0; i++) {
-            if (taken[i] || x.node->shape[i] != y.node->shape[k] || random_below(&g->random, 4) == 0) continue;
-            taken[i] = true;
-            y_labels[k] = i;
-            summed[i] = random_below(&g->random, 3) > 0;
-            if (summed[i]) terms *= 20;
-        }
-        if (y_labels[k] < 0) y_labels[k] = next++;
-    }
-    for (int label = 0; label < next; label++)
-        if (!(label < 2 * MAX_RANK && summed[label])) result[rank++] = label;
-    if (rank > 4) return x;
-    if (rank > 1 && random_below(&g->random, 2)) {
-        int label = result[0];
-        result[0] = result[rank - 1];
-        result[rank - 1] = label;
-    }
-    Node *a = within(g, x, 4), *b = within(g, y, 4);
-    return (Entry){contract(g->graph, a, b, x_labels, y_labels, result, rank), 16 * terms};
-}
-
-static Entry make_gather(Generator *g) {
-    Entry x = pick(g);
-    int64_t size;
-    if (!x.node->rank || x.node->rank > 3 || !extent_is_constant(x.node->shape[0], &size) || size < 3) return x;
-    return (Entry){gather(g->graph, x.node, g->indices), x.bound};
-}
-
-// A line in order.
-static Entry make_sort(Generator *g) {
-    enum { FEW = 40 };   // more would often have two so close that differences exchange them
-    Entry x = pick(g);
-    if (typical_size(x.node) > FEW) return x;
-    const Extent *count = element_count(g->graph, x.node);
-    Node *line = reshape(g->graph, x.node, &count, 1);
-    Node *sorted = gather(g->graph, line, argsort(g->graph, line, random_below(&g->random, 2)));
-    return (Entry){reshape(g->graph, sorted, (const Extent *const *)x.node->shape, x.node->rank), x.bound};
-}
-
-static Entry make_scatter(Generator *g) {
-    int from = random_below(&g->random, g->count), at = -1;
-    for (int i = 0; i < g->count && at < 0; i++) {
-        const Node *node = g->pool[(from + i) % g->count].node;
-        if (node->rank && node->shape[0] == g->indices->shape[0]) at = (from + i) % g->count;
-    }
-    if (at < 0) return g->pool[from];
-    Entry x = g->pool[at];
-    const Extent *shape[MAX_RANK];
-    for (int i = 0; i < x.node->rank; i++) shape[i] = x.node->shape[i];
-    shape[0] = extent_of(g, 3 + random_below(&g->random, 4));
-    return (Entry){scatter_add(g->graph, g->indices, x.node, shape, x.node->rank), x.bound * 8};
-}
-
-static Entry make_leaf(Generator *g) {
-    Entry x = pick(g);
-    const Extent *const *shape = (const Extent *const *)x.node->shape;
-    int choice = random_below(&g->random, 3);
-    Node *leaf;
-    if (choice == 0 && x.node->rank) {
-        leaf = iota(g->graph, g->dtype, shape, x.node->rank, random_below(&g->random, x.node->rank));
-        leaf = map1(g->graph, OP_sin, leaf);
-    } else if (choice == 1) {
-        Op op = random_below(&g->random, 2) ? OP_random_uniform : OP_random_normal;
-        leaf = random_make(g->graph, op, g->dtype, shape, x.node->rank, random_below(&g->random, 100));
-    } else {
-        Node *size = extent_value(g->graph, g->dtype, g->open);
-        leaf = broadcast(g->graph, map1(g->graph, OP_sigmoid, size), shape, x.node->rank, NULL);
-    }
-    return (Entry){map2(g->graph, OP_multiply, leaf, within(g, x, 8)), 40};
-}
-
-// A carry loop over axis 0: state = tanh(state + element), and what it passes through.
-static Entry make_loop(Generator *g) {
-    Entry x = pick(g);
-    if (!x.node->rank) return x;
-    Graph *graph = g->graph;
-    const Extent *const *shape = (const Extent *const *)x.node->shape + 1;
-    int rank = x.node->rank - 1;
-    Node *arguments[3];
-    static const char *const names[] = {"element", "carry", "capture"};
-    for (int i = 0; i < 3; i++) {
-        Variable variable = {.kind = VARIABLE_ARGUMENT, .index = i, .name = names[i]};
-        arguments[i] = variable_make(graph, &variable, g->dtype, shape, rank);
-    }
-    Node *sum = map2(graph, OP_add, arguments[0], map2(graph, OP_multiply, arguments[1], arguments[2]));
-    Function *body = arena_new(graph->arena, Function);
-    *body = (Function){.name = "body", .argument_count = 3, .result_count = 2};
-    body->arguments = arena_copy(graph->arena, arguments, sizeof arguments);
-    body->results = arena_array(graph->arena, Named, 2);
-    body->results[0] = (Named){"carry", map1(graph, OP_tanh, sum)};
-    body->results[1] = (Named){"yield", map2(graph, OP_multiply, arguments[1], map1(graph, OP_sin, arguments[0]))};
-    Node *first = broadcast(graph, constant_real(graph, g->dtype, 0.5), shape, rank, NULL);
-    Node *scalar = pick(g).node;
-    Entry capture = fit(g, (Entry){scalar, 1}, first);
-    Node *captured = within(g, (Entry){capture.node, 9}, 1);
-    Node *node = loop(graph, x.node->shape[0], &x.node, 1, &first, 1, &captured, 1, body);
-    if (random_below(&g->random, 2)) return (Entry){result_of(graph, node, 0), 1};
-    return (Entry){result_of(graph, node, 1), 1};
+    return (Entry){map2(g->graph, OP_multiply, map1(g->graph, OP_cos, back), squeezed(g, x, 8)), 8};
 }
 
 // ---- derivatives
@@ -397,9 +153,9 @@ static Entry make_loop(Generator *g) {
 // The derivative of sin(t) * y by t: forwards, backwards with a cotangent, or all of it.
 static Entry make_derivative(Generator *g) {
     Graph *graph = g->graph;
-    Entry x = pick(g), y = fit(g, pick(g), x.node), z = fit(g, pick(g), x.node);
-    Node *target = track(graph, within(g, x, 4)), *direction = within(g, z, 4);
-    Node *value = map2(graph, OP_multiply, map1(graph, OP_sin, target), within(g, y, 4));
+    Entry x = pick_entry(g), y = fitted(g, pick_entry(g), x.node), z = fitted(g, pick_entry(g), x.node);
+    Node *target = track(graph, squeezed(g, x, 4)), *direction = squeezed(g, z, 4);
+    Node *value = map2(graph, OP_multiply, map1(graph, OP_sin, target), squeezed(g, y, 4));
     int choice = random_below(&g->random, 3);
     if (choice == 2 && x.node->rank < 4 && typical_size(x.node) * typical_size(x.node) <= LARGEST)
         return (Entry){result_of(graph, jacobian(graph, value, &target, 1), 0), 4};
@@ -411,8 +167,8 @@ static Entry make_derivative(Generator *g) {
 // x * sin(y), with its true derivative given as a user would: derivative(ct) = ct * sin(y), ct * x * cos(y).
 static Entry make_custom(Generator *g) {
     Graph *graph = g->graph;
-    Entry x = pick(g), y = fit(g, pick(g), x.node);
-    Node *arguments[2] = {within(g, x, 4), within(g, y, 4)}, *inner[3];
+    Entry x = pick_entry(g), y = fitted(g, pick_entry(g), x.node);
+    Node *arguments[2] = {squeezed(g, x, 4), squeezed(g, y, 4)}, *inner[3];
     Node *sine = map1(graph, OP_sin, arguments[1]), *value = map2(graph, OP_multiply, arguments[0], sine);
     Node *captures[2] = {sine, map2(graph, OP_multiply, arguments[0], map1(graph, OP_cos, arguments[1]))};
     static const char *const names[] = {"ct", "sine", "product"};
@@ -430,14 +186,13 @@ static Entry make_custom(Generator *g) {
 
 // ---- the whole
 
-typedef Entry Maker(Generator *g);
 static const struct {
     Maker *make;
     int weight;
 } makers[] = {
     {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
     {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
-    {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_loop, 3},
+    {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_scan, 3},
     {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2},
 };
 
@@ -474,7 +229,7 @@ static Node *loss_of(Generator *g, const bool *read) {
     for (int i = 0; i < g->count; i++) {
         Entry entry = g->pool[i];
         if (read[entry.node->id] && i < g->count - 1) continue;
-        Node *value = map1(g->graph, OP_sin, within(g, entry, 8));
+        Node *value = map1(g->graph, OP_sin, squeezed(g, entry, 8));
         int axes[MAX_RANK];
         for (int k = 0; k < value->rank; k++) axes[k] = k;
         Node *sum = reduce(g->graph, OP_reduce_sum, value, axes, value->rank);
@@ -505,7 +260,7 @@ RandomProgram random_program(Graph *graph, uint64_t seed, Dtype dtype, int nodes
     program.function = (Function){.name = "random", .result_count = 1};
     program.function.arguments = arena_array(graph->arena, Node *, 8);
     for (int i = 0; i < 3; i++) add_input(&g, &program);
-    g.indices = make_input(&g, 0, DTYPE_I32, (const Extent *[]){extent_of(&g, 7)}, 1);
+    g.indices = make_input(&g, 0, DTYPE_I32, (const Extent *[]){number_extent(&g, 7)}, 1);
     program.function.argument_count = program.floating_count + 1;
     program.function.arguments[program.floating_count] = g.indices;
     for (int tries = 0; g.count < nodes && tries < 20 * nodes; tries++) {
