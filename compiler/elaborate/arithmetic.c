@@ -222,6 +222,15 @@ static const struct {
                  [OPERATOR_FLOOR_DIVIDE] = {OP_floor_divide, false},
                  [OPERATOR_REMAINDER] = {OP_remainder, false}};
 
+// A sum over a number of elements that is 0, or for a variance 1 less than 1: a mean of nothing.
+static void warn_of_nothing(Elaborator *e, Value left, Value right, Span span) {
+    int64_t count;
+    if (left.kind != VALUE_TENSOR || left.node->op != OP_reduce_sum) return;
+    if (!is_integer_number(right, &count) || count != 0) return;
+    warn(e, D_nan_for_nothing, span, "the mean of no elements is not a number, nor is the variance of one",
+         "a sum over %s is divided by 0, which gives NaN", describe(e, value_tensor(left.node->inputs[0])));
+}
+
 Value binary(Elaborator *e, Operator operator, Value left, Value right, Span span) {
     if (left.kind == VALUE_ERROR || right.kind == VALUE_ERROR) return (Value){.kind = VALUE_ERROR};
     Value folded = fold_static(operator, left, right);
@@ -229,6 +238,7 @@ Value binary(Elaborator *e, Operator operator, Value left, Value right, Span spa
     if (left.kind == VALUE_NUMBER && right.kind == VALUE_NUMBER) folded = fold_numbers(e, operator, left, right, span);
     if (folded.kind != VALUE_NONE) return folded;
     if (operator== OPERATOR_MATMUL) return matmul(e, left, right, span);
+    if (operator== OPERATOR_DIVIDE) warn_of_nothing(e, left, right, span);
     if (operator== OPERATOR_POWER) return power(e, left, right, span);
     Value arguments[] = {left, right};
     if (operators[operator].swapped) {

@@ -88,6 +88,7 @@ Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, con
     number_parameters(e);
     make_blocks(e);
     if (diagnostics_errors(diagnostics)) return NULL;
+    warn_about_names(e);
     warn_about_entries(e);
     return program;
 }

@@ -159,6 +159,7 @@ typedef struct Global {
     Instance *shared;   // the file's one instance of a net without static parameters, or of a loss
     bool shared_busy;   // it is being made
     bool is_template;   // some `use` is made from this net
+    bool is_used;       // its name was looked up
     Callable *functions;
     Span span;   // of its first declaration
     struct Global *next;
@@ -211,6 +212,9 @@ struct Elaborator {
 void report(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 // The same, and gives VALUE_ERROR.
 Value failure(Elaborator *e, DiagnosticId id, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+// A warning at the user's line, also from a loop that is only tried out. `advice`: what would mend it; or NULL.
+void warn(Elaborator *e, DiagnosticId id, Span span, const char *advice, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 void help(Elaborator *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Value refuse(Elaborator *e, Span span, const char *what);   // not supported yet
 Span user_span(const Elaborator *e, Span span);             // the span itself, or of the user's call that led there
@@ -226,6 +230,7 @@ void bind_name(Elaborator *e, Scope *scope, const char *name, Value value);
 Binding *find_binding(const Elaborator *e, const char *name);   // in the current frame; NULL: none
 void assign(Elaborator *e, const char *name, Value value);      // again where it is bound, else innermost
 Global *find_global(const Elaborator *e, const char *name);     // as the current frame sees it; NULL: none
+Global *find_in_library(const Elaborator *e, const char *name);
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
 bool is_name_known(Elaborator *e, const char *name);         // whether look_up finds something
@@ -462,10 +467,11 @@ bool marks_add(Elaborator *e, const Node *node);   // true: not marked since mar
 bool reads_variables(Elaborator *e, Node *node);
 bool depends_on(Elaborator *e, Node *node, Node *target);
 
-// ---- entries.c, warnings.c, data.c, train.c
+// ---- entries.c, warnings.c, unused.c, data.c, train.c
 
 void make_entries(Elaborator *e);
 void warn_about_entries(Elaborator *e);
+void warn_about_names(Elaborator *e);
 Entry *entry_of_name(Elaborator *e, const char *name);
 DataBlock *make_data(Elaborator *e, const Item *item);
 void make_train(Elaborator *e, const Item *item);

@@ -300,6 +300,7 @@ static bool named_template(Elaborator *e, Name name, Template *template, bool *i
     }
     Global *global = find_global(e, name.text);
     if (global && global->net) {
+        global->is_used = true;
         *template = (Template){.net = global->net, .library = global->library};
         return true;
     }

@@ -286,7 +286,10 @@ static Optimizer *make_update(Elaborator *e, const Call *call, const Shape *shap
 
 static Global *find_optimizer(Elaborator *e, Name name) {
     Global *global = find_global(e, name.text);
-    if (global && global->optimizer) return global;
+    if (global && global->optimizer) {
+        global->is_used = true;
+        return global;
+    }
     report(e, D_unknown_optimizer, name.span, "there is no optimizer '%s'", name.text);
     const char *similar = similar_optimizer(e, name.text);
     if (similar) help(e, "did you mean '%s'?", similar);

@@ -66,6 +66,14 @@ Value failure(Elaborator *e, DiagnosticId id, Span span, const char *format, ...
     return (Value){.kind = VALUE_ERROR};
 }
 
+void warn(Elaborator *e, DiagnosticId id, Span span, const char *advice, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    diagnose(e->messages, id, user_span(e, span), "%s", arena_vprint(e->arena, format, arguments));
+    va_end(arguments);
+    if (advice) diagnose_help(e->messages, "%s", advice);
+}
+
 void help(Elaborator *e, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

@@ -1,6 +1,7 @@
 // Names: those of a call, in nested scopes, and those of a file, in a hash table for the user and one for the library.
 #include "elaborate/elaborator.h"
 
+#include <limits.h>
 #include <string.h>
 
 // ---- the names of a call
@@ -66,6 +67,10 @@ Global *find_global(const Elaborator *e, const char *name) {
     if (global) return global;
     global = find_in(e->library, name);
     return global && !inside && is_only_dim(global) ? NULL : global;
+}
+
+Global *find_in_library(const Elaborator *e, const char *name) {
+    return find_in(e->library, name);
 }
 
 Global *declare_global(Elaborator *e, bool library, Name name) {
@@ -187,6 +192,7 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
 }
 
 static Value global_value(Elaborator *e, Global *global, Name name) {
+    global->is_used = true;
     if (global->use) return use_value(e, global);
     if (global->net && global->net->static_count == 0) {
         Instance *instance = shared_instance(e, global, name.span);
@@ -235,7 +241,7 @@ static int minimum_of(int a, int b, int c) {
 static int distance(const char *a, const char *b) {
     enum { LONGEST = 31 };
     size_t m = strlen(a), n = strlen(b);
-    if (m > LONGEST || n > LONGEST) return LONGEST;
+    if (m > LONGEST || n > LONGEST) return INT_MAX / 4;
     int row[LONGEST + 1];
     for (size_t k = 0; k <= n; k++) row[k] = (int)k;
     for (size_t i = 1; i <= m; i++) {

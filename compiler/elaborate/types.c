@@ -4,6 +4,7 @@
 // (`where(x > 0, 1, 0)`, a hyperparameter) and is held as f64 or i64 until a strong value or a declared type says more.
 #include "elaborate/elaborator.h"
 
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -169,7 +170,11 @@ static Node *convert_number(Elaborator *e, Value value, Dtype dtype, Span span) 
         return extent_value(e->graph, dtype, value.number.integer);
     }
     if (!dtype_is_float(dtype)) return cannot_convert(e, value, dtype, span);
-    return constant_real(e->graph, dtype, value.number.real);
+    double real = value.number.real;
+    if (dtype == DTYPE_F32 && isfinite(real) && isinf((float)real))
+        warn(e, D_constant_overflow, span, "compute in f64, or write inf if that is meant",
+             "the number %g does not fit an f32: it becomes infinite", real);
+    return constant_real(e->graph, dtype, real);
 }
 
 Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span) {

@@ -1,18 +1,34 @@
-// Warnings about a program that is right but will surprise: inputs that nothing reads, and parameters that cannot learn
-// because a step function cuts every way by which a gradient could reach them.
+// Warnings about a program that is right but will surprise: inputs and parameters that nothing reads, and parameters that
+// cannot learn because a step function, or stop_gradient, cuts every way by which a gradient could reach them.
 #include "elaborate/elaborator.h"
 
-// ---- inputs
+// ---- inputs and parameters
 
-static void warn_unused_inputs(Elaborator *e, const Entry *entry) {
+static void mark_read(Elaborator *e, const Entry *entry, bool *read) {
     const Function *functions[] = {&entry->function, &entry->training};
-    bool *read = arena_array(e->arena, bool, e->graph->node_count);
     for (int k = 0; k < 2; k++) {
         Node **roots = arena_array(e->arena, Node *, functions[k]->result_count);
         for (int i = 0; i < functions[k]->result_count; i++) roots[i] = functions[k]->results[i].node;
         NodeArray nodes = reachable(e->graph, roots, functions[k]->result_count);
         for (int i = 0; i < nodes.count; i++) read[nodes.items[i]->id] = true;
     }
+}
+
+static void warn_unused_parameters(Elaborator *e) {
+    const Program *program = e->program;
+    bool *read = arena_array(e->arena, bool, e->graph->node_count);
+    for (int i = 0; i < program->entries.count; i++) mark_read(e, program->entries.items[i], read);
+    for (int i = 0; i < program->parameters.count; i++) {
+        const Parameter *parameter = program->parameters.items[i];
+        if (!read[parameter->variable->id])
+            warn(e, D_unused_parameter, parameter->span, NULL, "nothing depends on the parameter '%s'",
+                 parameter->path);
+    }
+}
+
+static void warn_unused_inputs(Elaborator *e, const Entry *entry) {
+    bool *read = arena_array(e->arena, bool, e->graph->node_count);
+    mark_read(e, entry, read);
     for (int i = 0; i < entry->function.argument_count; i++) {
         const Node *input = entry->function.arguments[i];
         if (read[input->id]) continue;
@@ -65,6 +81,7 @@ static bool *mark_ways(Elaborator *e, Node *root, bool gradients) {
 
 typedef struct {
     bool learns, cut;   // in some loss
+    bool stopped;       // some loss depends on it behind a stop_gradient
 } Fate;
 
 static void find_fates(Elaborator *e, Fate *fates) {
@@ -74,8 +91,12 @@ static void find_fates(Elaborator *e, Fate *fates) {
         if (entry->kind != ENTRY_LOSS) continue;
         Node *root = entry->training.results[0].node;
         const bool *reached = mark_ways(e, root, false), *learning = mark_ways(e, root, true);
+        bool *read = arena_array(e->arena, bool, e->graph->node_count);
+        NodeArray nodes = reachable(e->graph, &root, 1);
+        for (int k = 0; k < nodes.count; k++) read[nodes.items[k]->id] = true;
         for (int k = 0; k < program->parameters.count; k++) {
             int id = program->parameters.items[k]->variable->id;
+            fates[k].stopped = fates[k].stopped || (read[id] && !reached[id]);
             fates[k].learns = fates[k].learns || learning[id];
             fates[k].cut = fates[k].cut || (reached[id] && !learning[id]);
         }
@@ -122,12 +143,44 @@ static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
     }
 }
 
+// Names the parameters that stop_gradient, and nothing else, keeps from learning, at the place where it does.
+static void warn_about_stops(Elaborator *e, const Entry *entry, Fate *fates) {
+    const Program *program = e->program;
+    Node *root = entry->training.results[0].node;
+    NodeArray nodes = reachable(e->graph, &root, 1);
+    for (int i = nodes.count - 1; i >= 0; i--) {
+        Node *stop = nodes.items[i];
+        if (stop->op != OP_stop_gradient) continue;
+        Text names = {.arena = e->arena};
+        const bool *reached = mark_ways(e, stop->inputs[0], false);
+        for (int k = 0; k < program->parameters.count; k++) {
+            const Parameter *parameter = program->parameters.items[k];
+            bool lost = fates[k].stopped && !fates[k].learns && !fates[k].cut && !parameter->frozen;
+            if (!lost || !reached[parameter->variable->id]) continue;
+            fates[k].stopped = false;
+            text_add(&names, "%s'%s'", names.length ? ", " : "", parameter->path);
+        }
+        if (names.length)
+            warn(e, D_no_gradient, stop->span, "if that is meant, freeze it",
+                 "no gradient of a loss reaches %s: stop_gradient cuts it off here", names.bytes);
+    }
+}
+
+static bool has_stopped(const Program *program, const Fate *fates) {
+    for (int k = 0; k < program->parameters.count; k++)
+        if (fates[k].stopped && !fates[k].learns && !fates[k].cut && !program->parameters.items[k]->frozen) return true;
+    return false;
+}
+
 void warn_about_entries(Elaborator *e) {
     const Program *program = e->program;
     Fate *fates = arena_array(e->arena, Fate, program->parameters.count);
     find_fates(e, fates);
+    warn_unused_parameters(e);
     for (int i = 0; i < program->entries.count; i++) {
         warn_unused_inputs(e, program->entries.items[i]);
-        if (program->entries.items[i]->kind == ENTRY_LOSS) warn_about_cuts(e, program->entries.items[i], fates);
+        if (program->entries.items[i]->kind != ENTRY_LOSS) continue;
+        warn_about_cuts(e, program->entries.items[i], fates);
+        if (has_stopped(program, fates)) warn_about_stops(e, program->entries.items[i], fates);
     }
 }
