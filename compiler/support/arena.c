@@ -105,6 +105,7 @@ void *array_grow(Arena *arena, void *items, int count, int *capacity, size_t ite
 }
 
 void text_add_bytes(Text *text, const char *bytes, size_t length) {
+    if (length > INT32_MAX / 2 - (size_t)text->length - 1) longjmp(text->arena->recover, 1);   // it counts in int
     if (text->length + (int)length + 1 > text->capacity) {
         int capacity = (text->length + (int)length + 1) * 2;
         char *grown = arena_allocate(text->arena, (size_t)capacity);
