@@ -14,17 +14,11 @@ typedef struct {
     ARRAY(Node *) leaves;
 } Cutter;
 
-// Which elementwise ops are functions of compiler/math, by the last column of the op table.
-static const char *const emitters[] = {
-#define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = #emit,
-#include "graph/ops.def"
-};
-
 static bool recomputes(const Node *node) {
     switch (op_class(node->op)) {
     case CLASS_LEAF:
     case CLASS_VIEW: return true;
-    case CLASS_MAP: return strncmp(emitters[node->op], "math_", 5) != 0;
+    case CLASS_MAP: return !op_is_function(node->op);
     default: return false;
     }
 }

@@ -17,16 +17,16 @@ static const struct {
     const char *name;
     OpClass class;
     int arity;
-    const char *spelling, *derivative;
+    const char *spelling, *derivative, *emit;
 } rows[] = {
 #define RULE(text) text
 #define ZERO NULL
 #define EXPAND NULL
 #define ADJOINT(function) NULL
 #define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) \
-    [OP_##name] = {#name, CLASS_MAP, arity, spelling, derivative},
+    [OP_##name] = {#name, CLASS_MAP, arity, spelling, derivative, #emit},
 #define TENSOR_OP(name, class, arity, derivative, batching, evaluate, spelling) \
-    [OP_##name] = {#name, CLASS_##class, arity, spelling, derivative},
+    [OP_##name] = {#name, CLASS_##class, arity, spelling, derivative, ""},
 #include "graph/ops.def"
 #undef RULE
 #undef ZERO
@@ -42,6 +42,9 @@ OpClass op_class(Op op) {
 }
 int op_arity(Op op) {
     return rows[op].arity;
+}
+bool op_is_function(Op op) {
+    return strncmp(rows[op].emit, "math_", 5) == 0;
 }
 const char *op_spelling(Op op) {
     return rows[op].spelling;

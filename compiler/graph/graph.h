@@ -45,6 +45,7 @@ typedef enum {
 const char *op_name(Op op);
 OpClass op_class(Op op);
 int op_arity(Op op);                // -1: any number
+bool op_is_function(Op op);         // elementwise, and a function of compiler/math: dear to compute again
 const char *op_spelling(Op op);     // how the language calls it: "exp", or the operator "+"
 const char *op_derivative(Op op);   // text of the rule; NULL: linear (see adjoint column) or none
 

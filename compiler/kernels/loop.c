@@ -15,7 +15,6 @@ typedef struct {
 static void copy_value(Lowering *lowering, Node *node, Buffer *target) {
     Root root = {.node = node, .buffer = target, .origin = affine_constant(lowering, NULL)};
     place_root(lowering, &root);
-    lowering->drafts.items[lowering->drafts.count - 1]->closed = true;
 }
 
 static Lowering enter_body(Lowering *outer, Draft *draft, int counter) {

@@ -68,11 +68,9 @@ typedef struct Lowering {
     int first_kernel, first_buffer;   // of those made here
     ARRAY(Draft *) drafts;
     ARRAY(Root) roots;
-    bool placing;          // roots are known, and put into kernels in their order
     int in_place_start;    // drafts before this one run before any leaf changes
     int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
     Axis loop_axes[MAX_AXES];
-    int top_position;   // in a loop's body: position of the outermost loop kernel; else -1
 } Lowering;
 
 // ---- index.c

@@ -15,11 +15,6 @@
 // compiles in a moment.
 enum { MAX_SHARED_WEIGHT = 8, MAX_WEIGHT = 200, MANY_INSTRUCTIONS = 1000 };
 
-static const char *const emitters[] = {
-#define MAP_OP(name, arity, types, derivative, evaluate, spelling, emit) [OP_##name] = #emit,
-#include "graph/ops.def"
-};
-
 NodeState *node_state(Lowering *lowering, const Node *node) {
     int page = node->id / PAGE_NODES;
     if (page >= lowering->page_count) {
@@ -51,7 +46,7 @@ bool is_fusible(const Node *node) {
 
 bool is_expensive(const Node *node) {
     if (op_class(node->op) != CLASS_MAP || node->rank == 0) return false;
-    return strncmp(emitters[node->op], "math_", 5) == 0 || node->op == OP_divide || node->op == OP_sqrt;
+    return op_is_function(node->op) || node->op == OP_divide || node->op == OP_sqrt;
 }
 
 Buffer *add_buffer(Lowering *lowering, Dtype dtype, Space space, int index, const Extent *offset,
