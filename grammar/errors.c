@@ -78,6 +78,8 @@ static const struct {
     {"def", "functions are written: fn f(x: f32[N]) -> f32[N] { return x }"},
     {"let", "a value gets a name by: x = ..."},
     {"var", "a value gets a name by: x = ..."},
+    {"from", "other files are read by: import \"layers.grad\""},
+    {"//", "comments run from # to the end of the line; // divides and rounds down"},
 };
 
 // The word before the place, on its line.
@@ -118,6 +120,7 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     if (is_one_of(found, operators) && after_newline(parse, place)) {
         diagnose(diagnostics, D_line_begins_with_operator, span, "a line begins with the operator %s", found);
         diagnose_help(diagnostics, "put %s at the end of the line before, which then goes on here", found);
+        if (!strcmp(found, "'//'")) diagnose_help(diagnostics, "or, if this is a comment: comments begin with #");
     } else if (is_one_of(found, comparisons) && expects(expected, count, "'+'")) {
         diagnose(diagnostics, D_chained_comparison, span, "comparisons do not chain");
         diagnose_help(diagnostics, "write both, joined by 'and': 'a < b and b < c'");
@@ -157,6 +160,7 @@ void report_character(Parse *parse, Place place) {
                  "only ASCII letters, digits and signs can stand outside strings and comments");
     if (bytes[0] == '&' || bytes[0] == '|' || bytes[0] == '!')
         diagnose_help(parse->diagnostics, "the logical operators are 'and', 'or' and 'not'");
+    if (bytes[0] == '?') diagnose_help(parse->diagnostics, "choose with where(condition, a, b)");
     if (bytes[0] == '\'') diagnose_help(parse->diagnostics, "strings stand between double quotes");
 }
 
