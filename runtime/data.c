@@ -1,7 +1,7 @@
 // Data blocks: a file's cells become the arrays that feed an entry, and its rows are split in those that train and
 // those that are held out.
 #include "runtime/data.h"
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 #include "evaluate/evaluate.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // Predictions: what a net says of the held-out rows, as a CSV file from which anyone can compute the metrics again.
 #include "runtime/fit.h"
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // Programs: compiling a text, and telling what is in it.
 #include "runtime/internal.h"
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Weight files: safetensors. Eight bytes hold the length of a JSON header, little-endian; the header says each tensor's
 // dtype, shape and place; the numbers follow, row-major and little-endian.
 #include "runtime/internal.h"
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 
 #include <errno.h>
 #include <jansson.h>

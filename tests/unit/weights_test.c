@@ -1,7 +1,7 @@
 // Weight files: what is saved is loaded with the same bits, a damaged file is refused without touching a parameter, and
 // a failed save leaves the file that was there.
 #include "runtime/internal.h"
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 // Reading whole files, and writing files that appear whole or not at all: a temporary file in the same folder, flushed
 // to the disk, then renamed over the old one. Where the name is a device or a pipe it is written directly.
-#include "runtime/files.h"
+#include "runtime/files/whole.h"
 
 #include <errno.h>
 #include <fcntl.h>

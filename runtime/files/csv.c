@@ -1,5 +1,5 @@
 // Comma-separated numbers: a reader that says exactly where a file is wrong.
-#include "runtime/data.h"
+#include "runtime/files/csv.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 // Reading whole files, and writing files that appear whole or not at all.
-#ifndef GRADC_RUNTIME_FILES_H
-#define GRADC_RUNTIME_FILES_H
+#ifndef GRADC_RUNTIME_FILES_WHOLE_H
+#define GRADC_RUNTIME_FILES_WHOLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
