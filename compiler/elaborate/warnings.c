@@ -55,11 +55,24 @@ static const bool is_flat[OP_COUNT] = {
 #undef ZERO
 };
 
+static bool is_argument(const Node *custom, int input) {
+    return input >= custom_part(custom, 0) && input < custom_part(custom, 0) + custom_part(custom, 1);
+}
+
+// Whether the derivative that was given for an argument uses a cotangent. It is linear in them: else it is zero.
+static bool has_slope(Elaborator *e, const Node *custom, int input) {
+    int values = custom_part(custom, 0);
+    NodeArray nodes = reachable(e->graph, &custom->body->results[input - values].node, 1);
+    for (int i = 0; i < nodes.count; i++)
+        for (int k = 0; k < values; k++)
+            if (nodes.items[i] == custom->body->arguments[k]) return true;
+    return false;
+}
+
 // Whether a gradient can go from the node to its input.
-static bool passes(const Node *node, int input) {
+static bool passes(Elaborator *e, const Node *node, int input) {
     if (node->op == OP_where && input == 0) return false;
-    if (node->op == OP_custom)
-        return input >= custom_part(node, 0) && input < custom_part(node, 0) + custom_part(node, 1);
+    if (node->op == OP_custom) return is_argument(node, input) && has_slope(e, node, input);
     return !is_flat[node->op] && (dtype_is_float(node->dtype) || node->dtype == DTYPE_TUPLE) &&
            node->op != OP_stop_gradient;
 }
@@ -74,7 +87,7 @@ static bool *mark_ways(Elaborator *e, Node *root, bool gradients) {
         const Node *node = nodes.items[i];
         if (!marked[node->id] || node->op == OP_stop_gradient) continue;
         for (int k = 0; k < node->input_count; k++)
-            if (!gradients || passes(node, k)) marked[node->inputs[k]->id] = true;
+            if (!gradients || passes(e, node, k)) marked[node->inputs[k]->id] = true;
     }
     return marked;
 }
@@ -138,7 +151,7 @@ static void warn_about_cuts(Elaborator *e, const Entry *entry, Fate *fates) {
     for (int i = nodes.count - 1; i >= 0 && open; i--) {
         const Node *node = nodes.items[i];
         for (int k = 0; k < node->input_count && learning[node->id] && open; k++)
-            if (!passes(node, k) && node->op != OP_stop_gradient && node->op != OP_custom)
+            if (!passes(e, node, k) && node->op != OP_stop_gradient && (node->op != OP_custom || is_argument(node, k)))
                 open = warn_at(e, node, node->inputs[k], fates);
     }
 }
