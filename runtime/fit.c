@@ -201,6 +201,20 @@ static gradc_status step_rows(Turn *turn, int64_t count, double *loss) {
     return gradc_trainer_step(turn->trainer, loss);
 }
 
+// Whether the training goes on after this step.
+static bool tell_step(Fit *fit, const Turn *turn, int64_t rows, double loss) {
+    if (!fit->options.step) return true;
+    gradc_step step = {.loss = turn->block->loss,
+                       .epoch = turn->epoch + 1,
+                       .epochs = turn->epochs,
+                       .iteration = gradc_trainer_iteration(turn->trainer),
+                       .rows_done = turn->position,
+                       .rows = rows,
+                       .step_loss = loss,
+                       .seconds = now_seconds() - turn->started};
+    return fit->options.step(fit->options.context, &step);
+}
+
 // One step; at an epoch's ends, what belongs there.
 static gradc_status step(Fit *fit, Turn *turn) {
     double loss = 0;
@@ -211,10 +225,14 @@ static gradc_status step(Fit *fit, Turn *turn) {
     if (status) return status;
     turn->loss_sum += loss * (double)count;
     turn->position += count;
-    if (turn->position < rows) return GRADC_OK;
-    status = end_epoch(fit, turn);
-    turn->position = 0;
-    return status;
+    bool goes_on = tell_step(fit, turn, rows, loss);
+    if (turn->position == rows) {
+        status = end_epoch(fit, turn);
+        turn->position = 0;
+    }
+    if (status || goes_on) return status;
+    return fail(fit->program, GRADC_STOPPED, "stopped after iteration %lld of %s",
+                (long long)gradc_trainer_iteration(turn->trainer), turn->block->loss);
 }
 
 static gradc_status train(Fit *fit) {

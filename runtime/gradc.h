@@ -47,7 +47,7 @@ typedef enum {
     GRADC_DATA,       // what a data or weight file holds, or an index inside an array, does not fit the program
     GRADC_FILE,       // a file cannot be opened, read or written
     GRADC_NUMBER,     // the loss is not finite
-    GRADC_STOPPED,    // the progress function asked to stop
+    GRADC_STOPPED,    // the progress or step function asked to stop
     GRADC_MEMORY,
     GRADC_INTERNAL   // an error of gradc itself
 } gradc_status;
@@ -268,6 +268,19 @@ typedef struct {
 typedef bool gradc_progress_function(void *context, const gradc_progress *progress);
 
 typedef struct {
+    const char *loss;        // which train block
+    int64_t epoch, epochs;   // the running epoch, from 1
+    int64_t iteration;       // steps of the block so far
+    int64_t rows_done;       // that the epoch's steps have taken until now
+    int64_t rows;            // of the whole epoch; 1 for a loss without data
+    double step_loss;        // of the step's rows, before the step changed the parameters
+    double seconds;          // of this epoch so far
+} gradc_step;
+// Called after each step, before what belongs to the epoch's end. Returning false ends the training with GRADC_STOPPED
+// after this step; if it was the last one of its epoch, after that end. This is where a signal's flag is looked at.
+typedef bool gradc_step_function(void *context, const gradc_step *step);
+
+typedef struct {
     const char *loss;                    // NULL: all train blocks take turns
     int64_t epochs, batch;               // 0: as the program says
     const double *learning_rate;         // sets the hyperparameter `lr`; NULL: as the program says
@@ -275,7 +288,8 @@ typedef struct {
     bool keep_parameters;                // train what is there, instead of first values
     const char *data;                    // a file in place of every data block's own; NULL: theirs
     gradc_progress_function *progress;   // or NULL
-    void *context;
+    gradc_step_function *step;           // or NULL
+    void *context;                       // what both get
 } gradc_fit_options;
 
 // Trains. The held-out rows are chosen by the file alone, the order of the training rows by the seed and the epoch, the

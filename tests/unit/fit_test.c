@@ -123,6 +123,51 @@ static void test_turns(void) {
     gradc_program_free(program);
 }
 
+// What was told after each step.
+typedef struct {
+    gradc_step steps[64];
+    int count, stop_after, epochs;
+} StepLog;
+
+static bool note_step(void *context, const gradc_step *step) {
+    StepLog *log = context;
+    log->steps[log->count++] = *step;
+    return log->count != log->stop_after;
+}
+
+static bool count_epochs(void *context, const gradc_progress *progress) {
+    ((StepLog *)context)->epochs++;
+    return progress->epoch > 0;
+}
+
+// The step function is told of each step, and ends the training after any of them.
+static void test_steps(void) {
+    gradc_program *program = compile_in_folder(line);
+    double rate = 0;
+    StepLog log = {0};
+    gradc_fit_options options = {
+        .learning_rate = &rate, .step = note_step, .progress = count_epochs, .context = &log, .epochs = 2};
+    OK(gradc_fit(program, &options));
+    CHECK(log.count == 6 && log.epochs == 2);
+    double sum = 0;
+    for (int i = 0; i < log.count; i++) {
+        const gradc_step *step = &log.steps[i];
+        CHECK(step->epoch == 1 + i / 3 && step->epochs == 2 && step->iteration == i + 1 && step->rows == 10);
+        CHECK(step->rows_done == (i % 3 == 2 ? 10 : 4 * (i % 3 + 1)));
+        CHECK(strcmp(step->loss, "squared") == 0 && step->seconds >= 0);
+        if (i < 3) sum += step->step_loss * (i == 2 ? 2 : 4);
+    }
+    CHECK(fabs(sum - 285) < 1e-4);
+    log = (StepLog){.stop_after = 2};
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after iteration 2 of squared");
+    CHECK(log.count == 2 && log.epochs == 0);
+    // After the last step of an epoch, what belongs to the epoch's end is done first.
+    log = (StepLog){.stop_after = 3};
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after iteration 3 of squared");
+    CHECK(log.count == 3 && log.epochs == 1);
+    gradc_program_free(program);
+}
+
 static void test_failures(void) {
     gradc_program *program = compile_in_folder(line);
     double rate = 1e30;
@@ -144,6 +189,7 @@ int main(void) {
     test_epochs();
     test_seeds_and_stopping();
     test_turns();
+    test_steps();
     test_failures();
     snprintf(text, sizeof text, "%s/points.csv", folder);
     unlink(text);
