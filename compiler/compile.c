@@ -192,7 +192,7 @@ static Compilation *create_in(Arena *arena, const char *path, const char *text, 
 }
 
 Compilation *compilation_create(const char *path, const char *text, size_t length, const CompileOptions *options) {
-    Arena *arena = arena_create();
+    Arena *arena = arena_create_from(options->allocator);
     if (!arena) return NULL;
     if (setjmp(*arena_recover(arena))) {
         arena_destroy(arena);

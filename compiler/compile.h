@@ -18,6 +18,7 @@ typedef struct {
     int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
     bool verify;        // run the verifiers after every pass
     ReadSource *read;   // NULL: nothing can be imported
+    Allocator allocator;
 } CompileOptions;
 
 // Parses and elaborates `text`. Returns NULL only when memory ran out; check compilation_program for NULL after errors.

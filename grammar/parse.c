@@ -7,15 +7,7 @@ static bool run_parser(Parse *parse, int start_token) {
     parse->line_begins = parse->line_blank = true;
     parse->comment.arena = parse->arena;
     parse->scanner = scanner_open(parse);
-    if (!parse->scanner) longjmp(*arena_recover(parse->arena), 1);
-    // Memory that runs out in between jumps over the scanner's own: remember it, free it, jump on.
-    jmp_buf outer;
-    __builtin_memcpy(&outer, arena_recover(parse->arena), sizeof outer);
-    bool exhausted = setjmp(*arena_recover(parse->arena)) != 0;
-    if (!exhausted) gradc_parse(parse);
-    scanner_close(parse->scanner);
-    __builtin_memcpy(arena_recover(parse->arena), &outer, sizeof outer);
-    if (exhausted) longjmp(*arena_recover(parse->arena), 1);
+    gradc_parse(parse);
     return diagnostics_errors(parse->diagnostics) == 0;
 }
 

@@ -52,8 +52,7 @@ Span span_of(const Parse *parse, Place place);
 const char *documentation_at(const Parse *parse, uint32_t begin);
 
 // ---- scanner.l
-void *scanner_open(Parse *parse);   // NULL without memory
-void scanner_close(void *scanner);
+void *scanner_open(Parse *parse);                            // lives in the arena
 int scanner_next(Parse *parse, void *value, Place *place);   // the next token, newlines that count included
 
 // ---- scan.c: lines, comments, brackets

@@ -21,7 +21,9 @@ static void gradc_error(Place *place, Parse *parse, const char *message);
 #define YYLLOC_DEFAULT(result, right, count)                                              \
     ((result).begin = (count) ? YYRHSLOC(right, 1).begin : YYRHSLOC(right, 0).end,        \
      (result).end = YYRHSLOC(right, count).end)
+// All of the stack at once, so that none is left over when the arena runs out in an action.
 #define YYMAXDEPTH 20000
+#define YYINITDEPTH YYMAXDEPTH
 }
 
 %token END 0 "the end of the file"

@@ -270,7 +270,7 @@ static _Noreturn void give_up(Arena *arena, Arena *scratch, const jmp_buf *outer
 
 const char *evaluate_function(Arena *arena, const Function *function, const Tensor *arguments, Environment *environment,
                               Tensor *results) {
-    Arena *scratch = arena_create();
+    Arena *scratch = arena_create_from(arena_allocator(arena));
     if (!scratch) longjmp(*arena_recover(arena), 1);
     jmp_buf outer;   // when memory runs out anywhere, the scratch arena goes before the caller recovers
     memcpy(&outer, arena_recover(arena), sizeof outer);

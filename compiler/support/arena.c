@@ -2,7 +2,6 @@
 #include "support/arena.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK_BYTES = 1 << 16, ALIGNMENT = 16 };
@@ -16,23 +15,35 @@ typedef struct Chunk {
 } Chunk;
 
 struct Arena {
+    Allocator allocator;
     Chunk *last;
     size_t used;
     jmp_buf recover;
 };
 
 Arena *arena_create(void) {
-    return calloc(1, sizeof(Arena));
+    return arena_create_from((Allocator){0});
+}
+
+Arena *arena_create_from(Allocator allocator) {
+    Arena *arena = memory_take(&allocator, 1, sizeof *arena);
+    if (arena) arena->allocator = allocator;
+    return arena;
+}
+
+Allocator arena_allocator(const Arena *arena) {
+    return arena->allocator;
 }
 
 void arena_destroy(Arena *arena) {
     if (!arena) return;
+    Allocator allocator = arena->allocator;
     for (Chunk *chunk = arena->last; chunk;) {
         Chunk *previous = chunk->previous;
-        free(chunk);
+        memory_give(&allocator, chunk);
         chunk = previous;
     }
-    free(arena);
+    memory_give(&allocator, arena);
 }
 
 jmp_buf *arena_recover(Arena *arena) {
@@ -41,7 +52,7 @@ jmp_buf *arena_recover(Arena *arena) {
 
 static Chunk *add_chunk(Arena *arena, size_t size) {
     size_t capacity = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-    Chunk *chunk = calloc(1, sizeof(Chunk) + capacity);
+    Chunk *chunk = memory_take(&arena->allocator, 1, sizeof(Chunk) + capacity);
     if (!chunk) longjmp(arena->recover, 1);
     chunk->capacity = capacity;
     chunk->previous = arena->last;

@@ -5,6 +5,8 @@
 #ifndef GRADC_SUPPORT_ARENA_H
 #define GRADC_SUPPORT_ARENA_H
 
+#include "support/allocator.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +14,11 @@
 
 typedef struct Arena Arena;
 
-// Returns an empty arena, or NULL when there is no memory. The caller owns it.
+// Returns an empty arena, or NULL when there is no memory. The caller owns it. Its memory comes from malloc, or from
+// `allocator`.
 Arena *arena_create(void);
+Arena *arena_create_from(Allocator allocator);
+Allocator arena_allocator(const Arena *arena);
 void arena_destroy(Arena *arena);
 
 // Where `arena_allocate` jumps to when memory runs out: setjmp it in the entry function, before the first allocation.
