@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
-gradc_status batch_create(Batch *batch, const DataSet *data, const Entry *entry) {
-    *batch = (Batch){data, entry, calloc((size_t)entry->function.argument_count + 1, sizeof(Memory))};
-    return batch->arrays ? GRADC_OK : fail_memory(data->program);
+gradc_status batch_create(Batch *batch, gradc_program *program, const DataSet *data, const Entry *entry) {
+    Memory *arrays = calloc((size_t)entry->function.argument_count + 1, sizeof(Memory));
+    *batch = (Batch){program, data, entry, arrays};
+    return arrays ? GRADC_OK : fail_memory(program);
 }
 
 void batch_free(Batch *batch) {
@@ -16,8 +17,7 @@ void batch_free(Batch *batch) {
 
 gradc_status batch_gather(Batch *batch, int input, const int64_t *rows, int64_t count, gradc_tensor *tensor) {
     const FieldArray *field = data_field(batch->data, batch->entry->function.arguments[input]->variable->name);
-    if (!memory_reserve(&batch->arrays[input], (size_t)count * field->row_bytes))
-        return fail_memory(batch->data->program);
+    if (!memory_reserve(&batch->arrays[input], (size_t)count * field->row_bytes)) return fail_memory(batch->program);
     data_gather(field, rows, count, batch->arrays[input].bytes);
     *tensor = field->tensor;
     tensor->shape[0] = count;
@@ -26,7 +26,7 @@ gradc_status batch_gather(Batch *batch, int input, const int64_t *rows, int64_t 
 }
 
 gradc_status value_of_rows(gradc_call *call, Batch *batch, const int64_t *rows, int64_t count) {
-    gradc_program *program = batch->data->program;
+    gradc_program *program = batch->program;
     for (int i = 0; i < batch->entry->function.argument_count; i++) {
         gradc_tensor tensor;
         gradc_status status = batch_gather(batch, i, rows, count, &tensor);
@@ -53,7 +53,14 @@ static double number_of(const gradc_tensor *tensor) {
 gradc_status metric_value(gradc_call *call, Batch *batch, double *value) {
     const DataSet *data = batch->data;
     gradc_status status = GRADC_OK;
+    gradc_tensor alone;
     double sum = 0;
+    if (!batch->entry->function.argument_count) {
+        status = value_of_rows(call, batch, NULL, 0);
+        if (!status) status = gradc_call_output(call, 0, &alone);
+        *value = status ? 0 : number_of(&alone);
+        return status;
+    }
     for (int64_t begin = 0; begin < data->held_count && !status; begin += PIECE_ROWS) {
         int64_t count = data->held_count - begin < PIECE_ROWS ? data->held_count - begin : PIECE_ROWS;
         gradc_tensor output;

@@ -9,7 +9,7 @@
 typedef struct {
     const TrainBlock *block;
     gradc_trainer *trainer;
-    const DataSet *data;   // NULL: the loss has no inputs, and an epoch is one step
+    const DataSet *data;   // NULL: the loss has no inputs
     Batch batch;
     int64_t epochs, batch_rows;
     int64_t epoch;              // that have ended
@@ -65,10 +65,11 @@ static gradc_status prepare_metrics(Fit *fit, Turn *turn) {
     if (!turn->metrics || !turn->metric_calls || !turn->metric_batches) return fail_memory(fit->program);
     for (int i = 0; i < program->entries.count; i++) {
         const Entry *entry = program->entries.items[i];
-        if (entry->kind != ENTRY_METRIC || !data_feeds(turn->data->block, entry)) continue;
+        bool alone = !entry->function.argument_count;
+        if (entry->kind != ENTRY_METRIC || (!alone && (!turn->data || !data_feeds(turn->data->block, entry)))) continue;
         int index = turn->metric_count++;
         turn->metrics[index].name = entry->name;
-        gradc_status status = batch_create(&turn->metric_batches[index], turn->data, entry);
+        gradc_status status = batch_create(&turn->metric_batches[index], fit->program, turn->data, entry);
         if (!status) status = gradc_call_create(fit->program, entry->name, &turn->metric_calls[index]);
         if (status) return status;
     }
@@ -80,7 +81,7 @@ static gradc_status prepare_data(Fit *fit, Turn *turn) {
     gradc_status status = check_feeds(fit, block->data, block->entry);
     if (!status) status = load_data(fit, block->data, &turn->data);
     if (!status) status = data_check_ranges(turn->data, block->entry);
-    if (!status) status = batch_create(&turn->batch, turn->data, block->entry);
+    if (!status) status = batch_create(&turn->batch, fit->program, turn->data, block->entry);
     if (status) return status;
     turn->order = malloc((size_t)turn->data->training_count * sizeof *turn->order);
     return turn->order ? prepare_metrics(fit, turn) : fail_memory(fit->program);
@@ -100,17 +101,22 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
     if (options->learning_rate) status = gradc_trainer_set(turn->trainer, "lr", *options->learning_rate);
     if (status) return status;
     if (block->data) return prepare_data(fit, turn);
-    if (!block->entry->function.argument_count) return GRADC_OK;
+    if (!block->entry->function.argument_count) return prepare_metrics(fit, turn);
     return fail(fit->program, GRADC_DATA,
                 "train %s names no data, and %s has inputs: give it a `data` setting, or feed "
                 "it from a host program",
                 block->loss, block->loss);
 }
 
+// Of an epoch. Without data each step counts as one.
+static int64_t rows_of(const Turn *turn) {
+    return turn->data ? turn->data->training_count : turn->block->steps;
+}
+
 // What `iterations` is in the program: the steps that this training takes.
 static gradc_status set_iterations(const Turn *turn) {
-    int64_t rows = turn->data ? turn->data->training_count : 1;
-    int64_t steps = turn->data ? (rows + turn->batch_rows - 1) / turn->batch_rows : 1;
+    int64_t rows = rows_of(turn);
+    int64_t steps = turn->data ? (rows + turn->batch_rows - 1) / turn->batch_rows : rows;
     return gradc_trainer_set(turn->trainer, "iterations", (double)(steps * turn->epochs));
 }
 
@@ -218,9 +224,9 @@ static bool tell_step(Fit *fit, const Turn *turn, int64_t rows, double loss) {
 // One step; at an epoch's ends, what belongs there.
 static gradc_status step(Fit *fit, Turn *turn) {
     double loss = 0;
-    int64_t rows = turn->data ? turn->data->training_count : 1;
+    int64_t rows = rows_of(turn), most = turn->data ? turn->batch_rows : 1;
     if (turn->position == 0) begin_epoch(fit, turn);
-    int64_t count = !turn->data || turn->batch_rows > rows - turn->position ? rows - turn->position : turn->batch_rows;
+    int64_t count = most > rows - turn->position ? rows - turn->position : most;
     gradc_status status = turn->data ? step_rows(turn, count, &loss) : gradc_trainer_step(turn->trainer, &loss);
     if (status) return status;
     turn->loss_sum += loss * (double)count;

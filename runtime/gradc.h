@@ -125,6 +125,8 @@ typedef struct {
     const char *data;   // or NULL: the host feeds it
     const char *optimizer;
     int64_t batch, epochs, repeat;
+    int64_t steps;     // of an epoch; 0: the data, or the host, says how many
+    bool has_inputs;   // whether the loss must be fed
     uint64_t seed;
 } gradc_train_info;
 
@@ -272,7 +274,7 @@ typedef struct {
     int64_t epoch, epochs;   // the running epoch, from 1
     int64_t iteration;       // steps of the block so far
     int64_t rows_done;       // that the epoch's steps have taken until now
-    int64_t rows;            // of the whole epoch; 1 for a loss without data
+    int64_t rows;            // of the whole epoch; for a loss without inputs its steps
     double step_loss;        // of the step's rows, before the step changed the parameters
     double seconds;          // of this epoch so far
 } gradc_step;

@@ -144,7 +144,7 @@ static gradc_status predict(Prediction *prediction, const gradc_predict_options 
     gradc_status status = choose_data(program, options->data, &block);
     if (!status) status = choose_entry(program, options->entry, block, &prediction->entry);
     if (!status) status = data_load(program, block, options->file, &prediction->data);
-    if (!status) status = batch_create(&prediction->batch, &prediction->data, prediction->entry);
+    if (!status) status = batch_create(&prediction->batch, program, &prediction->data, prediction->entry);
     if (!status) status = gradc_call_create(program, prediction->entry->name, &prediction->call);
     return status ? status : write_file(prediction, path);
 }

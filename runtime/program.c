@@ -266,12 +266,15 @@ bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_in
 bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info) {
     if (!program->program || index < 0 || index >= program->program->trains.count) return false;
     const TrainBlock *train = program->program->trains.items[index];
+    bool has_inputs = train->entry->function.argument_count > 0;
     *info = (gradc_train_info){train->loss,
                                train->data ? train->data->name : NULL,
                                train->optimizer_words,
                                train->batch,
                                train->epochs,
                                train->repeat,
+                               train->data || has_inputs ? 0 : train->steps,
+                               has_inputs,
                                train->seed};
     return true;
 }

@@ -123,6 +123,7 @@ typedef struct {
     int report_count, trained_count, update_count;
     Parameter **trained;   // those that the loss reaches and that are not frozen
     int64_t batch, epochs, repeat;
+    int64_t steps;   // of an epoch, where no data says it
     uint64_t seed;
     Span span;
 } TrainBlock;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const settings[] = {"data",   "optimizer", "batch",      "epochs",
+static const char *const settings[] = {"data",   "optimizer", "batch",      "epochs",  "steps",
                                        "repeat", "seed",      "parameters", "gradient"};
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
@@ -152,10 +152,16 @@ static bool find_data(Elaborator *e, const Setting *setting, TrainBlock *block) 
     return false;
 }
 
-static bool apply_data(Elaborator *e, const Train *train) {
+static bool apply_data(Elaborator *e, const Item *item, const Train *train) {
     TrainBlock *block = train->block;
     bool fine = true;
     if (!train->data) return true;
+    for (int i = 0; i < item->setting_count; i++) {
+        if (strcmp(item->settings[i].name.text, "steps") != 0) continue;
+        report(e, D_steps_with_data, item->settings[i].span, "the data says how many steps an epoch has");
+        help(e, "'steps' is for a loss without data; to train longer, write more epochs");
+        return false;
+    }
     if (!find_data(e, train->data, block)) return false;
     for (int i = 0; i < block->entry->training.argument_count; i++)
         fine = check_input(e, block, block->entry->training.arguments[i], train->data->span) && fine;
@@ -184,6 +190,7 @@ static bool apply_setting(Elaborator *e, const Item *item, int index, Train *tra
     else if (strcmp(name, "gradient") == 0) train->gradient = setting;
     else if (strcmp(name, "batch") == 0) return whole_setting(e, setting, 1, &block->batch);
     else if (strcmp(name, "epochs") == 0) return whole_setting(e, setting, 0, &block->epochs);
+    else if (strcmp(name, "steps") == 0) return whole_setting(e, setting, 1, &block->steps);
     else if (strcmp(name, "repeat") == 0) return whole_setting(e, setting, 1, &block->repeat);
     else if (strcmp(name, "seed") == 0) {
         if (!whole_setting(e, setting, 0, &seed)) return false;
@@ -247,13 +254,14 @@ static bool make_update(Elaborator *e, Train *train, Span span) {
 void make_train(Elaborator *e, const Item *item) {
     enum { BATCH = 32 };
     TrainBlock *block = arena_new(e->arena, TrainBlock);
-    *block = (TrainBlock){.loss = item->name.text, .batch = BATCH, .epochs = 1, .repeat = 1, .span = item->name.span};
+    *block = (TrainBlock){.loss = item->name.text, .batch = BATCH, .epochs = 1, .span = item->name.span};
+    block->repeat = block->steps = 1;
     Train train = {.block = block};
     block->entry = find_loss(e, item);
     bool fine = is_first(e, item) && block->entry;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, &train) && fine;
-    fine = block->entry && apply_data(e, &train) && fine;
+    fine = block->entry && apply_data(e, item, &train) && fine;
     fine = block->entry && find_trained(e, &train) && make_update(e, &train, item->name.span) && fine;
     frame_pop(e);
     if (!fine) return;

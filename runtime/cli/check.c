@@ -52,8 +52,12 @@ static void print_blocks(const gradc_program *program) {
     }
     gradc_train_info train;
     for (int i = 0; gradc_train_block(program, i, &train); i++)
-        printf("train %s: %s, data %s, batch %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
-               train.data ? train.data : "from the host", train.batch, train.epochs);
+        if (train.has_inputs)
+            printf("train %s: %s, data %s, batch %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
+                   train.data ? train.data : "from the host", train.batch, train.epochs);
+        else
+            printf("train %s: %s, no data, steps %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
+                   train.steps, train.epochs);
 }
 
 // Errors that only a later stage of the compiler finds: everything that a program can do is compiled, up to the last
