@@ -264,6 +264,8 @@ typedef struct {
     double mean_loss;        // over the rows of the epoch, each with the parameters of its step
     int metric_count;
     const gradc_metric_value *metrics;   // over the held-out rows (all rows if none are held out)
+    double monitored;                    // what `monitor` watches, after this epoch; NaN: not of this block
+    bool best;                           // no epoch before had a better one
     double seconds;                      // that the epoch took, metrics included
 } gradc_progress;
 // Called after each epoch. Returning false ends the training with GRADC_STOPPED.
@@ -292,10 +294,17 @@ typedef struct {
     gradc_progress_function *progress;   // or NULL
     gradc_step_function *step;           // or NULL
     void *context;                       // what both get
+    const char *monitor;                 // a metric's name, or "loss": the best epoch counts; NULL: the last one does
+    bool monitor_greater;                // the greater the better, as for an accuracy
+    int64_t patience;                    // so many epochs without a better one end the training; 0: they never do
 } gradc_fit_options;
 
 // Trains. The held-out rows are chosen by the file alone, the order of the training rows by the seed and the epoch, the
 // same on every machine. On failure parameters are those of the last step done. options NULL: all zero.
+//
+// What is monitored is measured over the held-out rows after each epoch, "loss" too: the first train block's, as its
+// value is when `training` is false. Another block's loss is watched by its name. In the end, however training ends, the
+// parameters and states of nets are then those of the best epoch, once there is one. patience alone watches "loss".
 gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options);
 
 typedef struct {

@@ -168,6 +168,81 @@ static void test_steps(void) {
     gradc_program_free(program);
 }
 
+// A weight that walks past its best value: w is 0.5, 1, 1.5, ... after each epoch of one step, and 2 is best.
+static const char walk[] = "dim N\n"
+                           "net walk() -> f32 { param w: f32 ~ zeros; return w }\n"
+                           "net kept() -> f32 { state s: f32 ~ zeros; s = s + 1; return s }\n"
+                           "loss onward() { return -walk() + 0 * kept() }\n"
+                           "metric distance() { return abs(walk() - 2) }\n"
+                           "metric closeness(x: f32[N]) { return 10 - abs(walk() - 2) + 0 * sum(x) }\n"
+                           "loss fed(x: f32[N]) { return -walk() + 0 * sum(x) }\n"
+                           "data points { file \"points.csv\"; x = columns[0]; split 0.8 }\n"
+                           "train onward { optimizer sgd(lr = 0.5); epochs 8 }\n"
+                           "train fed { data points; optimizer sgd(lr = 0.5); batch 8; epochs 8 }\n";
+
+static void test_monitor(void) {
+    gradc_program *program = compile_in_folder(walk);
+    Log log = {0};
+    gradc_fit_options options = {
+        .loss = "fed", .monitor = "closeness", .monitor_greater = true, .progress = note, .context = &log};
+    OK(gradc_fit(program, &options));
+    float *parameters = gradc_parameters(program);
+    CHECK(log.count == 8 && *parameters == 2);
+    for (int i = 0; i < log.count; i++) {
+        CHECK(log.epochs[i].best == (i < 4));
+        CHECK(log.epochs[i].monitored == 10 - fabs(0.5 * (i + 1) - 2));
+    }
+    // Two epochs without a better one: the sixth is the last.
+    options.patience = 2;
+    log.count = 0;
+    OK(gradc_fit(program, &options));
+    CHECK(log.count == 6 && *parameters == 2);
+    // The best is put back when training is stopped, too; before an epoch has ended there is none.
+    log = (Log){.stop_after = 5};
+    options.patience = 0;
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after epoch 5");
+    CHECK(*parameters == 2);
+    StepLog steps = {.stop_after = 1};
+    options = (gradc_fit_options){.loss = "fed", .monitor = "closeness", .step = note_step, .context = &steps};
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after iteration 1");
+    CHECK(*parameters == 0.5f);
+    // States of nets are put back with them: `kept` counts the steps, and adds one to what is stored.
+    options = (gradc_fit_options){.loss = "onward", .monitor = "distance"};
+    OK(gradc_fit(program, &options));
+    gradc_call *call = create_call(program, "kept");
+    OK(gradc_call_value(call));
+    CHECK(*parameters == 2 && number(call) == 5);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
+// A loss is watched by its name, with the value that it has without training.
+static void test_monitored_loss(void) {
+    gradc_program *program = compile_in_folder(walk);
+    Log log = {0};
+    gradc_fit_options options = {.monitor = "loss", .progress = note, .context = &log, .epochs = 3};
+    OK(gradc_fit(program, &options));
+    CHECK(log.count == 6);
+    for (int i = 0; i < log.count; i++) CHECK(isnan(log.epochs[i].monitored) == (i % 2 == 1));
+    // Both blocks walk: onward's loss is that of its own step, fed's is measured after the epoch.
+    CHECK(log.epochs[2].monitored == -1);
+    options.monitor = "fed";
+    log.count = 0;
+    OK(gradc_fit(program, &options));
+    CHECK(log.epochs[1].monitored == -1 && log.epochs[3].monitored == -2 && log.epochs[3].best);
+    // Upwards nothing gets better after the first epoch.
+    options =
+        (gradc_fit_options){.loss = "fed", .monitor_greater = true, .patience = 3, .progress = note, .context = &log};
+    log.count = 0;
+    OK(gradc_fit(program, &options));
+    CHECK(log.count == 4 && *(float *)gradc_parameters(program) == 0.5f);
+    options.monitor = "accuracy";
+    REFUSED(gradc_fit(program, &options), GRADC_ARGUMENT, "what can be watched is: loss, distance, closeness");
+    options.patience = -1;
+    REFUSED(gradc_fit(program, &options), GRADC_ARGUMENT, "patience cannot be negative");
+    gradc_program_free(program);
+}
+
 static void test_failures(void) {
     gradc_program *program = compile_in_folder(line);
     double rate = 1e30;
@@ -190,6 +265,8 @@ int main(void) {
     test_seeds_and_stopping();
     test_turns();
     test_steps();
+    test_monitor();
+    test_monitored_loss();
     test_failures();
     snprintf(text, sizeof text, "%s/points.csv", folder);
     unlink(text);

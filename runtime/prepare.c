@@ -1,0 +1,146 @@
+// Before the first step of a training: data is read, trainers and metrics are created, options are checked.
+#include "runtime/training.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- data
+
+static gradc_status load_data(Fit *fit, const DataBlock *block, const DataSet **data) {
+    const Program *program = fit->program->program;
+    int index = 0;
+    while (program->data.items[index] != block) index++;
+    *data = &fit->data[index];
+    return fit->data[index].arena ? GRADC_OK : data_load(fit->program, block, fit->options.data, &fit->data[index]);
+}
+
+// Says which input the data block does not feed.
+static gradc_status check_feeds(Fit *fit, const DataBlock *block, const Entry *entry) {
+    for (int i = 0; i < entry->function.argument_count; i++) {
+        const char *name = entry->function.arguments[i]->variable->name;
+        bool found = false;
+        for (int k = 0; k < block->fields.count; k++) found = found || strcmp(block->fields.items[k].name, name) == 0;
+        if (!found)
+            return fail(fit->program, GRADC_DATA, "%s needs an input '%s', which data %s does not give", entry->name,
+                        name, block->name);
+    }
+    if (data_feeds(block, entry) || !entry->function.argument_count) return GRADC_OK;
+    return fail(fit->program, GRADC_DATA, "what data %s gives has another dtype or rank than %s takes", block->name,
+                entry->name);
+}
+
+static gradc_status prepare_metrics(Fit *fit, Turn *turn) {
+    const Program *program = fit->program->program;
+    size_t size = (size_t)program->entries.count + 1;
+    turn->metrics = calloc(size, sizeof *turn->metrics);
+    turn->metric_calls = calloc(size, sizeof(gradc_call *));
+    turn->metric_batches = calloc(size, sizeof *turn->metric_batches);
+    if (!turn->metrics || !turn->metric_calls || !turn->metric_batches) return fail_memory(fit->program);
+    for (int i = 0; i < program->entries.count; i++) {
+        const Entry *entry = program->entries.items[i];
+        bool alone = !entry->function.argument_count;
+        if (entry->kind != ENTRY_METRIC || (!alone && (!turn->data || !data_feeds(turn->data->block, entry)))) continue;
+        int index = turn->metric_count++;
+        turn->metrics[index].name = entry->name;
+        gradc_status status = batch_create(&turn->metric_batches[index], fit->program, turn->data, entry);
+        if (!status) status = gradc_call_create(fit->program, entry->name, &turn->metric_calls[index]);
+        if (status) return status;
+    }
+    return GRADC_OK;
+}
+
+static gradc_status prepare_data(Fit *fit, Turn *turn) {
+    const TrainBlock *block = turn->block;
+    gradc_status status = check_feeds(fit, block->data, block->entry);
+    if (!status) status = load_data(fit, block->data, &turn->data);
+    if (!status) status = data_check_ranges(turn->data, block->entry);
+    if (!status) status = batch_create(&turn->batch, fit->program, turn->data, block->entry);
+    if (status) return status;
+    turn->rows = turn->data->training_count;
+    turn->order = malloc((size_t)turn->data->training_count * sizeof *turn->order);
+    return turn->order ? prepare_metrics(fit, turn) : fail_memory(fit->program);
+}
+
+// ---- train blocks
+
+static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) {
+    const gradc_fit_options *options = &fit->options;
+    turn->block = block;
+    turn->epochs = options->epochs ? options->epochs : block->epochs;
+    turn->batch_rows = options->batch ? options->batch : block->batch;
+    if (turn->batch_rows < 1 || turn->epochs < 0)
+        return fail(fit->program, GRADC_ARGUMENT, "train %s: batch must be at least 1 and epochs at least 0",
+                    block->loss);
+    gradc_status status = gradc_trainer_create(fit->program, block->loss, &turn->trainer);
+    if (status) return status;
+    trainer_set_batch(turn->trainer, turn->batch_rows);
+    if (options->learning_rate) status = gradc_trainer_set(turn->trainer, "lr", *options->learning_rate);
+    if (status) return status;
+    turn->rows = block->steps;   // without data each step counts as a row
+    if (block->data) return prepare_data(fit, turn);
+    if (!block->entry->function.argument_count) return prepare_metrics(fit, turn);
+    return fail(fit->program, GRADC_DATA,
+                "train %s names no data, and %s has inputs: give it a `data` setting, or feed "
+                "it from a host program",
+                block->loss, block->loss);
+}
+
+// What `iterations` is in the program: the steps that this training takes.
+static gradc_status set_iterations(const Turn *turn) {
+    int64_t steps = turn->data ? (turn->rows + turn->batch_rows - 1) / turn->batch_rows : turn->rows;
+    return gradc_trainer_set(turn->trainer, "iterations", (double)(steps * turn->epochs));
+}
+
+void turn_shuffle(const Fit *fit, Turn *turn) {
+    if (!turn->data) return;
+    memcpy(turn->order, turn->data->training, (size_t)turn->rows * sizeof *turn->order);
+    shuffle(turn->order, turn->rows, fit->seed, SHUFFLE_EPOCH, (uint64_t)turn->epoch);
+}
+
+gradc_status fit_prepare(Fit *fit) {
+    const Program *program = fit->program->program;
+    const gradc_fit_options *options = &fit->options;
+    if (options->epochs < 0 || options->batch < 0)
+        return fail(fit->program, GRADC_ARGUMENT, "epochs and batch cannot be negative");
+    if (!program->trains.count) return fail(fit->program, GRADC_ARGUMENT, "the program has no train block");
+    int chosen = options->loss ? find_train(fit->program, options->loss) : 0;
+    if (chosen < 0) return fail(fit->program, GRADC_ARGUMENT, "the program has no `train %s`", options->loss);
+    int count = options->loss ? 1 : program->trains.count;
+    fit->data = calloc((size_t)program->data.count + 1, sizeof *fit->data);
+    fit->turns = calloc((size_t)count, sizeof *fit->turns);
+    if (!fit->data || !fit->turns) return fail_memory(fit->program);
+    for (int i = 0; i < count; i++) {
+        fit->turn_count++;
+        gradc_status status = prepare_turn(fit, &fit->turns[i], program->trains.items[chosen + i]);
+        if (!status) status = set_iterations(&fit->turns[i]);
+        if (status) return status;
+    }
+    gradc_status status = monitor_prepare(fit);
+    if (status) return status;
+    fit->seed = options->seed ? *options->seed : program->trains.items[chosen]->seed;
+    if (!options->keep_parameters) return gradc_initialise(fit->program, fit->seed);
+    status = ensure_initialised(fit->program);
+    fit->program->seed = fit->seed;
+    return status;
+}
+
+static void free_turn(Turn *turn) {
+    for (int i = 0; i < turn->metric_count; i++) {
+        gradc_call_free(turn->metric_calls[i]);
+        batch_free(&turn->metric_batches[i]);
+    }
+    free(turn->metrics);
+    free(turn->metric_calls);
+    free(turn->metric_batches);
+    if (turn->batch.arrays) batch_free(&turn->batch);
+    gradc_trainer_free(turn->trainer);
+    free(turn->order);
+}
+
+void fit_free(Fit *fit) {
+    monitor_free(&fit->monitor);
+    for (int i = 0; i < fit->turn_count; i++) free_turn(&fit->turns[i]);
+    for (int i = 0; fit->data && i < fit->program->program->data.count; i++) data_free(&fit->data[i]);
+    free(fit->turns);
+    free(fit->data);
+}
