@@ -3,7 +3,7 @@
 # Debian's packages, by apt-get, as root or through sudo. Where nothing is missing it does nothing.
 set -eu
 
-packages='gcc libc6-dev cmake ninja-build flex bison llvm-19-dev libjansson-dev'
+packages='gcc libc6-dev cmake ninja-build flex bison llvm-19-dev libjansson-dev libzip-dev'
 commands='gcc cmake ninja flex bison llvm-config-19'
 if [ "${1:-}" = tests ]; then
     packages="$packages clang-format-19 g++ libmpfr-dev"
