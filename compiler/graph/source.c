@@ -94,7 +94,7 @@ static void add_nodes(SourceWriter *writer, Block *block, bool *seen, Node *root
     seen[root->id] = true;
     while (open.count) {
         Step *step = &open.items[open.count - 1];
-        if (step->next == step->node->input_count) {
+        if (step->next == step->node->input_count || writer->lists[step->node->id]) {
             array_push(arena, &block->nodes, step->node);
             open.count--;
             continue;
@@ -124,9 +124,13 @@ static Block block_of(SourceWriter *writer, const Function *function) {
     block.own = arena_array(arena, bool, count);
     block.results = arena_array(arena, const char **, count);
     bool *seen = arena_array(arena, bool, count);
+    Node **roots = arena_array(arena, Node *, function->result_count);
+    for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
+    find_lists(writer, roots, function->result_count);
     for (int i = 0; i < function->result_count; i++) add_nodes(writer, &block, seen, function->results[i].node);
     for (int i = 0; i < block.nodes.count; i++)
-        if (block.nodes.items[i]->op != OP_broadcast) count_users(&block, block.nodes.items[i]);
+        if (block.nodes.items[i]->op != OP_broadcast && !writer->lists[block.nodes.items[i]->id])
+            count_users(&block, block.nodes.items[i]);
     for (int i = 0; i < function->result_count; i++) block.users[seen_through(function->results[i].node)->id]++;
     return block;
 }
@@ -148,7 +152,7 @@ static void name_loop(SourceWriter *writer, Block *block, const Node *loop) {
 
 static void name_node_of(SourceWriter *writer, Block *block, Node *node) {
     int weight = node->op != OP_broadcast;
-    for (int k = 0; k < node->input_count; k++) {
+    for (int k = 0; k < node->input_count && !writer->lists[node->id]; k++) {
         const Node *input = node->inputs[k];
         weight += writer->names[input->id] ? 0 : block->weights[input->id];
     }
@@ -334,6 +338,7 @@ const char *print_source(Text *text, Graph *graph, const Function *function, con
     writer.names = arena_array(text->arena, const char *, graph->node_count);
     writer.aliases = arena_array(text->arena, Node *, graph->node_count);
     writer.written = arena_array(text->arena, bool, graph->node_count);
+    writer.lists = arena_array(text->arena, bool, graph->node_count);
     Block block = block_of(&writer, function);
     write_dims(&writer, function);
     write_signature(&writer, &block, function, name);

@@ -1,5 +1,5 @@
-// What the two halves of printing a graph as a program share: statements (source.c) and expressions
-// (source_expression.c).
+// What the parts of printing a graph as a program share: statements (source.c), expressions (source_expression.c) and
+// constant tensors (source_constant.c).
 #ifndef GRADC_GRAPH_SOURCE_H
 #define GRADC_GRAPH_SOURCE_H
 
@@ -25,6 +25,7 @@ typedef struct {
     const char **names;          // by node id: what stands for the node; NULL: its expression does
     Node **aliases;              // by node id: what an argument of a loop's body captures
     bool *written;               // by node id: its statement stands above
+    bool *lists;                 // by node id: a small constant tensor, written as a list
     ARRAY(const char *) taken;   // names that mean something already
     int indent;
     const char *missing;   // an op that has no spelling
@@ -36,5 +37,10 @@ void write_value(SourceWriter *writer, const Node *node, int power);
 void write_expression(SourceWriter *writer, const Node *node, int power);
 // The same, and a number with its dtype, since nothing beside it says which it has.
 void write_typed_value(SourceWriter *writer, const Node *node);
+void write_number(SourceWriter *writer, Dtype dtype, Scalar number);
+
+// Marks, in `lists`, what the roots reach that is to be written as a list.
+void find_lists(SourceWriter *writer, Node *const *roots, int root_count);
+void write_list(SourceWriter *writer, const Node *node);
 
 #endif

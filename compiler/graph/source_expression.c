@@ -28,20 +28,20 @@ static void open_call(SourceWriter *writer, const char *name, const Node *first)
 
 // ---- numbers
 
-static void write_number(SourceWriter *writer, const Node *node) {
-    double value = node->scalar.real;
-    if (node->dtype == DTYPE_BOOL) text_add(writer->text, node->scalar.integer ? "true" : "false");
-    else if (!dtype_is_float(node->dtype)) text_add(writer->text, "%lld", (long long)node->scalar.integer);
+void write_number(SourceWriter *writer, Dtype dtype, Scalar number) {
+    double value = number.real;
+    if (dtype == DTYPE_BOOL) text_add(writer->text, number.integer ? "true" : "false");
+    else if (!dtype_is_float(dtype)) text_add(writer->text, "%lld", (long long)number.integer);
     else if (isnan(value)) text_add(writer->text, "nan");
     else if (isinf(value)) text_add(writer->text, value < 0 ? "-inf" : "inf");
     else if (value == floor(value) && fabs(value) < 1e6) text_add(writer->text, "%.1f", value);
     else {
         // As few digits as give the same number back.
-        for (int digits = node->dtype == DTYPE_F32 ? 6 : 15;; digits++) {
-            const char *number = arena_print(writer->text->arena, "%.*g", digits, value);
-            double back = strtod(number, NULL);
-            if ((node->dtype == DTYPE_F32 ? (double)(float)back : back) != value && digits < 17) continue;
-            text_add(writer->text, "%s", number);
+        for (int digits = dtype == DTYPE_F32 ? 6 : 15;; digits++) {
+            const char *text = arena_print(writer->text->arena, "%.*g", digits, value);
+            double back = strtod(text, NULL);
+            if ((dtype == DTYPE_F32 ? (double)(float)back : back) != value && digits < 17) continue;
+            text_add(writer->text, "%s", text);
             return;
         }
     }
@@ -55,7 +55,7 @@ static bool is_negative(const Node *node) {
 static void write_constant(SourceWriter *writer, const Node *node, int power) {
     bool group = is_negative(node) && power > BIND_NEGATE;
     text_add(writer->text, group ? "(" : "");
-    write_number(writer, node);
+    write_number(writer, node->dtype, node->scalar);
     text_add(writer->text, group ? ")" : "");
 }
 
@@ -443,7 +443,8 @@ static void write_structural(SourceWriter *writer, const Node *node, int power) 
 }
 
 void write_expression(SourceWriter *writer, const Node *node, int power) {
-    if (op_class(node->op) == CLASS_MAP) write_map(writer, node, power);
+    if (writer->lists[node->id]) write_list(writer, node);
+    else if (op_class(node->op) == CLASS_MAP) write_map(writer, node, power);
     else write_structural(writer, node, power);
 }
 
