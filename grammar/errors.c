@@ -52,7 +52,9 @@ static const char *expectation(Parse *parse, const char *const *expected, int co
 static const char *source_text(Parse *parse, Place place) {
     uint32_t length = place.end - place.begin;
     bool cut = length > 40;
-    char *text = arena_copy_text(parse->arena, parse->source->text + place.begin, cut ? 40 : length);
+    if (cut) length = 40;
+    while (cut && ((unsigned char)parse->source->text[place.begin + length] & 0xc0) == 0x80) length--;
+    char *text = arena_copy_text(parse->arena, parse->source->text + place.begin, length);
     return cut ? arena_print(parse->arena, "%s...", text) : text;
 }
 
@@ -68,47 +70,20 @@ static bool after_newline(const Parse *parse, Place place) {
     return i > 0 && parse->source->text[i - 1] == '\n';
 }
 
-// What other languages write, and this one otherwise.
-static const struct {
-    const char *word, *help;
-} foreign[] = {
-    {"if", "choose with where(condition, a, b): values have no branches"},
-    {"else", "choose with where(condition, a, b): values have no branches"},
-    {"while", "repeat with a loop: for i in 0:n { ... }"},
-    {"def", "functions are written: fn f(x: f32[N]) -> f32[N] { return x }"},
-    {"let", "a value gets a name by: x = ..."},
-    {"var", "a value gets a name by: x = ..."},
-    {"from", "other files are read by: import \"layers.grad\""},
-    {"//", "comments run from # to the end of the line; // divides and rounds down"},
-};
-
-// The word before the place, on its line.
-static const char *word_before(Parse *parse, Place place) {
-    const char *text = parse->source->text;
-    uint32_t end = place.begin;
-    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t')) end--;
-    uint32_t begin = end;
-    while (begin > 0 && text[begin - 1] >= 'a' && text[begin - 1] <= 'z') begin--;
-    return arena_copy_text(parse->arena, text + begin, end - begin);
-}
-
-// What would mend an unexpected token.
+// What would mend an unexpected token that no hint is for.
 static void help_with_token(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
     Diagnostics *diagnostics = parse->diagnostics;
     char next = place.end < parse->source->length ? parse->source->text[place.end] : 0;
     const char *word = word_before(parse, place);
     int opened = !strcmp(found, "'('") || !strcmp(found, "'['");
     bool statement = expects(expected, count, "'='") && expects(expected, count, "':'") && parse->brackets == opened;
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        if (strcmp(word, foreign[i].word) != 0 && strcmp(source_text(parse, place), foreign[i].word) != 0) continue;
-        diagnose_help(diagnostics, "%s", foreign[i].help);
-        return;
-    }
     if (!strcmp(found, "'.'") && next >= '0' && next <= '9')
         diagnose_help(diagnostics, "a number begins with a digit: 0.%c", next);
-    else if (statement && next == '=' && is_one_of(found, operators))
+    else if (statement && (next == '=' || next == found[1]) && is_one_of(found, operators))
         diagnose_help(diagnostics, "values do not change, but a name can be bound again: %s = %s %s ...", word, word,
                       source_text(parse, place));
+    else if (statement && !strcmp(found, "'['"))
+        diagnose_help(diagnostics, "values do not change: where(...) and concat([...]) make new ones");
     else if (statement) diagnose_help(diagnostics, "a statement gives a value a name: y = ...");
     else if (parse->brackets && after_newline(parse, place))
         diagnose_help(diagnostics, "a '(' or '[' on a line before is still open");
@@ -117,6 +92,7 @@ static void help_with_token(Parse *parse, Place place, const char *found, const 
 void report_syntax(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
     Diagnostics *diagnostics = parse->diagnostics;
     Span span = span_of(parse, place);
+    const char *hint = syntax_hint(parse, place, found, expected, count);
     if (is_one_of(found, operators) && after_newline(parse, place)) {
         diagnose(diagnostics, D_line_begins_with_operator, span, "a line begins with the operator %s", found);
         diagnose_help(diagnostics, "put %s at the end of the line before, which then goes on here", found);
@@ -126,16 +102,18 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
         diagnose_help(diagnostics, "write both, joined by 'and': 'a < b and b < c'");
     } else if (!strcmp(found, "'='") && expects(expected, count, "'=='")) {
         diagnose(diagnostics, D_assignment_in_expression, span, "'=' stands where a comparison could: it gives a name");
-        diagnose_help(diagnostics, "to compare, write '=='");
+        diagnose_help(diagnostics, "%s", hint ? hint : "to compare, write '=='");
     } else if (!strcmp(found, "the end of the file")) {
         diagnose(diagnostics, D_unexpected_end, span, "the file ends too early%s", expectation(parse, expected, count));
     } else if (!strcmp(found, "the end of the line")) {
         diagnose(diagnostics, D_unexpected_end_of_line, span, "the line ends too early%s",
                  expectation(parse, expected, count));
+        if (hint) diagnose_help(diagnostics, "%s", hint);
     } else {
         diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
                  expectation(parse, expected, count));
-        help_with_token(parse, place, found, expected, count);
+        if (hint) diagnose_help(diagnostics, "%s", hint);
+        else help_with_token(parse, place, found, expected, count);
     }
 }
 
@@ -157,7 +135,9 @@ void report_character(Parse *parse, Place place) {
                  bytes[0]);
     else
         diagnose(parse->diagnostics, D_not_ascii, span_of(parse, place),
-                 "only ASCII letters, digits and signs can stand outside strings and comments");
+                 "'%s' cannot stand outside of strings and comments", source_text(parse, place));
+    if (bytes[0] >= 0x80)
+        diagnose_help(parse->diagnostics, "%s", sign_hint((const char *)bytes, place.end - place.begin));
     if (bytes[0] == '&' || bytes[0] == '|' || bytes[0] == '!')
         diagnose_help(parse->diagnostics, "the logical operators are 'and', 'or' and 'not'");
     if (bytes[0] == '?') diagnose_help(parse->diagnostics, "choose with where(condition, a, b)");

@@ -6,6 +6,7 @@ static bool run_parser(Parse *parse, int start_token) {
     parse->start_token = start_token;
     parse->line_begins = parse->line_blank = true;
     parse->comment.arena = parse->arena;
+    if (!check_encoding(parse)) return false;
     parse->scanner = scanner_open(parse);
     gradc_parse(parse);
     return diagnostics_errors(parse->diagnostics) == 0;

@@ -55,6 +55,9 @@ const char *documentation_at(const Parse *parse, uint32_t begin);
 void *scanner_open(Parse *parse);                            // lives in the arena
 int scanner_next(Parse *parse, void *value, Place *place);   // the next token, newlines that count included
 
+// ---- encoding.c: false: the file is no text of UTF-8, which is reported. A mark of byte order is passed over.
+bool check_encoding(Parse *parse);
+
 // ---- scan.c: lines, comments, brackets
 void scan_comment(Parse *parse, Place place);
 bool scan_newline(Parse *parse);                           // whether it ends a statement
@@ -71,6 +74,11 @@ void report_character(Parse *parse, Place place);
 void report_number(Parse *parse, Place place);
 void report_string(Parse *parse, Place place);
 void report_size(Parse *parse, Place place);
+
+// ---- what would mend them (hints.c); NULL: nothing in particular
+const char *syntax_hint(Parse *parse, Place place, const char *found, const char *const *expected, int count);
+const char *sign_hint(const char *bytes, uint32_t length);
+const char *word_before(Parse *parse, Place place);   // right before, on its line; or ""
 
 // ---- builders (build.c): all in the parse's arena
 List *list_add(Parse *parse, List *list, void *item);   // list may be NULL

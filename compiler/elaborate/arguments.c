@@ -34,7 +34,9 @@ const char *signature_text(Elaborator *e, const Item *item) {
         Span type = parameter->type.span;
         text_add(&text, "%s%s: %.*s", i ? ", " : "", parameter->name.text, (int)(type.end - type.begin),
                  type.source->text + type.begin);
-        if (parameter->initial) text_add(&text, " = ...");
+        if (!parameter->initial) continue;
+        Span value = parameter->initial->span;
+        text_add(&text, " = %.*s", (int)(value.end - value.begin), value.source->text + value.begin);
     }
     text_add(&text, ")");
     return text.bytes;

@@ -30,7 +30,7 @@ static void check_constants(Elaborator *e) {
     }
 }
 
-// ---- signatures: sizes must be declared whether or not the function is called
+// ---- signatures: their types must exist and sizes be declared whether or not the function is called
 
 static bool is_parameter(const Item *item, const char *name) {
     for (int i = 0; i < item->static_count; i++)
@@ -48,6 +48,7 @@ static void check_size(Elaborator *e, const Item *item, const Size *size) {
 }
 
 static void check_type(Elaborator *e, const Item *item, const Type *type) {
+    type_name(e, type->name, type->has_dimensions);
     for (int i = 0; i < type->dimension_count; i++) check_size(e, item, type->dimensions[i].size);
 }
 

@@ -235,7 +235,11 @@ Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
 bool is_name_known(Elaborator *e, const char *name);         // whether look_up finds something
 Value look_up(Elaborator *e, Name name);                     // or an error with "did you mean"
-const char *similar_name(Elaborator *e, const char *name);   // NULL: nothing near
+bool is_declared(const Global *global);
+
+// ---- suggest.c: names that are near, or NULL
+
+Value unknown_name(Elaborator *e, Name name);   // reports it
 const char *similar_optimizer(const Elaborator *e, const char *name);
 const char *similar_size(const Elaborator *e, const char *name);   // a dim or constant of the program
 const char *similar_net(const Elaborator *e, const char *name);
@@ -466,6 +470,12 @@ bool marks_add(Elaborator *e, const Node *node);   // true: not marked since mar
 // Whether the node is computed from a variable or an open dim.
 bool reads_variables(Elaborator *e, Node *node);
 bool depends_on(Elaborator *e, Node *node, Node *target);
+
+// ---- traps.c
+
+// At left - right and left == right in a loss or metric: that [N, 1] and [N] make [N, N].
+void warn_of_square(Elaborator *e, Operator operator, Value left, Value right, Span span);
+void warn_of_zero_weights(Elaborator *e, const Entry *entry);
 
 // ---- entries.c, warnings.c, unused.c, data.c, train.c
 

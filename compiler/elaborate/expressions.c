@@ -49,6 +49,7 @@ static Value evaluate_binary(Elaborator *e, const Expression *expression) {
     Value left = evaluate(e, expression->left);
     Value right = evaluate(e, expression->right);
     e->graph->span = user_span(e, expression->span);
+    warn_of_square(e, expression->operator, left, right, expression->span);
     return binary(e, expression->operator, left, right, expression->span);
 }
 

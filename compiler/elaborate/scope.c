@@ -1,7 +1,6 @@
 // Names: those of a call, in nested scopes, and those of a file, in a hash table for the user and one for the library.
 #include "elaborate/elaborator.h"
 
-#include <limits.h>
 #include <string.h>
 
 // ---- the names of a call
@@ -84,7 +83,7 @@ Global *declare_global(Elaborator *e, bool library, Name name) {
     return global;
 }
 
-static bool is_declared(const Global *global) {
+bool is_declared(const Global *global) {
     return global->dim >= 0 || global->constant || global->use || global->net || global->optimizer || global->block ||
            global->functions;
 }
@@ -232,128 +231,6 @@ static bool predefined(Elaborator *e, const char *name, Value *value) {
     return true;
 }
 
-static int minimum_of(int a, int b, int c) {
-    int least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-// Edits that turn one name into the other; names of more than 31 bytes never match.
-static int distance(const char *a, const char *b) {
-    enum { LONGEST = 31 };
-    size_t m = strlen(a), n = strlen(b);
-    if (m > LONGEST || n > LONGEST) return INT_MAX / 4;
-    int row[LONGEST + 1];
-    for (size_t k = 0; k <= n; k++) row[k] = (int)k;
-    for (size_t i = 1; i <= m; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t k = 1; k <= n; k++) {
-            int above = row[k];
-            row[k] = minimum_of(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
-            diagonal = above;
-        }
-    }
-    return row[n];
-}
-
-typedef struct {
-    const char *wanted, *best;
-    int distance;
-} Search;
-
-static void consider(Search *search, const char *name) {
-    int edits = distance(search->wanted, name);
-    if (edits >= search->distance || edits * 3 > (int)strlen(search->wanted) + 1) return;
-    search->best = name;
-    search->distance = edits;
-}
-
-static void consider_table(Search *search, Global *const *table) {
-    for (int i = 0; i < GLOBAL_BUCKETS; i++)
-        for (const Global *global = table[i]; global; global = global->next)
-            if (is_declared(global)) consider(search, global->name);
-}
-
-const char *similar_name(Elaborator *e, const char *name) {
-    static const char *const words[] = {"training", "none", "inf", "nan"};
-    Search search = {name, NULL, 1 << 20};
-    for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
-        for (Binding *binding = scope->bindings; binding; binding = binding->next) consider(&search, binding->name);
-    consider_table(&search, e->user);
-    consider_table(&search, e->library);
-    int count;
-    const Builtin *builtins = builtin_table(&count);
-    for (int i = 0; i < count; i++) consider(&search, builtins[i].name);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider(&search, words[i]);
-    return search.best;
-}
-
-static const char *similar_item(const Elaborator *e, const char *name, ItemKind kind) {
-    Search search = {name, NULL, 1 << 20};
-    Global *const *tables[] = {e->user, e->library};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < GLOBAL_BUCKETS; i++)
-            for (const Global *global = tables[k][i]; global; global = global->next)
-                if (kind == ITEM_NET ? global->net : global->optimizer) consider(&search, global->name);
-    return search.best;
-}
-
-const char *similar_optimizer(const Elaborator *e, const char *name) {
-    return similar_item(e, name, ITEM_OPTIMIZER);
-}
-
-const char *similar_size(const Elaborator *e, const char *name) {
-    Search search = {name, NULL, 1 << 20};
-    for (int i = 0; i < GLOBAL_BUCKETS; i++)
-        for (const Global *global = e->user[i]; global; global = global->next)
-            if (global->dim >= 0 || global->constant) consider(&search, global->name);
-    return search.best;
-}
-
-const char *similar_net(const Elaborator *e, const char *name) {
-    return similar_item(e, name, ITEM_NET);
-}
-
-const char *nearest_name(const char *wanted, const char *const *names, int count) {
-    Search search = {wanted, NULL, 1 << 20};
-    for (int i = 0; i < count; i++) consider(&search, names[i]);
-    return search.best;
-}
-
-// What is called otherwise in Python.
-static const struct {
-    const char *name, *help;
-} foreign[] = {
-    {"True", "it is written: true"},
-    {"False", "it is written: false"},
-    {"None", "it is written: none"},
-    {"len", "the size of an axis is: size(x, 0)"},
-    {"range", "a loop over numbers is written: for i in 0:n { ... }"},
-    {"np", "functions stand alone: exp(x)"},
-    {"jnp", "functions stand alone: exp(x)"},
-    {"torch", "functions stand alone: exp(x)"},
-    {"F", "functions stand alone: relu(x)"},
-    {"self", "members stand alone: W, not self.W"},
-};
-
-static Value unknown(Elaborator *e, Name name) {
-    if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0) {
-        failure(e, D_iteration_outside, name.span, "'%s' is known in optimizers and settings of a train block only",
-                name.text);
-        help(e, "what else depends on it is fed by the host, as an input");
-        return (Value){.kind = VALUE_ERROR};
-    }
-    failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        if (strcmp(name.text, foreign[i].name) != 0) continue;
-        help(e, "%s", foreign[i].help);
-        return (Value){.kind = VALUE_ERROR};
-    }
-    const char *similar = similar_name(e, name.text);
-    if (similar) help(e, "did you mean '%s'?", similar);
-    return (Value){.kind = VALUE_ERROR};
-}
-
 bool is_name_known(Elaborator *e, const char *name) {
     const Global *global = find_global(e, name);
     Value value;
@@ -369,7 +246,7 @@ Value look_up(Elaborator *e, Name name) {
     Value value;
     if (predefined(e, name.text, &value)) return value;
     const Builtin *builtin = find_builtin(name.text);
-    if (!builtin) return unknown(e, name);
+    if (!builtin) return unknown_name(e, name);
     Callable *callable = arena_new(e->arena, Callable);
     *callable = (Callable){.name = builtin->name, .library = true, .builtin = builtin};
     return (Value){.kind = VALUE_FUNCTION, .callable = callable};

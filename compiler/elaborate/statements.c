@@ -71,6 +71,12 @@ static void run_assign(Elaborator *e, const Statement *statement) {
         help(e, "a tensor of them is [a, b]");
         value.kind = VALUE_ERROR;
     }
+    if (value.kind == VALUE_TUPLE && names->count == 1) {
+        report(e, D_name_count, values_span(statement), "'%s' is bound to %s", names->items[0].text,
+               describe(e, value));
+        help(e, "give each its name: a, b = ...");
+        value.kind = VALUE_ERROR;
+    }
     if (value.kind == VALUE_ERROR) assign_failed(e, statement);
     else if (names->count == 1) assign_named(e, names->items[0].text, value);
     else

@@ -170,16 +170,29 @@ static bool apply_data(Elaborator *e, const Item *item, const Train *train) {
 
 // ---- settings
 
+// `batch = 64`, or `lr = 0.1`, which is the optimizer's.
+static bool with_equals(Elaborator *e, const Setting *setting) {
+    const char *name = setting->name.text;
+    Span value = setting->values.items[0]->span;
+    const char *text = arena_copy_text(e->arena, value.source->text + value.begin, value.end - value.begin);
+    bool known = false;
+    for (int i = 0; i < SETTING_COUNT; i++) known = known || strcmp(settings[i], name) == 0;
+    if (!known) {
+        report(e, D_unknown_setting, setting->name.span, "a train block has no setting '%s'", name);
+        help(e, "numbers of an optimizer are given to it: optimizer adam(%s = %s)", name, text);
+        return false;
+    }
+    report(e, D_setting_with_equals, setting->span, "settings of a train block are written without '='");
+    help(e, "write it as: %s %s", name, text);
+    return false;
+}
+
 static bool apply_setting(Elaborator *e, const Item *item, int index, Train *train) {
     const Setting *setting = &item->settings[index];
     const char *name = setting->name.text;
     TrainBlock *block = train->block;
     int64_t seed;
-    if (setting->is_assignment) {
-        report(e, D_setting_with_equals, setting->span, "settings of a train block are written without '='");
-        help(e, "write it as: batch 64");
-        return false;
-    }
+    if (setting->is_assignment) return with_equals(e, setting);
     bool is_optimizer = strcmp(name, "optimizer") == 0;
     if (setting->pattern_count && !is_optimizer) return wrong_patterns(e, setting);
     if (!setting->pattern_count && !setting_is_first(e, item, index)) return false;
@@ -213,6 +226,7 @@ static Entry *find_loss(Elaborator *e, const Item *item) {
     report(e, D_unknown_loss, item->name.span, "there is no loss '%s' to train", name);
     const char *near = nearest_name(name, names, count);
     if (near) help(e, "did you mean '%s'?", near);
+    else if (count) help(e, "a train block is named after its loss, such as '%s'", names[0]);
     else help(e, "a train block is named after its loss: loss %s(...) { ... }", name);
     return NULL;
 }
@@ -261,8 +275,9 @@ void make_train(Elaborator *e, const Item *item) {
     bool fine = is_first(e, item) && block->entry;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, &train) && fine;
+    bool has_optimizer = fine || train.optimizers.count;   // else it is one of the settings that are wrong
     fine = block->entry && apply_data(e, item, &train) && fine;
-    fine = block->entry && find_trained(e, &train) && make_update(e, &train, item->name.span) && fine;
+    fine = block->entry && find_trained(e, &train) && has_optimizer && make_update(e, &train, item->name.span) && fine;
     frame_pop(e);
     if (!fine) return;
     make_joint(e, block);

@@ -49,6 +49,7 @@ TypeName type_name(Elaborator *e, Name name, bool has_dimensions) {
     report(e, D_unknown_type, name.span, "there is no type '%s'", name.text);
     if (strcmp(name.text, "int") == 0)
         help(e, "tensors of integers are i32 or i64; an int without dims is known when compiled");
+    else if (strcmp(name.text, "double") == 0) help(e, "it is written: f64");
     else
         help(e, "tensors have a dtype of f32 f64 i32 i64 bool float; known when compiled are int bool string fn shape");
     return (TypeName){.class = TYPE_UNKNOWN};
@@ -139,6 +140,16 @@ static bool fits_i32(const Extent *extent) {
     return !extent_is_constant(extent, &value) || (value >= INT32_MIN && value <= INT32_MAX);
 }
 
+static Node *not_a_tensor(Elaborator *e, Value value, Span span) {
+    report(e, D_not_a_tensor, span, "a tensor or a number is expected here, not %s", describe(e, value));
+    if (value.kind == VALUE_NET)
+        help(e, "make an instance of it and call that: use layer = %s<...>", value.net->net->name.text);
+    if (value.kind == VALUE_TUPLE) help(e, "take it apart: a, b = ...");
+    if (value.kind == VALUE_FUNCTION) help(e, "call it: %s(...)", value.callable->name);
+    if (value.kind == VALUE_INSTANCE) help(e, "call it, or name a parameter of it");
+    return NULL;
+}
+
 Node *as_tensor(Elaborator *e, Value value, Span span) {
     value = settle(e, value, span);
     switch (value.kind) {
@@ -148,9 +159,8 @@ Node *as_tensor(Elaborator *e, Value value, Span span) {
     case VALUE_NUMBER:
         if (!value.number.integer) return constant_real(e->graph, e->frame->floating, value.number.real);
         return extent_value(e->graph, fits_i32(value.number.integer) ? DTYPE_I32 : DTYPE_I64, value.number.integer);
-    default: report(e, D_not_a_tensor, span, "a tensor or a number is expected here, not %s", describe(e, value));
+    default: return not_a_tensor(e, value, span);
     }
-    return NULL;
 }
 
 static Node *cannot_convert(Elaborator *e, Value value, Dtype dtype, Span span) {
@@ -233,7 +243,7 @@ bool promote(Elaborator *e, Span span, const Value *values, int count, Dtype *dt
         Value value = values[i];
         if (value.kind == VALUE_ERROR) return false;
         if (!is_tensor_like(value)) {
-            report(e, D_not_a_tensor, span, "a tensor or a number is expected here, not %s", describe(e, value));
+            not_a_tensor(e, value, span);
             return false;
         }
         bool is_weak = value.kind == VALUE_NUMBER || (value.kind == VALUE_TENSOR && value.weak);

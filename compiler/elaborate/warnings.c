@@ -194,6 +194,7 @@ void warn_about_entries(Elaborator *e) {
         warn_unused_inputs(e, program->entries.items[i]);
         if (program->entries.items[i]->kind != ENTRY_LOSS) continue;
         warn_about_cuts(e, program->entries.items[i], fates);
+        warn_of_zero_weights(e, program->entries.items[i]);
         if (has_stopped(program, fates)) warn_about_stops(e, program->entries.items[i], fates);
     }
 }

@@ -115,7 +115,11 @@ static void check_hostile(void) {
     check_many("", "oops\n", "", 5000, "unexpected_token");
     check_many("", "fn f() { return oops oops }\n", "", 5000, "more errors");
     check_error("a zero byte", "const a\0 = 1\n", 13, "control_character");
-    check_text_error("const a = \xff\xfe 1\n", "not_ascii");
+    check_text_error("const a = \xff\xfe 1\n", "not_utf8");
+    check_text_error("# \xed\xa0\x80: half of a surrogate pair\n", "not_utf8");
+    check_text_error("# \xc0\xaf: a '/' in two bytes\n", "not_utf8");
+    check_text_error("# cut off \xe2\x82", "not_utf8");
+    check_text_error("const a = \xc3\xa9\n", "not_ascii");
     check_text_error("const a = \"never ends\n", "unterminated_string");
     check_text_error("const a = 2x\n", "bad_number");
     check_text_error("fn f(x: f32[99999999999999999999]) { return x }\n", "bad_size");

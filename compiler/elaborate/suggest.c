@@ -1,0 +1,211 @@
+// What was meant by a name that nothing has: another spelling, or what PyTorch and NumPy call so.
+#include "elaborate/elaborator.h"
+
+#include <limits.h>
+#include <string.h>
+
+// ---- names that are near
+
+static char lower(char letter) {
+    return letter >= 'A' && letter <= 'Z' ? (char)(letter + 'a' - 'A') : letter;
+}
+
+// LayerNorm and layer_norm are one name.
+static bool same_letters(const char *a, const char *b) {
+    for (;; a++, b++) {
+        while (*a == '_') a++;
+        while (*b == '_') b++;
+        if (lower(*a) != lower(*b)) return false;
+        if (!*a) return true;
+    }
+}
+
+static int minimum_of(int a, int b, int c) {
+    int least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+enum { EDIT = 3, EXCHANGE = 2 };
+
+// What it costs to turn one name into the other: letters put in, left out or changed, or exchanged with their neighbour.
+// Names of more than 31 bytes never match.
+static int cost_between(const char *a, const char *b) {
+    enum { LONGEST = 31 };
+    size_t m = strlen(a), n = strlen(b);
+    if (m > LONGEST || n > LONGEST) return INT_MAX / 4;
+    int rows[3][LONGEST + 1], *before = rows[0], *above = rows[1], *row = rows[2];
+    for (size_t k = 0; k <= n; k++) row[k] = EDIT * (int)k;
+    for (size_t i = 1; i <= m; i++) {
+        int *oldest = before;
+        before = above, above = row, row = oldest;
+        row[0] = EDIT * (int)i;
+        for (size_t k = 1; k <= n; k++) {
+            int changed = a[i - 1] == b[k - 1] ? 0 : EDIT;
+            row[k] = minimum_of(above[k] + EDIT, row[k - 1] + EDIT, above[k - 1] + changed);
+            bool exchanged = i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1];
+            if (exchanged && before[k - 2] + EXCHANGE < row[k]) row[k] = before[k - 2] + EXCHANGE;
+        }
+    }
+    return row[n];
+}
+
+typedef struct {
+    const char *wanted, *best;
+    int cost;
+} Search;
+
+static Search search_for(const char *name) {
+    return (Search){name, NULL, INT_MAX};
+}
+
+static void consider(Search *search, const char *name) {
+    int cost = same_letters(search->wanted, name) ? 0 : cost_between(search->wanted, name);
+    if (cost >= search->cost || cost > (int)strlen(search->wanted) + 1) return;
+    search->best = name;
+    search->cost = cost;
+}
+
+static void consider_table(Search *search, Global *const *table) {
+    for (int i = 0; i < GLOBAL_BUCKETS; i++)
+        for (const Global *global = table[i]; global; global = global->next)
+            if (is_declared(global)) consider(search, global->name);
+}
+
+static const char *similar_name(Elaborator *e, const char *name) {
+    static const char *const words[] = {"training", "none", "inf", "nan"};
+    Search search = search_for(name);
+    for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
+        for (Binding *binding = scope->bindings; binding; binding = binding->next) consider(&search, binding->name);
+    consider_table(&search, e->user);
+    consider_table(&search, e->library);
+    int count;
+    const Builtin *builtins = builtin_table(&count);
+    for (int i = 0; i < count; i++) consider(&search, builtins[i].name);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider(&search, words[i]);
+    return search.best;
+}
+
+static const char *similar_item(const Elaborator *e, const char *name, ItemKind kind) {
+    Search search = search_for(name);
+    Global *const *tables[] = {e->user, e->library};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < GLOBAL_BUCKETS; i++)
+            for (const Global *global = tables[k][i]; global; global = global->next)
+                if (kind == ITEM_NET ? global->net : global->optimizer) consider(&search, global->name);
+    return search.best;
+}
+
+const char *similar_optimizer(const Elaborator *e, const char *name) {
+    return similar_item(e, name, ITEM_OPTIMIZER);
+}
+
+const char *similar_size(const Elaborator *e, const char *name) {
+    Search search = search_for(name);
+    for (int i = 0; i < GLOBAL_BUCKETS; i++)
+        for (const Global *global = e->user[i]; global; global = global->next)
+            if (global->dim >= 0 || global->constant) consider(&search, global->name);
+    return search.best;
+}
+
+const char *similar_net(const Elaborator *e, const char *name) {
+    return similar_item(e, name, ITEM_NET);
+}
+
+const char *nearest_name(const char *wanted, const char *const *names, int count) {
+    Search search = search_for(wanted);
+    for (int i = 0; i < count; i++) consider(&search, names[i]);
+    return search.best;
+}
+
+// ---- names of others
+
+static const struct {
+    const char *name, *help;
+} foreign[] = {
+    {"True", "it is written: true"},
+    {"False", "it is written: false"},
+    {"None", "it is written: none"},
+    {"len", "the size of an axis is: size(x, 0)"},
+    {"range", "a loop over numbers is written: for i in 0:n { ... }"},
+    {"np", "functions stand alone: exp(x)"},
+    {"numpy", "functions stand alone: exp(x)"},
+    {"jnp", "functions stand alone: exp(x)"},
+    {"jax", "functions stand alone: grad(y, x)"},
+    {"math", "functions stand alone: exp(x)"},
+    {"torch", "functions stand alone: exp(x)"},
+    {"nn", "nets stand alone: use h = linear<3, 4>"},
+    {"F", "functions stand alone: relu(x)"},
+    {"self", "members stand alone: W, not self.W"},
+    {"print", "a loss hands numbers out by: report name = value"},
+    {"axis", "an argument is named by one '=': axis = 1"},
+    {"keepdims", "an argument is named by one '=': keepdims = true"},
+    {"int", "a cast to whole numbers is: i32(x)"},
+    {"double", "a cast is: f64(x)"},
+    {"half", "values are f32 or f64; there is no f16"},
+    {"f16", "values are f32 or f64; there is no f16"},
+    {"bf16", "values are f32 or f64; there is no bf16"},
+    {"i8", "whole numbers are i32 or i64"},
+    {"u8", "whole numbers are i32 or i64"},
+    {"astype", "a cast is the dtype's name: f32(x)"},
+    {"view", "it is called reshape(x, shape)"},
+    {"cat", "it is called concat([x, y], axis = 0)"},
+    {"concatenate", "it is called concat([x, y], axis = 0)"},
+    {"vstack", "it is called concat([x, y], axis = 0)"},
+    {"hstack", "it is called concat([x, y], axis = -1)"},
+    {"expand_dims", "it is called unsqueeze(x, axis)"},
+    {"swapaxes", "it is called transpose(x, first, second)"},
+    {"clip", "it is called clamp(x, min, max)"},
+    {"absolute", "it is called abs(x)"},
+    {"power", "it is called pow(x, y), or x ^ y"},
+    {"heaviside", "it is called step(x)"},
+    {"swish", "it is called silu(x)"},
+    {"mm", "it is written: x @ y"},
+    {"bmm", "it is written: x @ y"},
+    {"dot", "it is written: x @ y"},
+    {"tensordot", "it is written with letters: einsum(\"abc,cd->abd\", x, y)"},
+    {"rand", "it is called uniform(shape)"},
+    {"randn", "it is called normal(shape)"},
+    {"randperm", "it is called permutation(n)"},
+    {"multinomial",
+     "one of the classes by their logits: argmax(logits - log(-log(uniform(shape(logits)))), axis = -1)"},
+    {"index_select", "a tensor of integers gathers: x[i], x[:, i]"},
+    {"masked_fill", "it is written: where(mask, value, x)"},
+    {"scatter", "scatter_add(indices, updates, shape) adds to zeros"},
+    {"kaiming_normal", "it is called he_normal"},
+    {"kaiming_uniform", "it is called he_uniform"},
+    {"glorot_normal", "it is called xavier_normal"},
+    {"glorot_uniform", "it is called xavier_uniform"},
+    {"ReLU", "functions need no layer: relu(x)"},
+    {"Sequential", "calls in calls: output(relu(hidden(x)))"},
+    {"MSELoss", "it is called mse_loss(x, y)"},
+    {"CrossEntropyLoss", "it is called cross_entropy(logits, y)"},
+    {"BCELoss", "it is called binary_cross_entropy(p, y)"},
+    {"BCEWithLogitsLoss", "it is called binary_cross_entropy_with_logits(x, y)"},
+    {"bce_with_logits", "it is called binary_cross_entropy_with_logits(x, y)"},
+    {"NLLLoss", "it is called nll_loss(log_softmax(x), y)"},
+    {"backward", "a gradient is a value: g = grad(l, w)"},
+    {"no_grad", "nothing flows through: stop_gradient(x)"},
+    {"vmap", "a loop without a carry is one: for row in x { yield y = f(row) }"},
+    {"scan", "a loop with a carry is one: for row in x { h = f(h, row) }"},
+    {"cond", "choose with where(condition, a, b)"},
+};
+
+static const char *foreign_help(const char *name) {
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strcmp(name, foreign[i].name) == 0) return foreign[i].help;
+    return NULL;
+}
+
+Value unknown_name(Elaborator *e, Name name) {
+    if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0) {
+        failure(e, D_iteration_outside, name.span, "'%s' is known in optimizers and settings of a train block only",
+                name.text);
+        help(e, "what else depends on it is fed by the host, as an input");
+        return (Value){.kind = VALUE_ERROR};
+    }
+    failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
+    const char *other = foreign_help(name.text), *similar = other ? NULL : similar_name(e, name.text);
+    if (other) help(e, "%s", other);
+    else if (similar) help(e, "did you mean '%s'?", similar);
+    return (Value){.kind = VALUE_ERROR};
+}
