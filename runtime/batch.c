@@ -3,16 +3,21 @@
 
 #include <stdlib.h>
 
+// Rows are handed to values and metrics in pieces of at most so many, and of about so many bytes.
+enum { MOST_PIECE_ROWS = 4096, MOST_PIECE_BYTES = 1 << 24 };
+
 gradc_status batch_create(Batch *batch, gradc_program *program, const DataSet *data, const Entry *entry) {
     Memory *arrays = calloc((size_t)entry->function.argument_count + 1, sizeof(Memory));
-    *batch = (Batch){program, data, entry, arrays};
-    return arrays ? GRADC_OK : fail_memory(program);
+    *batch = (Batch){program, data, entry, arrays, calloc(MOST_PIECE_ROWS, sizeof(int64_t))};
+    return arrays && batch->piece ? GRADC_OK : fail_memory(program);
 }
 
 void batch_free(Batch *batch) {
     for (int i = 0; batch->arrays && i < batch->entry->function.argument_count; i++) memory_free(&batch->arrays[i]);
     free(batch->arrays);
+    free(batch->piece);
     batch->arrays = NULL;
+    batch->piece = NULL;
 }
 
 gradc_status batch_gather(Batch *batch, int input, const int64_t *rows, int64_t count, gradc_tensor *tensor) {
@@ -50,24 +55,46 @@ static double number_of(const gradc_tensor *tensor) {
     return 0;
 }
 
-gradc_status metric_value(gradc_call *call, Batch *batch, double *value) {
-    const DataSet *data = batch->data;
+int64_t piece_rows(const Batch *batch) {
+    size_t row_bytes = 1;
+    for (int i = 0; batch->data && i < batch->entry->function.argument_count; i++)
+        row_bytes += data_field(batch->data, batch->entry->function.arguments[i]->variable->name)->row_bytes;
+    int64_t rows = (int64_t)(MOST_PIECE_BYTES / row_bytes);
+    return rows < 1 ? 1 : rows < MOST_PIECE_ROWS ? rows : MOST_PIECE_ROWS;
+}
+
+const int64_t *piece_of_rows(Batch *batch, const RowSet *rows, int64_t begin, int64_t count) {
+    if (rows->rows) return rows->rows + begin;
+    for (int64_t i = 0; i < count; i++) batch->piece[i] = begin + i;
+    return batch->piece;
+}
+
+static gradc_status value_alone(gradc_call *call, Batch *batch, double *value) {
+    gradc_tensor output;
+    gradc_status status = value_of_rows(call, batch, NULL, 0);
+    if (!status) status = gradc_call_output(call, 0, &output);
+    *value = status ? 0 : number_of(&output);
+    return status;
+}
+
+gradc_status mean_over_rows(gradc_call *call, Batch *batch, const RowSet *rows, double *value) {
+    if (!batch->entry->function.argument_count) return value_alone(call, batch, value);
     gradc_status status = GRADC_OK;
-    gradc_tensor alone;
     double sum = 0;
-    if (!batch->entry->function.argument_count) {
-        status = value_of_rows(call, batch, NULL, 0);
-        if (!status) status = gradc_call_output(call, 0, &alone);
-        *value = status ? 0 : number_of(&alone);
-        return status;
-    }
-    for (int64_t begin = 0; begin < data->held_count && !status; begin += PIECE_ROWS) {
-        int64_t count = data->held_count - begin < PIECE_ROWS ? data->held_count - begin : PIECE_ROWS;
+    int64_t most = piece_rows(batch);
+    for (int64_t begin = 0; begin < rows->count && !status; begin += most) {
+        int64_t count = rows->count - begin < most ? rows->count - begin : most;
         gradc_tensor output;
-        status = value_of_rows(call, batch, data->held + begin, count);
+        status = value_of_rows(call, batch, piece_of_rows(batch, rows, begin, count), count);
         if (!status) status = gradc_call_output(call, 0, &output);
         if (!status) sum += number_of(&output) * (double)count;
     }
-    *value = sum / (double)data->held_count;
+    *value = sum / (double)rows->count;
     return status;
+}
+
+gradc_status metric_value(gradc_call *call, Batch *batch, double *value) {
+    RowSet held = {0};
+    if (batch->data) held = data_rows(batch->data, GRADC_ROWS_HELD_OUT, false);
+    return mean_over_rows(call, batch, &held, value);
 }

@@ -133,9 +133,8 @@ static gradc_status load(DataSet *data, const char *text, size_t length) {
 
 static gradc_status choose_path(DataSet *data, const char *file) {
     if (setjmp(*arena_recover(data->arena))) return fail_memory(data->program);
-    if (!file && !data->block->file) return fail(data->program, GRADC_DATA, "data %s names no file", data->block->name);
-    const char *folder = file || data->block->file[0] == '/' ? "" : data->block->folder;
-    data->path = arena_print(data->arena, "%s%s", folder, file ? file : data->block->file);
+    if (!file && !data->block->files.count) return fail(data->program, GRADC_DATA, "data %s names no file", data->block->name);
+    data->path = arena_print(data->arena, "%s", file ? file : data->block->files.items[0]);
     return GRADC_OK;
 }
 
@@ -173,6 +172,22 @@ void data_gather(const FieldArray *field, const int64_t *rows, int64_t count, vo
         memcpy((char *)to + (size_t)i * field->row_bytes, from + (size_t)rows[i] * field->row_bytes, field->row_bytes);
 }
 
+RowSet data_rows(const DataSet *data, gradc_rows rows, bool other_file) {
+    if (rows == GRADC_ROWS_USUAL) rows = other_file ? GRADC_ROWS_ALL : GRADC_ROWS_HELD_OUT;
+    if (rows == GRADC_ROWS_HELD_OUT) return (RowSet){data->held, data->held_count};
+    if (rows == GRADC_ROWS_TRAINING) return (RowSet){data->training, data->training_count};
+    return (RowSet){NULL, data->cells.rows};
+}
+
+const DataBlock *find_data(gradc_program *program, const char *name) {
+    const Program *elaborated = program->program;
+    for (int i = 0; i < elaborated->data.count; i++)
+        if (!name || strcmp(name, elaborated->data.items[i]->name) == 0) return elaborated->data.items[i];
+    if (name) fail(program, GRADC_ARGUMENT, "the program has no `data %s`", name);
+    else fail(program, GRADC_ARGUMENT, "the program has no data block");
+    return NULL;
+}
+
 bool data_feeds(const DataBlock *block, const Entry *entry) {
     for (int i = 0; i < entry->function.argument_count; i++) {
         const Node *argument = entry->function.arguments[i];
@@ -186,4 +201,22 @@ bool data_feeds(const DataBlock *block, const Entry *entry) {
         if (!found) return false;
     }
     return entry->function.argument_count > 0;
+}
+
+gradc_status gradc_check_data(gradc_program *program, const char *name, const char *file) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    if (name && !find_data(program, name)) return GRADC_ARGUMENT;
+    gradc_status status = GRADC_OK;
+    for (int i = 0; i < program->program->data.count && !status; i++) {
+        const DataBlock *block = program->program->data.items[i];
+        if (name && strcmp(name, block->name) != 0) continue;
+        DataSet data;
+        status = data_load(program, block, file, &data);
+        for (int k = 0; k < program->program->trains.count && !status; k++) {
+            const TrainBlock *train = program->program->trains.items[k];
+            if (train->data == block) status = data_check_ranges(&data, train->entry);
+        }
+        data_free(&data);
+    }
+    return status;
 }

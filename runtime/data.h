@@ -34,6 +34,16 @@ typedef struct {
     int64_t *held;       // rows held out, ascending; all rows if the block holds out none
 } DataSet;
 
+// Rows of a data set: `rows` NULL: those from 0 to count - 1.
+typedef struct {
+    const int64_t *rows;
+    int64_t count;
+} RowSet;
+RowSet data_rows(const DataSet *data, gradc_rows rows, bool other_file);   // other_file: one given in place of the block's
+
+// The data block of that name, or the first. NULL: there is none, and the program's message says so.
+const DataBlock *find_data(gradc_program *program, const char *name);
+
 // Reads the block's file (`file`: another in its place, or NULL) and computes its fields. Free it in any case.
 gradc_status data_load(gradc_program *program, const DataBlock *block, const char *file, DataSet *data);
 void data_free(DataSet *data);

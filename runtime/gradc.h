@@ -132,9 +132,10 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *file;   // as the program says
+    const char *file;   // as the program says; several are apart by ", "; NULL: none
     int field_count;
     double split;   // the share of rows that train
+    int file_count;
 } gradc_data_info;
 
 // What must hold for an entry's open dims; a call for which it does not is refused with GRADC_ARGUMENT.
@@ -151,6 +152,7 @@ bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_in
 bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info);
 bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info);
 const char *gradc_data_field(const gradc_program *program, int data, int index);   // NULL: out of range
+const char *gradc_data_file(const gradc_program *program, int data, int index);    // its path; NULL: out of range
 
 // ---- parameters
 
@@ -307,16 +309,48 @@ typedef struct {
 // parameters and states of nets are then those of the best epoch, once there is one. patience alone watches "loss".
 gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options);
 
+// Which rows of a data file.
+typedef enum {
+    GRADC_ROWS_USUAL,      // all of a file that is given in place of the data block's own; else those held out
+    GRADC_ROWS_HELD_OUT,   // all if none are held out
+    GRADC_ROWS_TRAINING,
+    GRADC_ROWS_ALL
+} gradc_rows;
+
 typedef struct {
-    const char *entry;   // a net or fn that the data block feeds; NULL: the first net it feeds
+    const char *entry;   // a loss or metric that the data block feeds; NULL: all that it feeds
     const char *data;    // name of a data block; NULL: the first
     const char *file;    // read instead of the data block's own; NULL: that
+    gradc_rows rows;
+} gradc_evaluate_options;
+
+typedef struct {
+    const char *data;   // the data block's name
+    int64_t rows;       // over so many
+    int count;
+    const gradc_metric_value *values;   // losses, then metrics, in the order of the program
+} gradc_evaluation;
+
+// Measures losses and metrics with the parameters as they are and `training` false: the mean over the rows, in pieces of
+// some thousand, each weighted by its rows. *evaluation is valid until the next gradc_evaluate. options NULL: all zero.
+gradc_status gradc_evaluate(gradc_program *program, const gradc_evaluate_options *options,
+                            gradc_evaluation *evaluation);
+
+typedef struct {
+    const char *entry;   // a net or fn that the data block feeds; NULL: the first net it feeds
+    const char *data;    // name of a data block; NULL: the first that feeds the entry
+    const char *file;    // read instead of the data block's own; NULL: that
+    gradc_rows rows;
 } gradc_predict_options;
 
-// Writes a CSV file of the held-out rows (all rows if none are held out): `row`, the row's number in the data file from
-// 1; the data block's one-number fields that the entry does not read, such as `y`; `prediction`, for rows of several
-// numbers the position of the greatest; and the outputs. The file appears whole or not at all.
+// Writes a CSV file with a line for each row: `row`, the row's number in the data file from 1; the data block's
+// one-number fields that the entry does not read, such as `y`, where the file has them; `prediction`, for rows of several
+// numbers the position of the greatest; and the outputs. The file needs no more columns than the entry. It appears whole
+// or not at all. path NULL: writes nothing, and says whether names and files are right. options NULL: all zero.
 gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *options, const char *path);
+
+// Reads the file of a data block (NULL: of each one), or `file` in its place, and checks it as gradc_fit does.
+gradc_status gradc_check_data(gradc_program *program, const char *data, const char *file);
 
 // ---- looking inside
 

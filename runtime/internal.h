@@ -68,6 +68,7 @@ struct gradc_program {
     EntryFacts *facts;   // one for each entry
     Memory parameters, gradients, states;
     Memory returned;      // gradients that gradc_call_grad hands back
+    Memory evaluated;     // values that gradc_evaluate hands out
     TrainState *trains;   // one for each train block
     bool initialised;
     uint64_t seed, draw_count;

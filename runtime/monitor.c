@@ -48,7 +48,7 @@ gradc_status monitor_prepare(Fit *fit) {
 
 void monitor_free(Monitor *monitor) {
     gradc_call_free(monitor->call);
-    if (monitor->batch.arrays) batch_free(&monitor->batch);
+    if (monitor->batch.entry) batch_free(&monitor->batch);
     memory_free(&monitor->parameters);
     memory_free(&monitor->states);
 }

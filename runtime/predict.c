@@ -8,36 +8,49 @@
 typedef struct {
     gradc_program *program;
     const Entry *entry;
+    const DataBlock *block;
     DataSet data;
+    RowSet rows;
     Batch batch;
     gradc_call *call;
     FILE *stream;
 } Prediction;
 
-static gradc_status choose_data(gradc_program *program, const char *name, const DataBlock **block) {
-    for (int i = 0; i < program->program->data.count; i++) {
-        *block = program->program->data.items[i];
-        if (!name || strcmp(name, (*block)->name) == 0) return GRADC_OK;
+// The first net that the block feeds. NULL: it feeds none.
+static const Entry *first_net(const Program *program, const DataBlock *block) {
+    for (int i = 0; i < program->entries.count; i++) {
+        const Entry *entry = program->entries.items[i];
+        if (entry->kind == ENTRY_NET && data_feeds(block, entry)) return entry;
     }
-    if (name) return fail(program, GRADC_ARGUMENT, "the program has no `data %s`", name);
-    return fail(program, GRADC_ARGUMENT, "the program has no data block, so there are no rows to predict");
+    return NULL;
 }
 
-static gradc_status choose_entry(gradc_program *program, const char *name, const DataBlock *block,
-                                 const Entry **entry) {
-    if (name) {
-        *entry = find_entry(program, name);
-        if (!*entry)
-            return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
-                        name);
-        if (data_feeds(block, *entry)) return GRADC_OK;
-        return fail(program, GRADC_ARGUMENT, "data %s does not give the inputs that %s takes", block->name, name);
+static gradc_status refuse_entry(gradc_program *program, const char *name, const char *data) {
+    if (!name && data) return fail(program, GRADC_ARGUMENT, "no net can be called with what data %s gives; name a net", data);
+    if (!name) return fail(program, GRADC_ARGUMENT, "no net can be called with what a data block gives; name a net");
+    if (data) return fail(program, GRADC_ARGUMENT, "data %s does not give the inputs that %s takes", data, name);
+    return fail(program, GRADC_ARGUMENT, "no data block gives the inputs that %s takes", name);
+}
+
+// Which entry, with which data: what the options name, else the first that fit together.
+static gradc_status choose(Prediction *prediction, const gradc_predict_options *options) {
+    gradc_program *program = prediction->program;
+    const Program *elaborated = program->program;
+    const Entry *named = options->entry ? find_entry(program, options->entry) : NULL;
+    if (options->entry && !named)
+        return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
+                    options->entry);
+    const DataBlock *first = find_data(program, options->data);
+    if (!first) return GRADC_ARGUMENT;
+    for (int i = 0; i < elaborated->data.count; i++) {
+        const DataBlock *block = elaborated->data.items[i];
+        if (options->data && block != first) continue;
+        prediction->block = block;
+        prediction->entry = named ? named : first_net(elaborated, block);
+        if (prediction->entry && data_feeds(block, prediction->entry)) return GRADC_OK;
     }
-    for (int i = 0; i < program->program->entries.count; i++) {
-        *entry = program->program->entries.items[i];
-        if ((*entry)->kind == ENTRY_NET && data_feeds(block, *entry)) return GRADC_OK;
-    }
-    return fail(program, GRADC_ARGUMENT, "no net can be called with what data %s gives; name a net", block->name);
+    bool one = options->data || elaborated->data.count == 1;
+    return refuse_entry(program, options->entry, one ? first->name : NULL);
 }
 
 // ---- writing
@@ -107,21 +120,26 @@ static void write_row(Prediction *prediction, int64_t row, const gradc_tensor *o
     fprintf(stream, "\n");
 }
 
-static gradc_status write_rows(Prediction *prediction) {
-    const DataSet *data = &prediction->data;
-    for (int64_t begin = 0; begin < data->held_count; begin += PIECE_ROWS) {
-        int64_t count = data->held_count - begin < PIECE_ROWS ? data->held_count - begin : PIECE_ROWS;
-        gradc_tensor output;
-        gradc_status status = value_of_rows(prediction->call, &prediction->batch, data->held + begin, count);
-        if (!status) status = gradc_call_output(prediction->call, 0, &output);
-        if (status) return status;
-        if (output.rank == 0 || output.shape[0] != count)
-            return fail(prediction->program, GRADC_ARGUMENT, "the output of %s has not one row for each row of data",
-                        prediction->entry->name);
-        if (!begin) write_heading(prediction, &output);
-        for (int64_t i = 0; i < count; i++) write_row(prediction, data->held[begin + i], &output, i);
-    }
+static gradc_status write_piece(Prediction *prediction, int64_t begin, int64_t count) {
+    const int64_t *rows = piece_of_rows(&prediction->batch, &prediction->rows, begin, count);
+    gradc_tensor output;
+    gradc_status status = value_of_rows(prediction->call, &prediction->batch, rows, count);
+    if (!status) status = gradc_call_output(prediction->call, 0, &output);
+    if (status) return status;
+    if (output.rank == 0 || output.shape[0] != count)
+        return fail(prediction->program, GRADC_ARGUMENT, "the output of %s has not one row for each row of data",
+                    prediction->entry->name);
+    if (!begin) write_heading(prediction, &output);
+    for (int64_t i = 0; i < count; i++) write_row(prediction, rows[i], &output, i);
     return GRADC_OK;
+}
+
+static gradc_status write_rows(Prediction *prediction) {
+    int64_t most = piece_rows(&prediction->batch), rows = prediction->rows.count;
+    gradc_status status = GRADC_OK;
+    for (int64_t begin = 0; begin < rows && !status; begin += most)
+        status = write_piece(prediction, begin, rows - begin < most ? rows - begin : most);
+    return status;
 }
 
 static gradc_status write_file(Prediction *prediction, const char *path) {
@@ -139,12 +157,13 @@ static gradc_status write_file(Prediction *prediction, const char *path) {
 }
 
 static gradc_status predict(Prediction *prediction, const gradc_predict_options *options, const char *path) {
-    const DataBlock *block = NULL;
     gradc_program *program = prediction->program;
-    gradc_status status = choose_data(program, options->data, &block);
-    if (!status) status = choose_entry(program, options->entry, block, &prediction->entry);
-    if (!status) status = data_load(program, block, options->file, &prediction->data);
-    if (!status) status = batch_create(&prediction->batch, program, &prediction->data, prediction->entry);
+    gradc_status status = choose(prediction, options);
+    if (!status) status = data_load(program, prediction->block, options->file, &prediction->data);
+    if (!status) status = data_check_ranges(&prediction->data, prediction->entry);
+    if (status || !path) return status;
+    prediction->rows = data_rows(&prediction->data, options->rows, options->file != NULL);
+    status = batch_create(&prediction->batch, program, &prediction->data, prediction->entry);
     if (!status) status = gradc_call_create(program, prediction->entry->name, &prediction->call);
     return status ? status : write_file(prediction, path);
 }
@@ -154,7 +173,7 @@ gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *
     Prediction prediction = {.program = program};
     gradc_status status = predict(&prediction, options ? options : &(gradc_predict_options){0}, path);
     gradc_call_free(prediction.call);
-    if (prediction.batch.arrays) batch_free(&prediction.batch);
+    if (prediction.batch.entry) batch_free(&prediction.batch);
     data_free(&prediction.data);
     return status;
 }

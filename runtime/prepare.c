@@ -132,7 +132,7 @@ static void free_turn(Turn *turn) {
     free(turn->metrics);
     free(turn->metric_calls);
     free(turn->metric_batches);
-    if (turn->batch.arrays) batch_free(&turn->batch);
+    if (turn->batch.entry) batch_free(&turn->batch);
     gradc_trainer_free(turn->trainer);
     free(turn->order);
 }

@@ -140,6 +140,7 @@ void gradc_program_free(gradc_program *program) {
     memory_free(&program->gradients);
     memory_free(&program->states);
     memory_free(&program->returned);
+    memory_free(&program->evaluated);
     compilation_destroy(program->compilation);
     free(program->message);
     free(program);
@@ -282,8 +283,14 @@ bool gradc_train_block(const gradc_program *program, int index, gradc_train_info
 bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info) {
     if (!program->program || index < 0 || index >= program->program->data.count) return false;
     const DataBlock *data = program->program->data.items[index];
-    *info = (gradc_data_info){data->name, data->file, data->fields.count, data->split};
+    *info = (gradc_data_info){data->name, data->file, data->fields.count, data->split, data->files.count};
     return true;
+}
+
+const char *gradc_data_file(const gradc_program *program, int data, int index) {
+    if (!program->program || data < 0 || data >= program->program->data.count) return NULL;
+    const DataBlock *block = program->program->data.items[data];
+    return index >= 0 && index < block->files.count ? block->files.items[index] : NULL;
 }
 
 const char *gradc_data_field(const gradc_program *program, int data, int index) {

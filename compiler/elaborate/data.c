@@ -216,10 +216,20 @@ static bool make_all_fields(Elaborator *e, const Item *item, DataBlock *block) {
 
 // ---- settings
 
+// Where a data file is: beside the file of the program that names it, unless its path begins at the root.
+static const char *data_path(Elaborator *e, const Setting *setting, const char *file) {
+    const char *path = setting->span.source->path, *slash = strrchr(path, '/');
+    int folder = slash && file[0] != '/' ? (int)(slash - path) + 1 : 0;
+    return arena_print(e->arena, "%.*s%s", folder, path, file);
+}
+
 static bool file_setting(Elaborator *e, const Setting *setting, DataBlock *block) {
     const Expression *value = setting->values.items[0];
     block->file = value->name.text;
-    if (value->kind == EXPRESSION_STRING && setting->values.count == 1) return true;
+    if (value->kind == EXPRESSION_STRING && setting->values.count == 1) {
+        array_push(e->arena, &block->files, data_path(e, setting, block->file));
+        return true;
+    }
     report(e, D_wrong_file, setting->span, "'file' takes the name of a file");
     help(e, "write it as: file \"digits.csv\"");
     return false;
@@ -259,14 +269,9 @@ static bool apply_setting(Elaborator *e, const Item *item, int index, DataBlock 
     return unknown_setting(e, setting, "data", settings, 2);
 }
 
-static const char *folder_of(Elaborator *e, const Item *item) {
-    const char *path = item->span.source->path, *slash = strrchr(path, '/');
-    return arena_copy_text(e->arena, path, slash ? (size_t)(slash - path) + 1 : 0);
-}
-
 DataBlock *make_data(Elaborator *e, const Item *item) {
     DataBlock *block = arena_new(e->arena, DataBlock);
-    *block = (DataBlock){.name = item->name.text, .folder = folder_of(e, item), .split = 1, .span = item->span};
+    *block = (DataBlock){.name = item->name.text, .split = 1, .span = item->span};
     bool fine = true;
     frame_push(e, NULL, false, item->name.span);
     for (int i = 0; i < item->setting_count; i++) fine = apply_setting(e, item, i, block) && fine;

@@ -75,8 +75,8 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *folder;   // of the file that declares it: "" or "models/"
-    const char *file;     // as written: relative to that
+    const char *file;            // as written; several are apart by ", "; NULL: none
+    ARRAY(const char *) files;   // where they are: beside the program's file that declares the block
     ARRAY(DataField) fields;
     double split;   // share of rows that train; the rest is held out. 1: none is
     Span span;

@@ -121,12 +121,15 @@ static gradc_status train(gradc_program *program, Options *options) {
     options->fit.keep_parameters = options->load != NULL;
     if (!options->quiet) options->fit.progress = print_epoch;
     options->fit.context = options;
+    gradc_predict_options predict = {
+        .entry = options->predict, .file = options->fit.data, .rows = GRADC_ROWS_HELD_OUT};
     gradc_status status = GRADC_OK;
+    if (options->predictions) status = gradc_predict(program, &predict, NULL);   // what is wrong is said before training
+    if (status) return status;
     if (options->load) status = gradc_load(program, options->load);
     else if (options->no_epochs && options->fit.seed) status = gradc_initialise(program, options->seed);
     if (!status && !options->no_epochs) status = gradc_fit(program, &options->fit);
     if (!status && options->save) status = gradc_save(program, options->save);
-    gradc_predict_options predict = {.entry = options->predict, .file = options->fit.data};
     if (!status && options->predictions) status = gradc_predict(program, &predict, options->predictions);
     return status;
 }

@@ -1,0 +1,79 @@
+// Evaluation: losses and metrics over rows of a data file, with the parameters as they are.
+#include "runtime/fit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    gradc_program *program;
+    const gradc_evaluate_options *options;
+    DataSet data;
+    RowSet rows;
+    gradc_metric_value *values;   // room for one of each entry
+    int count;
+} Evaluating;
+
+static bool is_measured(const Evaluating *evaluating, const Entry *entry) {
+    if (evaluating->options->entry && strcmp(evaluating->options->entry, entry->name) != 0) return false;
+    return data_feeds(evaluating->data.block, entry);
+}
+
+static gradc_status measure(Evaluating *evaluating, const Entry *entry) {
+    gradc_program *program = evaluating->program;
+    gradc_call *call = NULL;
+    Batch batch = {0};
+    double value = 0;
+    gradc_status status = data_check_ranges(&evaluating->data, entry);
+    if (!status) status = batch_create(&batch, program, &evaluating->data, entry);
+    if (!status) status = gradc_call_create(program, entry->name, &call);
+    if (!status) status = mean_over_rows(call, &batch, &evaluating->rows, &value);
+    gradc_call_free(call);
+    if (batch.entry) batch_free(&batch);
+    if (!status) evaluating->values[evaluating->count++] = (gradc_metric_value){entry->name, value};
+    return status;
+}
+
+// The entry that the options name must be there, and be one that the data feeds: looked at before the file is read.
+static gradc_status check_entry(gradc_program *program, const char *name, const DataBlock *block) {
+    const Entry *entry = name ? find_entry(program, name) : NULL;
+    if (!name) return GRADC_OK;
+    if (!entry || (entry->kind != ENTRY_LOSS && entry->kind != ENTRY_METRIC))
+        return fail(program, GRADC_ARGUMENT, "the program has no loss or metric '%s'", name);
+    if (data_feeds(block, entry)) return GRADC_OK;
+    return fail(program, GRADC_ARGUMENT, "data %s does not give the inputs that %s takes", block->name, name);
+}
+
+static gradc_status evaluate_all(Evaluating *evaluating) {
+    gradc_program *program = evaluating->program;
+    const Program *elaborated = program->program;
+    const gradc_evaluate_options *options = evaluating->options;
+    const DataBlock *block = find_data(program, options->data);
+    if (!block) return GRADC_ARGUMENT;
+    gradc_status status = check_entry(program, options->entry, block);
+    if (!status) status = ensure_initialised(program);
+    if (!status) status = data_load(program, block, options->file, &evaluating->data);
+    if (status) return status;
+    if (!memory_reserve(&program->evaluated, (size_t)elaborated->entries.count * sizeof *evaluating->values))
+        return fail_memory(program);
+    evaluating->values = program->evaluated.bytes;
+    evaluating->rows = data_rows(&evaluating->data, options->rows, options->file != NULL);
+    for (EntryKind kind = ENTRY_LOSS; kind <= ENTRY_METRIC; kind++)
+        for (int i = 0; i < elaborated->entries.count && !status; i++) {
+            const Entry *entry = elaborated->entries.items[i];
+            if (entry->kind == kind && is_measured(evaluating, entry)) status = measure(evaluating, entry);
+        }
+    if (status || evaluating->count) return status;
+    return fail(program, GRADC_ARGUMENT, "no loss or metric can be computed from what data %s gives", block->name);
+}
+
+gradc_status gradc_evaluate(gradc_program *program, const gradc_evaluate_options *options,
+                            gradc_evaluation *evaluation) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    Evaluating evaluating = {.program = program, .options = options ? options : &(gradc_evaluate_options){0}};
+    gradc_status status = evaluate_all(&evaluating);
+    if (!status)
+        *evaluation = (gradc_evaluation){evaluating.data.block->name, evaluating.rows.count, evaluating.count,
+                                         evaluating.values};
+    data_free(&evaluating.data);
+    return status;
+}

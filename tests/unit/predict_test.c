@@ -1,0 +1,138 @@
+// Evaluation and prediction over files of data: which rows, what is measured and written, and what is refused before
+// anything is computed.
+#include "runtime/files/whole.h"
+#include "tests/unit/host.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/gradc-predict-XXXXXX";
+
+static const char *in_folder(const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void write_file(const char *name, const char *text) {
+    FILE *stream = fopen(in_folder(name), "wb");
+    if (!stream || fputs(text, stream) < 0 || fclose(stream) != 0) exit(1);
+}
+
+static gradc_program *compile_in_folder(const char *text) {
+    gradc_program *program;
+    if (gradc_compile_text(in_folder("model.grad"), text, strlen(text), NULL, &program) == GRADC_OK) return program;
+    printf("%s%s\n", gradc_diagnostics(program, false), gradc_message(program));
+    exit(1);
+}
+
+// The file's text is `expected`.
+static void check_text(const char *name, const char *expected) {
+    size_t length;
+    char *text = read_whole_file(in_folder(name), &length);
+    if (!text || strcmp(text, expected) != 0) {
+        printf("%s: \"%s\" instead of \"%s\"\n", name, text ? text : "(none)", expected);
+        failures++;
+    }
+    free(text);
+}
+
+static const char line[] = "dim N\n"
+                           "net line(x: f32[N]) -> f32[N] { param w: f32 ~ ones; return w * x }\n"
+                           "fn twice(z: f32[N]) -> f32[N] { return 2 * z }\n"
+                           "metric rows(x: f32[N]) { return sum(x * 0 + 1) }\n"
+                           "loss squared(x: f32[N], y: f32[N]) { return mean((y - line(x))^2) }\n"
+                           "metric error(x: f32[N], y: f32[N]) { return mean(abs(y - line(x))) }\n"
+                           "data points { file \"points.csv\"; x = columns[0]; y = columns[1]; split 0.5 }\n"
+                           "train squared { data points; optimizer sgd }\n";
+
+static void check_value(const gradc_evaluation *evaluation, int index, const char *name, double value) {
+    if (index < evaluation->count && strcmp(evaluation->values[index].name, name) == 0 &&
+        fabs(evaluation->values[index].value - value) < 1e-6)
+        return;
+    printf("value %d is %s %g instead of %s %g\n", index, evaluation->values[index].name,
+           evaluation->values[index].value, name, value);
+    failures++;
+}
+
+// y is 2, 4, 6, 9 for x = 1, 2, 3, 4, and the net gives x.
+static void test_evaluation(void) {
+    write_file("points.csv", "1,2\n2,4\n3,6\n4,9\n");
+    write_file("other.csv", "10,20\n30,60\n");
+    gradc_program *program = compile_in_folder(line);
+    gradc_evaluation evaluation;
+    gradc_evaluate_options options = {.rows = GRADC_ROWS_ALL};
+    OK(gradc_evaluate(program, &options, &evaluation));
+    CHECK(evaluation.rows == 4 && evaluation.count == 3 && strcmp(evaluation.data, "points") == 0);
+    check_value(&evaluation, 0, "squared", 9.75);
+    check_value(&evaluation, 1, "rows", 4);
+    check_value(&evaluation, 2, "error", 2.75);
+    double held, training;
+    options = (gradc_evaluate_options){.entry = "error", .rows = GRADC_ROWS_TRAINING};
+    OK(gradc_evaluate(program, &options, &evaluation));
+    CHECK(evaluation.rows == 2 && evaluation.count == 1);
+    training = evaluation.values[0].value;
+    options.rows = GRADC_ROWS_USUAL;
+    OK(gradc_evaluate(program, &options, &evaluation));
+    held = evaluation.values[0].value;
+    CHECK(evaluation.rows == 2 && fabs(held + training - 5.5) < 1e-6 && held != training);
+    options.file = in_folder("other.csv");
+    OK(gradc_evaluate(program, &options, &evaluation));   // another file's rows are all meant
+    CHECK(evaluation.rows == 2);
+    check_value(&evaluation, 0, "error", 20);
+    options.rows = GRADC_ROWS_HELD_OUT;
+    OK(gradc_evaluate(program, &options, &evaluation));
+    CHECK(evaluation.rows == 1);
+    options = (gradc_evaluate_options){.entry = "line"};
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_ARGUMENT, "no loss or metric 'line'");
+    options = (gradc_evaluate_options){.data = "pionts"};
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_ARGUMENT, "no `data pionts`");
+    options = (gradc_evaluate_options){.file = "/nowhere.csv"};
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_FILE, "cannot read '/nowhere.csv'");
+    gradc_program_free(program);
+}
+
+static void test_prediction(void) {
+    gradc_program *program = compile_in_folder(line);
+    char out[256];
+    snprintf(out, sizeof out, "%s/out.csv", folder);
+    gradc_predict_options options = {.rows = GRADC_ROWS_ALL};
+    OK(gradc_predict(program, &options, out));
+    check_text("out.csv", "row,y,line\n1,2,1\n2,4,2\n3,6,3\n4,9,4\n");
+    options = (gradc_predict_options){.entry = "squared"};
+    REFUSED(gradc_predict(program, &options, out), GRADC_ARGUMENT, "not one row for each row");
+    options = (gradc_predict_options){.entry = "twice"};
+    REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "data points does not give the inputs that twice");
+    options = (gradc_predict_options){.entry = "lien"};
+    REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "'lien'");
+    options = (gradc_predict_options){.file = folder};
+    REFUSED(gradc_predict(program, &options, NULL), GRADC_FILE, "Is a directory");
+    check_text("out.csv", "row,y,line\n1,2,1\n2,4,2\n3,6,3\n4,9,4\n");   // nothing of that wrote
+    unlink(out);
+    gradc_program_free(program);
+}
+
+static void test_checking(void) {
+    gradc_program *program = compile_in_folder(line);
+    gradc_data_info info;
+    CHECK(gradc_data_block(program, 0, &info) && info.file_count == 1 && strcmp(info.file, "points.csv") == 0);
+    CHECK(strcmp(gradc_data_file(program, 0, 0), in_folder("points.csv")) == 0);
+    CHECK(!gradc_data_file(program, 0, 1) && !gradc_data_file(program, 1, 0));
+    OK(gradc_check_data(program, NULL, NULL));
+    OK(gradc_check_data(program, "points", NULL));
+    REFUSED(gradc_check_data(program, "other", NULL), GRADC_ARGUMENT, "no `data other`");
+    unlink(in_folder("points.csv"));
+    REFUSED(gradc_check_data(program, NULL, NULL), GRADC_FILE, "points.csv', which data points needs: No such file");
+    OK(gradc_check_data(program, NULL, in_folder("other.csv")));
+    gradc_program_free(program);
+}
+
+int main(void) {
+    if (!mkdtemp(folder)) return 1;
+    test_evaluation();
+    test_prediction();
+    test_checking();
+    unlink(in_folder("other.csv"));
+    CHECK(rmdir(folder) == 0);
+    return failures != 0;
+}
