@@ -1,25 +1,37 @@
 // gradc check: is the program right, and what is in it?
 #include "runtime/cli/cli.h"
+#include "runtime/cli/json.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    Common common;
+    bool json;
+} Options;
+
+enum { KEY_JSON = KEY_FIRST };
+
+static const struct argp_option own_options[] = {JSON_OPTION(KEY_JSON, "what is found"), {0}};
 
 static error_t parse_option(int key, char *argument, struct argp_state *state) {
     (void)argument;
-    if (key != ARGP_KEY_INIT) return ARGP_ERR_UNKNOWN;
-    state->child_inputs[0] = state->input;
-    return 0;
+    Options *options = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
+    case KEY_JSON: options->json = true; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
 }
 
-static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
-static const struct argp argp = {.parser = parse_option,
-                                 .args_doc = "FILE",
-                                 .doc = "Check a model file and list what it holds.",
-                                 .children = children};
+static const char *const kinds[] = {
+    [GRADC_LOSS] = "loss", [GRADC_METRIC] = "metric", [GRADC_NET] = "net", [GRADC_FUNCTION] = "fn"};
+
+// ---- as text
 
 static void print_entry(gradc_program *program, int index, const gradc_entry_info *entry) {
-    static const char *const kinds[] = {
-        [GRADC_LOSS] = "loss", [GRADC_METRIC] = "metric", [GRADC_NET] = "net", [GRADC_FUNCTION] = "fn"};
     printf("%s %s(", kinds[entry->kind], entry->name);
     gradc_tensor_info tensor;
     for (int i = 0; i < entry->input_count && gradc_entry_input(program, index, i, &tensor); i++)
@@ -52,13 +64,124 @@ static void print_blocks(const gradc_program *program) {
     }
     gradc_train_info train;
     for (int i = 0; gradc_train_block(program, i, &train); i++)
-        if (train.has_inputs)
-            printf("train %s: %s, data %s, batch %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
-                   train.data ? train.data : "from the host", train.batch, train.epochs);
-        else
-            printf("train %s: %s, no data, steps %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
-                   train.steps, train.epochs);
+        printf("train %s: %s, data %s, batch %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
+               train.data ? train.data : "from the host", train.batch, train.epochs);
 }
+
+static void print_all(gradc_program *program, const char *file) {
+    gradc_entry_info entry;
+    for (int i = 0; gradc_entry(program, i, &entry); i++) print_entry(program, i, &entry);
+    print_parameters(program);
+    print_blocks(program);
+    printf("%s: no errors, %" PRId64 " parameter elements\n", file, gradc_parameter_elements(program));
+}
+
+// ---- as JSON
+
+// A size that open dims decide is null.
+static json_t *shape_json(int rank, const int64_t *shape) {
+    json_t *list = json_list();
+    for (int i = 0; i < rank; i++) json_add(list, shape[i] < 0 ? json_null() : json_whole(shape[i]));
+    return list;
+}
+
+static json_t *tensor_json(const gradc_tensor_info *tensor) {
+    json_t *table = json_table();
+    json_put(table, "name", json_text(tensor->name));
+    json_put(table, "type", json_text(tensor->type));
+    json_put(table, "dtype", json_text(gradc_dtype_name(tensor->dtype)));
+    json_put(table, "shape", shape_json(tensor->rank, tensor->shape));
+    return table;
+}
+
+static json_t *entry_json(gradc_program *program, int index, const gradc_entry_info *entry) {
+    gradc_tensor_info tensor;
+    json_t *table = json_table(), *inputs = json_list(), *outputs = json_list(), *needs = json_list();
+    json_put(table, "kind", json_text(kinds[entry->kind]));
+    json_put(table, "name", json_text(entry->name));
+    json_put(table, "documentation", json_text(entry->documentation));
+    for (int i = 0; i < entry->input_count && gradc_entry_input(program, index, i, &tensor); i++) {
+        json_t *input = tensor_json(&tensor);
+        json_put(input, "requires_grad", json_truth(tensor.requires_grad));
+        json_add(inputs, input);
+    }
+    for (int i = 0; i < entry->output_count && gradc_entry_output(program, index, i, &tensor); i++)
+        json_add(outputs, tensor_json(&tensor));
+    gradc_condition_info condition;
+    for (int i = 0; gradc_entry_condition(program, index, i, &condition); i++) {
+        json_t *need = json_table();
+        json_put(need, "not_negative", json_text(condition.size));
+        json_put(need, "message", json_text(condition.message));
+        json_add(needs, need);
+    }
+    json_put(table, "inputs", inputs);
+    json_put(table, "outputs", outputs);
+    json_put(table, "conditions", needs);
+    return table;
+}
+
+static json_t *parameters_json(gradc_program *program) {
+    gradc_parameter_info parameter;
+    json_t *list = json_list();
+    for (int i = 0; gradc_parameter(program, i, &parameter); i++) {
+        json_t *table = json_table();
+        json_put(table, "path", json_text(parameter.path));
+        json_put(table, "dtype", json_text(gradc_dtype_name(parameter.dtype)));
+        json_put(table, "shape", shape_json(parameter.rank, parameter.shape));
+        json_put(table, "frozen", json_truth(parameter.frozen));
+        json_add(list, table);
+    }
+    return list;
+}
+
+static json_t *data_json(const gradc_program *program) {
+    gradc_data_info data;
+    json_t *list = json_list();
+    for (int i = 0; gradc_data_block(program, i, &data); i++) {
+        json_t *table = json_table(), *fields = json_list();
+        for (int k = 0; k < data.field_count; k++) json_add(fields, json_text(gradc_data_field(program, i, k)));
+        json_put(table, "name", json_text(data.name));
+        json_put(table, "file", json_text(data.file));
+        json_put(table, "fields", fields);
+        json_put(table, "split", json_number(data.split));
+        json_add(list, table);
+    }
+    return list;
+}
+
+static json_t *trains_json(const gradc_program *program) {
+    gradc_train_info train;
+    json_t *list = json_list();
+    for (int i = 0; gradc_train_block(program, i, &train); i++) {
+        json_t *table = json_table();
+        json_put(table, "loss", json_text(train.loss));
+        json_put(table, "data", json_text(train.data));
+        json_put(table, "optimizer", json_text(train.optimizer));
+        json_put(table, "batch", json_whole(train.batch));
+        json_put(table, "epochs", json_whole(train.epochs));
+        json_add(list, table);
+    }
+    return list;
+}
+
+// `failure`: a message of the program, or NULL.
+static void print_json(gradc_program *program, const char *file, const char *failure) {
+    gradc_entry_info entry;
+    json_t *table = json_table(), *entries = json_list();
+    json_put(table, "file", json_text(file));
+    json_put(table, "errors", json_whole(failure && !gradc_error_count(program) ? 1 : gradc_error_count(program)));
+    json_put(table, "warnings", json_whole(gradc_warning_count(program)));
+    json_put(table, "messages", json_text(failure ? failure : gradc_diagnostics(program, false)));
+    for (int i = 0; gradc_entry(program, i, &entry); i++) json_add(entries, entry_json(program, i, &entry));
+    json_put(table, "entries", entries);
+    json_put(table, "parameter_elements", json_whole(gradc_parameter_elements(program)));
+    json_put(table, "parameters", parameters_json(program));
+    json_put(table, "data", data_json(program));
+    json_put(table, "train", trains_json(program));
+    json_print(table, 9);
+}
+
+// ---- checking
 
 // Errors that only a later stage of the compiler finds: everything that a program can do is compiled, up to the last
 // stage before machine code.
@@ -79,19 +202,43 @@ static gradc_status check_stages(gradc_program *program) {
     return status;
 }
 
-int run_check(int argc, char **argv) {
-    Common common = {.hold_messages = true};
+static int run_check(int argc, char **argv) {
+    Options options = {.common.hold_messages = true};
+    Common *common = &options.common;
     int exit_code;
-    parse_line(argc, argv, &argp, &common);
-    gradc_program *program = open_program(&common, &exit_code);
+    parse_line(&check_command, argc, argv, &options);
+    gradc_program *program = options.json ? open_any_program(common, &exit_code) : open_program(common, &exit_code);
     if (!program) return exit_code;
-    gradc_status status = check_stages(program);
-    if (status) return close_program(program, &common, report_status(program, status));
+    gradc_status status = gradc_error_count(program) ? GRADC_PROGRAM : check_stages(program);
+    if (options.json) {
+        bool unsaid = status && !gradc_error_count(program);
+        print_json(program, common->file, unsaid ? gradc_message(program) : NULL);
+        return close_program(program, common, status ? EXIT_ERROR : EXIT_DONE);
+    }
+    if (status) return close_program(program, common, report_status(program, status));
     print_diagnostics(program);
-    gradc_entry_info entry;
-    for (int i = 0; gradc_entry(program, i, &entry); i++) print_entry(program, i, &entry);
-    print_parameters(program);
-    print_blocks(program);
-    printf("%s: no errors, %" PRId64 " parameter elements\n", common.file, gradc_parameter_elements(program));
-    return close_program(program, &common, EXIT_DONE);
+    print_all(program, common->file);
+    return close_program(program, common, EXIT_DONE);
 }
+
+static const char *const examples[] = {
+    "gradc check digits.grad",
+    "what is wrong with the model, and what it holds",
+    "gradc check --json digits.grad | jq -r '.parameters[].path'",
+    "the paths of its parameters",
+    NULL,
+};
+const Command check_command = {
+    .name = "check",
+    .summary = "say what is wrong with a model file, and what is in it",
+    .arguments = "FILE",
+    .options = own_options,
+    .parser = parse_option,
+    .compiles = true,
+    .description = "Compiles everything that the file declares, up to the last stage before machine code, and prints "
+                   "errors and warnings with their places. Without errors it lists the entries (losses, metrics, nets "
+                   "and functions that can be called) with their types, conditions on open dims, parameters, data and "
+                   "training.",
+    .examples = examples,
+    .run = run_check,
+};

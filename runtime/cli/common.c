@@ -1,114 +1,28 @@
-// What the commands share: options, opening a program, messages, exit codes.
+// What the commands share: opening a program, messages, exit codes, files.
 #include "runtime/cli/cli.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-static double now_seconds(void) {
+double clock_seconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-// ---- options
-
-enum { KEY_FLOAT = 1000, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
-
-static const struct argp_option common_options[] = {
-    {0, 0, 0, 0, "How the program is compiled:", 10},
-    {"float", KEY_FLOAT, "TYPE", 0, "What `float` means: f32 (the default) or f64", 10},
-    {"vectors", KEY_VECTOR, "BYTES", 0,
-     "Use vectors of 16, 32 or 64 bytes; by default the widest of this machine. The "
-     "results have the same bits",
-     10},
-    {"verify", KEY_VERIFY, 0, 0, "Check the program after each pass", 10},
-    {"timings", KEY_TIMINGS, 0, 0, "Print to stderr how long each stage took", 10},
-    {0},
-};
-
-static error_t parse_common(int key, char *argument, struct argp_state *state) {
-    static const char *const types[] = {"f32", "f64", NULL};
-    Common *common = state->input;
-    switch (key) {
-    case KEY_FLOAT:
-        common->options.floating = parse_choice(state, "--float", argument, types) ? GRADC_F64 : GRADC_F32;
-        return 0;
-    case KEY_VECTOR: common->options.vector_bytes = (int)parse_integer(state, "--vectors", argument, 1); return 0;
-    case KEY_VERIFY: common->options.verify = true; return 0;
-    case KEY_TIMINGS: common->timings = true; return 0;
-    case ARGP_KEY_INIT: common->started = now_seconds(); return 0;
-    case ARGP_KEY_ARG:
-        if (common->file) argp_error(state, "more than one FILE: '%s' and '%s'", common->file, argument);
-        common->file = argument;
-        return 0;
-    case ARGP_KEY_END:
-        if (!common->file) argp_error(state, "which FILE?");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-}
-
-const struct argp common_argp = {.options = common_options, .parser = parse_common};
-
-void parse_line(int argc, char **argv, const struct argp *argp, void *input) {
-    argp_err_exit_status = EXIT_USAGE;
-    error_t error = argp_parse(argp, argc, argv, 0, NULL, input);
-    if (!error) return;
-    fprintf(stderr, "%s: %s\n", argv[0], strerror(error));
-    exit(EXIT_INTERNAL);
-}
-
-int64_t parse_integer(struct argp_state *state, const char *option, const char *text, int64_t least) {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end || errno || value < least)
-        argp_error(state, "%s takes a whole number of at least %" PRId64 ", not '%s'", option, least, text);
-    return value;
-}
-
-uint64_t parse_seed(struct argp_state *state, const char *option, const char *text) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno)
-        argp_error(state, "%s takes a whole number from 0 to 2^64 - 1, not '%s'", option, text);
-    return value;
-}
-
-double parse_number(struct argp_state *state, const char *option, const char *text) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value)) argp_error(state, "%s takes a number, not '%s'", option, text);
-    return value;
-}
-
-int parse_choice(struct argp_state *state, const char *option, const char *text, const char *const *names) {
-    char list[256] = "";
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(names[i], text) == 0) return i;
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    }
-    argp_error(state, "%s can be one of %s, not '%s'", option, list, text);
-    return 0;
-}
-
 // ---- programs and messages
 
-static bool colours(void) {
+bool colours(FILE *stream) {
     const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
-    return isatty(STDERR_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
+    return isatty(fileno(stream)) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
 void print_diagnostics(const gradc_program *program) {
-    fputs(gradc_diagnostics(program, colours()), stderr);
+    fputs(gradc_diagnostics(program, colours(stderr)), stderr);
 }
 
 int report_status(const gradc_program *program, gradc_status status) {
@@ -146,8 +60,110 @@ int close_program(gradc_program *program, const Common *common, int exit_code) {
                 "simplify       %8.2f ms\nkernels        %8.2f ms\nemit           %8.2f ms\n"
                 "machine code   %8.2f ms\nwhole run      %8.2f ms\n",
                 timings.parse, timings.elaborate, timings.differentiate, timings.simplify, timings.kernels,
-                timings.emit, timings.machine_code, (now_seconds() - common->started) * 1e3);
+                timings.emit, timings.machine_code, (clock_seconds() - common->started) * 1e3);
     }
     gradc_program_free(program);
     return exit_code;
+}
+
+// ---- files
+
+static bool cannot(const char *verb, const char *path, int error) {
+    fprintf(stderr, "gradc: cannot %s '%s': %s\n", verb, path, strerror(error));
+    return false;
+}
+
+char *read_file(const char *path, size_t *length) {
+    struct stat status;
+    char *text = NULL;
+    FILE *file = fopen(path, "rb"), *memory = file ? open_memstream(&text, length) : NULL;
+    bool fine = memory && fstat(fileno(file), &status) == 0;
+    if (fine && S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+        fine = false;
+    }
+    char piece[4096];
+    for (size_t count; fine && (count = fread(piece, 1, sizeof piece, file)) > 0;)
+        fine = fwrite(piece, 1, count, memory) == count;
+    fine = fine && !ferror(file);
+    int error = errno;
+    if (memory && fclose(memory) != 0 && fine) {
+        error = errno;
+        fine = false;
+    }
+    if (file) fclose(file);
+    if (fine) return text;
+    free(text);
+    cannot("read", path, error);
+    return NULL;
+}
+
+bool can_write(const char *path) {
+    struct stat status;
+    if (!path) return true;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    bool there = stat(path, &status) == 0;
+    if (there && S_ISDIR(status.st_mode)) errno = EISDIR;
+    else if (folder && access(there && !S_ISREG(status.st_mode) ? path : folder, W_OK) == 0) {
+        free(folder);
+        return true;
+    }
+    int error = errno;
+    free(folder);
+    return cannot("write", path, error);
+}
+
+bool same_file(const char *a, const char *b) {
+    struct stat first, second;
+    return a && b && stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+bool output_begin(Output *output, const char *path) {
+    struct stat status;
+    *output = (Output){.path = path};
+    if (!path) {
+        output->stream = stdout;
+        return true;
+    }
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        output->stream = fopen(path, "wb");
+        return output->stream || cannot("write", path, errno);
+    }
+    size_t size = strlen(path) + sizeof ".tmpXXXXXX";
+    output->temporary = malloc(size);
+    if (!output->temporary) return cannot("write", path, errno);
+    snprintf(output->temporary, size, "%s.tmpXXXXXX", path);
+    int descriptor = mkstemp(output->temporary);
+    mode_t mask = umask(0);
+    umask(mask);
+    if (descriptor >= 0) fchmod(descriptor, 0666 & ~mask);   // mkstemp's own are for one user only
+    output->stream = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+    if (output->stream) return true;
+    cannot("write", path, errno);
+    if (descriptor >= 0) {
+        close(descriptor);
+        unlink(output->temporary);
+    }
+    free(output->temporary);
+    return false;
+}
+
+bool output_finish(Output *output) {
+    if (!output->path) return true;   // main looks whether stdout could be written
+    bool fine = !ferror(output->stream);
+    fine = fclose(output->stream) == 0 && fine;
+    if (fine && output->temporary) fine = rename(output->temporary, output->path) == 0;
+    int error = errno;
+    if (!fine && output->temporary) unlink(output->temporary);
+    free(output->temporary);
+    return fine || cannot("write", output->path, error);
+}
+
+void output_discard(Output *output) {
+    if (!output->path) return;
+    fclose(output->stream);
+    if (output->temporary) unlink(output->temporary);
+    free(output->temporary);
 }

@@ -6,51 +6,86 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const Command commands[] = {
-    {"check", "say what is wrong with a model file, and what is in it", run_check},
-    {"train", "train the network of a model file on its data", run_train},
-    {"grad", "print the derivative as a program of the language", run_grad},
-    {"dump", "print a stage of the compiler", run_dump},
-};
-enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+const Command *const commands[] = {
+    &init_command, &check_command, &train_command, &grad_command, &plot_command, &dump_command, NULL};
 
 static void print_help(FILE *stream) {
-    fprintf(stream, "Usage: gradc COMMAND [OPTION...] FILE\n"
+    fprintf(stream, "Usage: gradc COMMAND [OPTION...] [FILE]\n"
                     "gradc compiles small neural networks, their gradients and their training to machine code.\n\n"
                     "Commands:\n");
-    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(stream, "  %-7s %s\n", commands[i].name, commands[i].summary);
-    fprintf(stream, "\n  --help     this text; after a command, that command's options\n"
-                    "  --version  the version\n\n"
+    for (int i = 0; commands[i]; i++) fprintf(stream, "  %-7s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(stream, "\n  --help             this text; after a command, that command's options\n"
+                    "  --version          the version\n"
+                    "  --completion=SHELL completions for bash, zsh or fish, to be read by that shell\n"
+                    "  --manual[=COMMAND] the manual page of gradc or of a command, in mdoc\n\n"
+                    "To begin: gradc init, then gradc train model.grad\n\n"
                     "Exit codes: 0 all went well; 1 an error in the program, its data or a file; 2 a wrong command\n"
-                    "line; 3 an error of gradc itself, or no memory.\n");
+                    "line; 3 an error of gradc itself, or no memory; 130 stopped by Ctrl-C.\n");
 }
 
-static int run_command(int argc, char **argv) {
-    for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, argv[1]) != 0) continue;
-        char name[32];
-        snprintf(name, sizeof name, "gradc %s", commands[i].name);
-        argv[1] = name;
-        return commands[i].run(argc - 1, argv + 1);
+static const Command *find_command(const char *name) {
+    for (int i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    fprintf(stderr, "gradc: there is no command '%s'\nTry 'gradc --help'.\n", name);
+    return NULL;
+}
+
+static int run_command_line(const char *name, int argc, char **argv) {
+    const Command *command = find_command(name);
+    if (!command) return EXIT_USAGE;
+    char full_name[32];
+    snprintf(full_name, sizeof full_name, "gradc %s", command->name);
+    argv[0] = full_name;
+    return command->run(argc, argv);
+}
+
+// gradc help COMMAND: as gradc COMMAND --help.
+static int help(int argc, char **argv) {
+    if (argc > 2) {
+        char option[] = "--help", *line[] = {NULL, option, NULL};
+        return run_command_line(argv[2], 2, line);
     }
-    fprintf(stderr, "gradc: there is no command '%s'\nTry 'gradc --help'.\n", argv[1]);
-    return EXIT_USAGE;
+    print_help(stdout);
+    return EXIT_DONE;
+}
+
+static int manual(const char *name) {
+    const Command *command = *name ? find_command(name) : NULL;
+    if (*name && !command) return EXIT_USAGE;
+    print_manual(command);
+    return EXIT_DONE;
+}
+
+// The argument of `--name=argument`; "" for a plain `--name`; NULL if it is another option.
+static const char *argument_of(const char *text, const char *option) {
+    size_t length = strlen(option);
+    if (strncmp(text, option, length) != 0) return NULL;
+    return text[length] == '=' ? text + length + 1 : text[length] ? NULL : text + length;
 }
 
 static int run(int argc, char **argv) {
+    const char *argument;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
-        return EXIT_DONE;
-    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+        return help(argc, argv);
     if (strcmp(argv[1], "--version") == 0) {
         printf("gradc %s\n", gradc_version());
         return EXIT_DONE;
     }
-    return run_command(argc, argv);
+    if ((argument = argument_of(argv[1], "--manual"))) return manual(argument);
+    if ((argument = argument_of(argv[1], "--completion"))) {
+        if (print_completion(argument)) return EXIT_DONE;
+        fprintf(stderr, "gradc: --completion can be one of " SHELL_CHOICES ", not '%s'\n", argument);
+        return EXIT_USAGE;
+    }
+    if (argv[1][0] == '-') {
+        fprintf(stderr, "gradc: the command comes first, and '%s' is none\nTry 'gradc --help'.\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    return run_command_line(argv[1], argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv) {

@@ -1,13 +1,7 @@
 // gradc train: trains on the program's data, one line an epoch; saves weights and predictions.
 #include "runtime/cli/cli.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct {
     Common common;
@@ -21,7 +15,7 @@ typedef struct {
 } Options;
 
 enum {
-    KEY_EPOCHS = 1,
+    KEY_EPOCHS = KEY_FIRST,
     KEY_LR,
     KEY_BATCH,
     KEY_SEED,
@@ -80,30 +74,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
     }
 }
 
-static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
-static const struct argp argp = {.options = own_options,
-                                 .parser = parse_option,
-                                 .args_doc = "FILE",
-                                 .doc = "Train the network of a model file on its data.",
-                                 .children = children};
-
-// A training of hours should not end with a file that cannot be written: looks before it begins.
-static bool can_write(const char *path) {
-    struct stat status;
-    if (!path) return true;
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    bool there = stat(path, &status) == 0;
-    if (there && S_ISDIR(status.st_mode)) errno = EISDIR;
-    else if (folder && access(there && !S_ISREG(status.st_mode) ? path : folder, W_OK) == 0) {
-        free(folder);
-        return true;
-    }
-    fprintf(stderr, "gradc: cannot write '%s': %s\n", path, strerror(errno));
-    free(folder);
-    return false;
-}
-
 static bool print_epoch(void *context, const gradc_progress *progress) {
     const Options *options = context;
     if (options->several) printf("%s  ", progress->loss);
@@ -121,26 +91,42 @@ static gradc_status train(gradc_program *program, Options *options) {
     options->fit.keep_parameters = options->load != NULL;
     if (!options->quiet) options->fit.progress = print_epoch;
     options->fit.context = options;
-    gradc_predict_options predict = {
-        .entry = options->predict, .file = options->fit.data, .rows = GRADC_ROWS_HELD_OUT};
     gradc_status status = GRADC_OK;
-    if (options->predictions) status = gradc_predict(program, &predict, NULL);   // what is wrong is said before training
-    if (status) return status;
     if (options->load) status = gradc_load(program, options->load);
     else if (options->no_epochs && options->fit.seed) status = gradc_initialise(program, options->seed);
     if (!status && !options->no_epochs) status = gradc_fit(program, &options->fit);
     if (!status && options->save) status = gradc_save(program, options->save);
+    gradc_predict_options predict = {.entry = options->predict, .file = options->fit.data};
     if (!status && options->predictions) status = gradc_predict(program, &predict, options->predictions);
     return status;
 }
 
-int run_train(int argc, char **argv) {
+static int run_train(int argc, char **argv) {
     Options options = {0};
     int exit_code;
-    parse_line(argc, argv, &argp, &options);
+    parse_line(&train_command, argc, argv, &options);
     if (!can_write(options.save) || !can_write(options.predictions)) return EXIT_ERROR;
     gradc_program *program = open_program(&options.common, &exit_code);
     if (!program) return exit_code;
     gradc_status status = train(program, &options);
     return close_program(program, &options.common, report_status(program, status));
 }
+
+static const char *const examples[] = {
+    "gradc train digits.grad",
+    "train as the file says",
+    "gradc train digits.grad --epochs=5 --lr=0.01 --save=w.safetensors",
+    "the same, but shorter and faster; keep the weights",
+    NULL,
+};
+const Command train_command = {
+    .name = "train",
+    .summary = "train the network of a model file on its data",
+    .arguments = "FILE",
+    .options = own_options,
+    .parser = parse_option,
+    .compiles = true,
+    .description = "Runs the train blocks of the model file. Data files are looked for beside it.",
+    .examples = examples,
+    .run = run_train,
+};

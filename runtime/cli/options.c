@@ -1,0 +1,115 @@
+// The line of a command: its options, those that commands share, and the arguments of options. argp does the work; what
+// --help prints is put together here from the command's table.
+#include "runtime/cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_FLOAT = KEY_COMMON, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
+
+const struct argp_option common_options[] = {
+    {0, 0, 0, 0, "How the program is compiled:", 100},
+    {"float", KEY_FLOAT, FLOAT_CHOICES, 0, "What `float` and `f32` mean in the program; f32 if it is left out", 100},
+    {"vectors", KEY_VECTOR, VECTOR_CHOICES, 0,
+     "Bytes of the vectors used; the widest of this machine if it is left out. The results have the same bits", 100},
+    {"verify", KEY_VERIFY, 0, 0, "Check the program after each pass of the compiler", 100},
+    {"timings", KEY_TIMINGS, 0, 0, "Print to stderr how long each stage took", 100},
+    {0},
+};
+
+static error_t parse_common(int key, char *argument, struct argp_state *state) {
+    Common *common = state->input;
+    switch (key) {
+    case KEY_FLOAT:
+        common->options.floating = parse_choice(state, "--float", argument, FLOAT_CHOICES) ? GRADC_F64 : GRADC_F32;
+        return 0;
+    case KEY_VECTOR:
+        common->options.vector_bytes = 16 << parse_choice(state, "--vectors", argument, VECTOR_CHOICES);
+        return 0;
+    case KEY_VERIFY: common->options.verify = true; return 0;
+    case KEY_TIMINGS: common->timings = true; return 0;
+    case ARGP_KEY_INIT: common->started = clock_seconds(); return 0;
+    case ARGP_KEY_ARG:
+        if (common->file) argp_error(state, "more than one FILE: '%s' and '%s'", common->file, argument);
+        common->file = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (!common->file && !common->file_optional) argp_error(state, "which FILE?");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// What --help prints above and, behind \v, below the options.
+static char *help_text(const Command *command) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    fprintf(stream, "%s\v%s\n", command->summary, command->description);
+    if (command->examples) fprintf(stream, "\nExamples:\n");
+    for (const char *const *example = command->examples; example && *example; example += 2)
+        fprintf(stream, "  %s\n      %s\n", example[0], example[1]);
+    fprintf(stream, "\nThe manual page gradc-%s(1) says the same; gradc(1) has the exit codes.", command->name);
+    return fclose(stream) == 0 ? text : NULL;
+}
+
+void parse_line(const Command *command, int argc, char **argv, void *input) {
+    static const struct argp common_argp = {.options = common_options, .parser = parse_common};
+    const struct argp_child children[] = {{command->compiles ? &common_argp : NULL, 0, NULL, 0}, {0}};
+    char *help = help_text(command);
+    const struct argp argp = {.options = command->options,
+                              .parser = command->parser,
+                              .args_doc = command->arguments,
+                              .doc = help,
+                              .children = children};
+    argp_err_exit_status = EXIT_USAGE;
+    error_t error = help ? argp_parse(&argp, argc, argv, 0, NULL, input) : ENOMEM;
+    free(help);
+    if (!error) return;
+    fprintf(stderr, "%s: %s\n", argv[0], strerror(error));
+    exit(EXIT_INTERNAL);
+}
+
+// ---- arguments of options
+
+int64_t parse_integer(struct argp_state *state, const char *option, const char *text, int64_t least) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < least)
+        argp_error(state, "%s takes a whole number of at least %" PRId64 ", not '%s'", option, least, text);
+    return value;
+}
+
+uint64_t parse_seed(struct argp_state *state, const char *option, const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno)
+        argp_error(state, "%s takes a whole number from 0 to 2^64 - 1, not '%s'", option, text);
+    return value;
+}
+
+double parse_number(struct argp_state *state, const char *option, const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value)) argp_error(state, "%s takes a number, not '%s'", option, text);
+    return value;
+}
+
+int parse_choice(struct argp_state *state, const char *option, const char *text, const char *choices) {
+    size_t length = strlen(text);
+    int position = 0;
+    for (const char *choice = choices; choice; position++) {
+        const char *bar = strchr(choice, '|');
+        size_t choice_length = bar ? (size_t)(bar - choice) : strlen(choice);
+        if (choice_length == length && strncmp(choice, text, length) == 0) return position;
+        choice = bar ? bar + 1 : NULL;
+    }
+    argp_error(state, "%s can be one of %s, not '%s'", option, choices, text);
+    return 0;
+}
