@@ -172,13 +172,32 @@ void gradc_zero_grad(gradc_program *program);
 // that of all random numbers of the program from now on. The same seed gives the same bits on every machine.
 gradc_status gradc_initialise(gradc_program *program, uint64_t seed);
 
-// Saves parameters and states of nets as a safetensors file, each under its path. The file appears whole or not at all:
-// a file that was there before stays until the new one is complete.
+// Saves parameters and states of nets, each under its path: as numpy.savez if the file's name ends in .npz, else as
+// safetensors. The file appears whole or not at all: a file that was there before stays until the new one is complete.
 gradc_status gradc_save(gradc_program *program, const char *path);
 // Loads what gradc_save saved, or another program: every parameter must be there with its shape, and nothing else.
-// F32 and F64 are converted. A file whose names lack the one root that all parameters share fits too. On failure
-// nothing is changed.
+// Floating dtypes are converted; numbers are taken as they are, NaN and infinities too, but one that f32 cannot hold is
+// refused. A file whose names lack the one root that all parameters share fits too. On failure nothing is changed, and
+// the message lists all that does not fit.
 gradc_status gradc_load(gradc_program *program, const char *path);
+
+// How a weight file differs from the program, such as a PyTorch state_dict that safetensors.torch.save_file wrote. Each is
+// a list that ends with NULL; or NULL. In patterns `*` stands for any characters and `?` for one.
+typedef struct {
+    // Pairs, the file's name first: "layers.0.weight=mlp.hidden.W"; or with one `*` on each side, which stands for the
+    // same: "layers.0.*=mlp.hidden.*", "*.weight=*.W". Each is applied to what the ones before it made.
+    const char *const *rename;
+    // Paths, or patterns of paths, of the program's matrices that lie transposed in the file, as those of nn.Linear do:
+    // "mlp.hidden.W", "*.W".
+    const char *const *transpose;
+    // Patterns of names of the file that the program has no use for: "*.num_batches_tracked".
+    const char *const *ignore;
+} gradc_weight_options;
+
+// The same options load a file and save one that the other program can load: names go the opposite way, and what would
+// have an ignored name is not saved. options NULL: as without. GRADC_ARGUMENT: an option that fits nothing.
+gradc_status gradc_save_with(gradc_program *program, const char *path, const gradc_weight_options *options);
+gradc_status gradc_load_with(gradc_program *program, const char *path, const gradc_weight_options *options);
 
 // ---- calls: running an entry
 

@@ -1,38 +1,15 @@
 // Which optimizer each trained parameter has: the last setting whose patterns match the parameter's path. One without
 // patterns is for all parameters.
 #include "elaborate/settings.h"
+#include "support/pattern.h"
 
 #include <string.h>
 
 // ---- patterns
 
-// `*` stands for any characters, dots included, and `?` for one.
-static bool matches(const char *pattern, const char *text) {
-    const char *star = NULL, *from = NULL;
-    while (*text) {
-        if (*pattern == '*') {
-            star = pattern++;
-            from = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star + 1;
-            text = ++from;
-        } else return false;
-    }
-    while (*pattern == '*') pattern++;
-    return !*pattern;
-}
-
-// A pattern also takes everything below what it matches: "mlp.hidden" is for mlp.hidden.W.
-static bool takes(Elaborator *e, const char *pattern, const char *path) {
-    return matches(pattern, path) || matches(arena_print(e->arena, "%s.*", pattern), path);
-}
-
-static bool setting_takes(Elaborator *e, const Setting *setting, const char *path) {
+static bool setting_takes(const Setting *setting, const char *path) {
     for (int i = 0; i < setting->pattern_count; i++)
-        if (takes(e, setting->patterns[i].text, path)) return true;
+        if (pattern_takes(setting->patterns[i].text, path)) return true;
     return setting->pattern_count == 0;
 }
 
@@ -44,7 +21,7 @@ static bool check_patterns(Elaborator *e, const Train *train, const Setting *set
     for (int i = 0; i < setting->pattern_count; i++) {
         const Name *pattern = &setting->patterns[i];
         bool found = false;
-        for (int k = 0; k < block->trained_count; k++) found = found || takes(e, pattern->text, paths[k]);
+        for (int k = 0; k < block->trained_count; k++) found = found || pattern_takes(pattern->text, paths[k]);
         if (found) continue;
         report(e, D_pattern_matches_nothing, pattern->span, "no parameter that is trained here is called '%s'",
                pattern->text);
@@ -65,7 +42,7 @@ static bool choose(Elaborator *e, Train *train, Span span) {
     for (int i = 0; i < block->trained_count; i++) {
         const char *path = block->trained[i]->path;
         for (int k = 0; k < train->optimizers.count; k++)
-            if (setting_takes(e, train->optimizers.items[k], path)) block->optimizer_of[i] = -1 - k;
+            if (setting_takes(train->optimizers.items[k], path)) block->optimizer_of[i] = -1 - k;
         if (block->optimizer_of[i]) continue;
         report(e, D_no_optimizer, span, "no optimizer of this block is for '%s'", path);
         help(e, "one without `for` is for all parameters that no other is for");

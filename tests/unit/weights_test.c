@@ -203,7 +203,7 @@ static void test_names(void) {
                  "\"mlp.running\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[28,36]},"
                  "\"mlp.c\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[36,40]}}",
                  40);
-    expect(fixture, "more", GRADC_DATA, "has mlp.c, which the program does not know");
+    expect(fixture, "more", GRADC_DATA, "has mlp.c, f32, which the program does not know");
     expect(fixture, "none", GRADC_FILE, "No such file");
     expect(fixture, ".", GRADC_FILE, "Is a directory");
     fixture_destroy(fixture);
@@ -225,6 +225,7 @@ static void test_malformed(void) {
         {"{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0]}", "malformed"},
         {"{\"dtype\":\"F32\",\"shape\":[2,-3],\"data_offsets\":[0,24]}", "malformed"},
         {"{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,24]}", "malformed"},
+        {"{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904,4],\"data_offsets\":[0,0]}", "malformed"},
         {"{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,6],\"data_offsets\":[0,24]}", "malformed"},
         {"{\"dtype\":\"F32\",\"data_offsets\":[0,24]}", "malformed"},
         {"7", "dtype unknown"},
@@ -239,6 +240,29 @@ static void test_malformed(void) {
         write_header("malformed", header, 36);
         expect(fixture, "malformed", GRADC_DATA, cases[i].words);
     }
+    write_header("malformed",
+                 "{\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                 "\"mlp.b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[20,24]},"
+                 "\"mlp.running\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[24,32]}}",
+                 32);
+    expect(fixture, "malformed", GRADC_DATA, "mlp.b overlaps with another array");
+    write_header("malformed",
+                 "{\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                 "\"mlp.b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[25,29]},"
+                 "\"mlp.running\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[29,37]}}",
+                 37);
+    expect(fixture, "malformed", GRADC_DATA, "mlp.b has bytes before it that belong to no array");
+    write_header("malformed",
+                 "{\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                 "\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]}}",
+                 24);
+    expect(fixture, "malformed", GRADC_DATA, "duplicate");
+    write_header("malformed", "{\"__metadata__\":{\"format\":7}}", 0);
+    expect(fixture, "malformed", GRADC_DATA, "something else than texts");
+    write_header("malformed", "{}", 3);
+    expect(fixture, "malformed", GRADC_DATA, "has 3 bytes more than its arrays");
+    write_file("malformed", "PK\3\4 and so on", 14);
+    expect(fixture, "malformed", GRADC_DATA, "it is a zip archive");
     write_header("malformed", "[1, 2]", 0);
     expect(fixture, "malformed", GRADC_DATA, "its header is not an object");
     write_header("malformed", "{\"mlp.W\":", 0);
