@@ -30,7 +30,9 @@ struct Compilation {
     Program *program;   // NULL: there were errors
     Jit *jit;           // NULL: nothing was compiled yet
     ARRAY(CompiledFunction *) functions;
+    ARRAY(FunctionKey) refused;   // what could not be compiled, with diagnostics that say why
     ARRAY(CutEntry *) cuts;
+    bool exhausted;   // memory ran out in the last call of an entry function
     Timings timings;
 };
 

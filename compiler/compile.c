@@ -103,14 +103,21 @@ static bool same_key(FunctionKey a, FunctionKey b) {
            a.tracked_inputs == b.tracked_inputs;
 }
 
+// `message` is freed; NULL: there was no memory for it.
+static void llvm_error(Compilation *compilation, const char *where, char *message) {
+    if (!message) longjmp(*arena_recover(compilation->arena), 1);
+    const char *copy = arena_copy_text(compilation->arena, message, strlen(message));
+    free(message);
+    internal_error(compilation, where, copy);
+}
+
 static bool start_jit(Compilation *compilation) {
     if (compilation->jit) return true;
     char *message = NULL;
     double start = now_ms();
     compilation->jit = jit_create(compilation->options.vector_bytes, &message);
     add_time(compilation, offsetof(Timings, machine_code_ms), start);
-    if (!compilation->jit) internal_error(compilation, "starting LLVM", message ? message : "no message");
-    free(message);
+    if (!compilation->jit) llvm_error(compilation, "starting LLVM", message);
     return compilation->jit != NULL;
 }
 
@@ -120,8 +127,7 @@ static gradc_function *machine_code(Compilation *compilation, const KernelProgra
     gradc_function *call = jit_compile(compilation->jit, kernels, &emit_ms, &machine_code_ms, &message);
     compilation->timings.emit_ms += emit_ms;
     compilation->timings.machine_code_ms += machine_code_ms;
-    if (!call) internal_error(compilation, "machine code", message ? message : "no message");
-    free(message);
+    if (!call) llvm_error(compilation, "machine code", message);
     return call;
 }
 
@@ -143,11 +149,23 @@ static const CompiledFunction *compile_new(Compilation *compilation, FunctionKey
 }
 
 const CompiledFunction *compile_function(Compilation *compilation, FunctionKey key) {
+    compilation->exhausted = false;
     for (int i = 0; i < compilation->functions.count; i++)
         if (same_key(compilation->functions.items[i]->key, key)) return compilation->functions.items[i];
+    for (int i = 0; i < compilation->refused.count; i++)
+        if (same_key(compilation->refused.items[i], key)) return NULL;
     if (!compilation->program) return NULL;
-    if (setjmp(*arena_recover(compilation->arena))) return NULL;
-    return compile_new(compilation, key);
+    if (setjmp(*arena_recover(compilation->arena))) {
+        compilation->exhausted = true;
+        return NULL;
+    }
+    const CompiledFunction *function = compile_new(compilation, key);
+    if (!function) array_push(compilation->arena, &compilation->refused, key);
+    return function;
+}
+
+bool compilation_exhausted(const Compilation *compilation) {
+    return compilation->exhausted;
 }
 
 // ---- the life of a compilation
@@ -216,8 +234,12 @@ const Diagnostics *compilation_diagnostics(const Compilation *compilation) {
 }
 
 const char *compilation_messages(Compilation *compilation, bool colour) {
+    compilation->exhausted = false;
     if (!diagnostics_errors(compilation->diagnostics) && !diagnostics_warnings(compilation->diagnostics)) return "";
-    if (setjmp(*arena_recover(compilation->arena))) return NULL;
+    if (setjmp(*arena_recover(compilation->arena))) {
+        compilation->exhausted = true;
+        return NULL;
+    }
     return diagnostics_text(compilation->diagnostics, colour);
 }
 
@@ -271,8 +293,12 @@ static const char *dump(Compilation *compilation, Stage stage, FunctionKey key) 
 }
 
 const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey key) {
+    compilation->exhausted = false;
     if (stage == STAGE_AST ? !compilation->file : !compilation->program) return NULL;
-    if (setjmp(*arena_recover(compilation->arena))) return NULL;
+    if (setjmp(*arena_recover(compilation->arena))) {
+        compilation->exhausted = true;
+        return NULL;
+    }
     return dump(compilation, stage, key);
 }
 
@@ -308,6 +334,10 @@ static const char *derivative(Compilation *compilation, const Entry *entry) {
 }
 
 const char *compilation_derivative(Compilation *compilation, const Entry *entry) {
-    if (setjmp(*arena_recover(compilation->arena))) return NULL;
+    compilation->exhausted = false;
+    if (setjmp(*arena_recover(compilation->arena))) {
+        compilation->exhausted = true;
+        return NULL;
+    }
     return derivative(compilation, entry);
 }

@@ -57,8 +57,11 @@ typedef struct {
     const Check *checks;   // the entry's conditions on the open dims: the caller looks before a call
 } CompiledFunction;
 
-// Compiles the function, or finds it. NULL and a diagnostic on failure.
+// Compiles the function, or finds it. NULL on failure: a diagnostic says why, unless compilation_exhausted. What was
+// refused once is not tried again.
 const CompiledFunction *compile_function(Compilation *compilation, FunctionKey key);
+// Whether memory ran out in the last call that compiles, dumps or prints; it can be made again.
+bool compilation_exhausted(const Compilation *compilation);
 
 typedef enum {
     STAGE_AST,

@@ -4,7 +4,6 @@
 // what the dims make of it. Done once for new shapes: a step with the shapes of the one before finds all in place.
 #include "runtime/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // ---- a binding's life
@@ -16,12 +15,12 @@ gradc_status binding_create(Binding *binding, gradc_program *program, const Entr
                          .facts = facts_of(program, entry),
                          .input_count = entry->function.argument_count,
                          .dim_count = program->program->dims.count};
-    binding->inputs = calloc(inputs, sizeof *binding->inputs);
-    binding->bound = calloc(inputs, sizeof *binding->bound);
-    binding->pointers = calloc(inputs, sizeof *binding->pointers);
-    binding->dims = calloc(dims, sizeof *binding->dims);
-    binding->fixed = malloc(dims * sizeof *binding->fixed);
-    binding->said_by = calloc(dims, sizeof *binding->said_by);
+    binding->inputs = program_allocate(program, inputs, sizeof *binding->inputs);
+    binding->bound = program_allocate(program, inputs, sizeof *binding->bound);
+    binding->pointers = program_allocate(program, inputs, sizeof *binding->pointers);
+    binding->dims = program_allocate(program, dims, sizeof *binding->dims);
+    binding->fixed = program_allocate(program, dims, sizeof *binding->fixed);
+    binding->said_by = program_allocate(program, dims, sizeof *binding->said_by);
     if (!binding->inputs || !binding->bound || !binding->pointers || !binding->dims || !binding->fixed ||
         !binding->said_by) {
         binding_free(binding);
@@ -32,12 +31,13 @@ gradc_status binding_create(Binding *binding, gradc_program *program, const Entr
 }
 
 void binding_free(Binding *binding) {
-    free(binding->inputs);
-    free(binding->bound);
-    free(binding->pointers);
-    free(binding->dims);
-    free(binding->fixed);
-    free(binding->said_by);
+    if (!binding->program) return;
+    program_release(binding->program, binding->inputs);
+    program_release(binding->program, binding->bound);
+    program_release(binding->program, binding->pointers);
+    program_release(binding->program, binding->dims);
+    program_release(binding->program, binding->fixed);
+    program_release(binding->program, binding->said_by);
     *binding = (Binding){0};
 }
 
@@ -99,20 +99,30 @@ gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array
     return GRADC_OK;
 }
 
-gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value) {
+static int find_dim(const Binding *binding, const char *name) {
+    for (int i = 0; i < binding->dim_count; i++)
+        if (binding->facts->used_dims[i] && strcmp(binding->program->program->dims.items[i], name) == 0) return i;
+    return -1;
+}
+
+gradc_status binding_set_dim(Binding *binding, const char *name, int64_t value) {
     gradc_program *program = binding->program;
     if (value < 0)
-        return fail(program, GRADC_ARGUMENT, "dim %s cannot be %lld: sizes are 0 or more", dim, (long long)value);
-    for (int i = 0; i < binding->dim_count; i++)
-        if (binding->facts->used_dims[i] && strcmp(program->program->dims.items[i], dim) == 0) {
-            if (binding->fixed[i] != value) {
-                binding->resolved = false;
-                binding->changes++;
-            }
-            binding->fixed[i] = value;
-            return GRADC_OK;
-        }
-    return fail(program, GRADC_ARGUMENT, "%s has no open dim '%s'", binding->entry->name, dim);
+        return fail(program, GRADC_ARGUMENT, "dim %s cannot be %lld: sizes are 0 or more", name, (long long)value);
+    int dim = find_dim(binding, name);
+    if (dim < 0) return fail(program, GRADC_ARGUMENT, "%s has no open dim '%s'", binding->entry->name, name);
+    int input = binding->facts->said_by[dim];
+    if (input >= 0)
+        return fail(program, GRADC_ARGUMENT,
+                    "dim %s of %s is not set: the shape of input '%s', %s, says it; bind an array of that size", name,
+                    binding->entry->name, binding->entry->function.arguments[input]->variable->name,
+                    binding->facts->input_types[input]);
+    if (binding->fixed[dim] != value) {
+        binding->resolved = false;
+        binding->changes++;
+    }
+    binding->fixed[dim] = value;
+    return GRADC_OK;
 }
 
 // ---- resolving
@@ -121,10 +131,6 @@ static gradc_status dim_conflict(Binding *binding, int dim, int input, int64_t v
     const char *name = binding->entry->function.arguments[input]->variable->name, *entry = binding->entry->name;
     const char *dim_name = binding->program->program->dims.items[dim];
     int other = binding->said_by[dim];
-    if (other < 0)
-        return fail(binding->program, GRADC_ARGUMENT,
-                    "dim %s of %s was set to %lld, but is %lld by the shape of input '%s'", dim_name, entry,
-                    (long long)binding->dims[dim], (long long)value, name);
     char text[SHAPE_TEXT], other_text[SHAPE_TEXT];
     const gradc_tensor *array = &binding->inputs[input], *before = &binding->inputs[other];
     return fail(binding->program, GRADC_ARGUMENT,

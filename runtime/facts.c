@@ -77,6 +77,20 @@ static const char *extent_text(Arena *arena, const Extent *extent) {
     return text.bytes;
 }
 
+// Which input says a dim: one of whose axes is affine in it alone.
+static int *find_said_by(Arena *arena, const Function *function, int dims) {
+    int *said_by = arena_array(arena, int, dims + 1);
+    for (int i = 0; i < dims; i++) said_by[i] = -1;
+    for (int i = function->argument_count - 1; i >= 0; i--)
+        for (int axis = 0; axis < function->arguments[i]->rank; axis++) {
+            int dim;
+            int64_t scale, offset;
+            const Extent *extent = function->arguments[i]->shape[axis];
+            if (!extent_is_constant(extent, NULL) && extent_affine(extent, &dim, &scale, &offset)) said_by[dim] = i;
+        }
+    return said_by;
+}
+
 static void find_entry_facts(const Program *program, const Entry *entry, EntryFacts *facts) {
     Graph *graph = program->graph;
     const Function *function = &entry->function;
@@ -94,6 +108,17 @@ static void find_entry_facts(const Program *program, const Entry *entry, EntryFa
     facts->conditions = arena_array(graph->arena, const char *, entry->checks.count + 1);
     for (int i = 0; i < entry->checks.count; i++)
         facts->conditions[i] = extent_text(graph->arena, entry->checks.items[i].extent);
+    facts->said_by = find_said_by(graph->arena, function, program->dims.count);
+}
+
+// The names by which a host sets them: with the pattern in front where the optimizer is not that of all parameters.
+static void find_train_facts(Arena *arena, const TrainBlock *block, TrainFacts *facts) {
+    facts->hyperparameters = arena_array(arena, const char *, block->hyperparameters.count + 1);
+    for (int i = 0; i < block->hyperparameters.count; i++) {
+        const Hyperparameter *one = &block->hyperparameters.items[i];
+        facts->hyperparameters[i] =
+            one->pattern_count ? arena_print(arena, "%s:%s", one->patterns[0], one->name) : one->name;
+    }
 }
 
 gradc_status find_facts(gradc_program *program) {
@@ -102,6 +127,9 @@ gradc_status find_facts(gradc_program *program) {
     program->facts = arena_array(elaborated->graph->arena, EntryFacts, elaborated->entries.count + 1);
     for (int i = 0; i < elaborated->entries.count; i++)
         find_entry_facts(elaborated, elaborated->entries.items[i], &program->facts[i]);
+    program->train_facts = arena_array(elaborated->graph->arena, TrainFacts, elaborated->trains.count + 1);
+    for (int i = 0; i < elaborated->trains.count; i++)
+        find_train_facts(elaborated->graph->arena, elaborated->trains.items[i], &program->train_facts[i]);
     return GRADC_OK;
 }
 

@@ -68,10 +68,35 @@ typedef struct {
 
 // ---- programs
 
+// An error or warning of the compiler, or a note of one, in pieces.
+typedef struct {
+    const char *id;             // "unknown_name", the same in every version; of a note NULL
+    bool is_error;              // else a warning
+    const char *file;           // NULL: it has no place, and the numbers are 0
+    int line, column;           // from 1; columns in code points
+    int end_line, end_column;   // just behind the last character
+    const char *message;
+    const char *help;   // what would mend it; or NULL
+    int note_count;     // further places and words: gradc_diagnostic_note
+} gradc_diagnostic_info;
+typedef void gradc_diagnose_function(void *context, const gradc_diagnostic_info *diagnostic);
+
 typedef struct {
     gradc_dtype floating;   // what `float` means in the program: GRADC_F32 or GRADC_F64
     int vector_bytes;       // 0: the widest vectors of this machine; 16, 32 or 64 forces a width (the same bits)
-    bool verify;            // check every pass of the compiler; slow
+    // Check every pass of the compiler, and before a backward whether the arrays of its forward still hold what they
+    // held; slow.
+    bool verify;
+    // Called for each error and warning, in the order in which they are found, before the function that found them
+    // returns. It must not call gradc with this program. NULL: none.
+    gradc_diagnose_function *diagnose;
+    void *diagnose_context;
+    // Where the memory of this program and its handles comes from; NULL: malloc. `allocate` returns `bytes` bytes
+    // aligned to 64, or NULL for none; `release` takes them back. Both or none. LLVM, and libraries that read and write
+    // files, take their own memory besides.
+    void *(*allocate)(void *context, size_t bytes);
+    void (*release)(void *context, void *memory);
+    void *allocate_context;
 } gradc_options;
 
 // Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it has
@@ -89,6 +114,11 @@ const char *gradc_message(const gradc_program *program);
 const char *gradc_diagnostics(const gradc_program *program, bool colour);
 int gradc_error_count(const gradc_program *program);
 int gradc_warning_count(const gradc_program *program);
+// The same one by one, in the order in which they were found; at most 20 errors and 20 warnings are kept. False: there is
+// none of that number.
+bool gradc_diagnostic(const gradc_program *program, int index, gradc_diagnostic_info *info);
+// Note number `note` of diagnostic number `index`: another place that matters, such as where a function was called.
+bool gradc_diagnostic_note(const gradc_program *program, int index, int note, gradc_diagnostic_info *info);
 
 // ---- what a program holds. Each function returns false when `index` is out of range, or the program has errors.
 
@@ -99,6 +129,7 @@ typedef struct {
     const char *name;
     const char *documentation;   // or NULL
     int input_count, output_count;
+    int report_count;   // the last so many outputs are its `report`s
 } gradc_entry_info;
 
 typedef struct {
@@ -130,6 +161,21 @@ typedef struct {
     uint64_t seed;
 } gradc_train_info;
 
+// What nets and losses remember from step to step, such as running means.
+typedef struct {
+    const char *path;
+    gradc_dtype dtype;
+    int rank;
+    int64_t shape[GRADC_MAX_RANK];
+    int64_t offset, count;   // elements, in gradc_states
+} gradc_state_info;
+
+// A number of a train block's optimizers, or of a map of its gradient, that gradc_trainer_set sets.
+typedef struct {
+    const char *name;   // "lr"; "*.b:lr" is that of the optimizer for "*.b"
+    double value;       // when training begins
+} gradc_hyperparameter_info;
+
 typedef struct {
     const char *name;
     const char *file;   // as the program says; several are apart by ", "; NULL: none
@@ -148,8 +194,14 @@ bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info
 bool gradc_entry_input(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
 bool gradc_entry_output(const gradc_program *program, int entry, int index, gradc_tensor_info *info);
 bool gradc_entry_condition(const gradc_program *program, int entry, int index, gradc_condition_info *info);
+// An open dim that the entry reads. *input: which input's shape says it; -1: none does, gradc_call_set_dim must.
+const char *gradc_entry_dim(const gradc_program *program, int entry, int index, int *input);   // NULL: out of range
 bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info);
+bool gradc_state(const gradc_program *program, int index, gradc_state_info *info);
 bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info);
+bool gradc_hyperparameter(const gradc_program *program, int train, int index, gradc_hyperparameter_info *info);
+// The number of a parameter that the train block changes: one that its loss depends on and that is not frozen.
+int gradc_trained_parameter(const gradc_program *program, int train, int index);   // -1: out of range
 bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info);
 const char *gradc_data_field(const gradc_program *program, int data, int index);   // NULL: out of range
 const char *gradc_data_file(const gradc_program *program, int data, int index);    // its path; NULL: out of range
@@ -165,6 +217,8 @@ gradc_dtype gradc_parameter_dtype(const gradc_program *program);
 // an error instead of a wrong number. NULL if the first values could not be computed, or the program has errors.
 void *gradc_parameters(gradc_program *program);
 void *gradc_gradients(gradc_program *program);
+// The states of nets and losses, in one array; as for parameters.
+void *gradc_states(gradc_program *program);
 void gradc_parameters_changed(gradc_program *program);
 void gradc_zero_grad(gradc_program *program);
 
@@ -211,7 +265,7 @@ int gradc_call_input(const gradc_call *call, const char *name);
 // reads it again: it must still hold what the forward read. Open dims take their values from the shapes: bind again when
 // they change. The dtype must be that of the input.
 gradc_status gradc_call_bind(gradc_call *call, int input, const gradc_tensor *array);
-// Sets an open dim that no input's shape says.
+// Sets an open dim. GRADC_ARGUMENT: the shape of an input says it, so that it is set by binding that.
 gradc_status gradc_call_set_dim(gradc_call *call, const char *dim, int64_t value);
 // Whether `training` is true in the program; false at first.
 void gradc_call_set_training(gradc_call *call, bool training);

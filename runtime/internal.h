@@ -7,11 +7,18 @@
 
 // ---- status.c: messages and memory
 
+// Memory of the program's allocator: `count` elements of `size` bytes, all zero, aligned to 64. NULL: there is none.
+void *program_allocate(const gradc_program *program, size_t count, size_t size);
+void program_release(const gradc_program *program, void *memory);   // NULL is allowed
+
 // Memory that grows and never shrinks; aligned to 64 bytes.
 typedef struct {
     void *bytes;
     size_t size;
+    const Allocator *allocator;   // NULL: malloc
 } Memory;
+// None yet, to come from the program's allocator.
+Memory memory_of(const gradc_program *program);
 // At least `size` bytes, all zero if it had to grow. False: no memory; the old bytes stay.
 bool memory_reserve(Memory *memory, size_t size);
 void memory_free(Memory *memory);
@@ -20,7 +27,7 @@ void memory_free(Memory *memory);
 gradc_status fail(gradc_program *program, gradc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 gradc_status fail_memory(gradc_program *program);
-// With the compiler's last errors as message.
+// After the compiler gave nothing: with its errors as message, or for want of memory.
 gradc_status fail_compiler(gradc_program *program);
 
 gradc_dtype public_dtype(Dtype dtype);
@@ -47,7 +54,12 @@ typedef struct {
     Reached reached[2];                         // [training]
     const char **input_types, **output_types;   // "f32[N, 64]"
     const char **conditions;                    // "N - 5", one for each of Entry.checks
+    int *said_by;                               // by number of a dim: the input whose shape says it; -1: none
 } EntryFacts;
+
+typedef struct {
+    const char **hyperparameters;   // by slot in the frame: "lr", "*.b:lr"
+} TrainFacts;
 
 gradc_status find_facts(gradc_program *program);
 const EntryFacts *facts_of(const gradc_program *program, const Entry *entry);
@@ -62,10 +74,16 @@ typedef struct {
 } TrainState;
 
 struct gradc_program {
+    Allocator allocator;
+    gradc_diagnose_function *diagnose;   // or NULL
+    void *diagnose_context;
+    int told;   // so many messages of the compiler went to `diagnose`
+    bool verify;
     Compilation *compilation;
     Program *program;   // NULL: the text has errors
     char *message;
-    EntryFacts *facts;   // one for each entry
+    EntryFacts *facts;         // one for each entry
+    TrainFacts *train_facts;   // one for each train block
     Memory parameters, gradients, states;
     Memory returned;      // gradients that gradc_call_grad hands back
     Memory evaluated;     // values that gradc_evaluate hands out
@@ -75,6 +93,10 @@ struct gradc_program {
     uint64_t version;   // of the parameters: changes whenever they do
 };
 
+// compile_function, and new messages go to the host's function. NULL: see fail_compiler.
+const CompiledFunction *program_function(gradc_program *program, FunctionKey key);
+// Hands messages of the compiler that it has not seen yet to the host's function.
+void tell_diagnostics(gradc_program *program);
 // Computes first values if nothing has done so yet.
 gradc_status ensure_initialised(gradc_program *program);
 const Entry *find_entry(const gradc_program *program, const char *name);
@@ -100,7 +122,7 @@ typedef struct {
     const void **pointers;   // what the frame gets
     int64_t *dims;           // values of all the program's dims; -1: not known
     int64_t *fixed;          // those that set_dim gave; -1: none
-    int *said_by;            // the input whose shape says a dim; -1: none
+    int *said_by;            // the bound input whose shape says a dim; -1: none
     bool resolved;           // dims are up to date
     uint64_t changes;        // counts what was bound to another array, and dims that were set
     uint64_t generation;     // rises with each change of dims; 0: none are known yet

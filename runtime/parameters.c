@@ -134,9 +134,9 @@ static gradc_status initialise_in(gradc_program *program, Arena *arena, uint64_t
 
 gradc_status gradc_initialise(gradc_program *program, uint64_t seed) {
     if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
-    Arena *arena = arena_create();
+    Arena *arena = arena_create_from(program->allocator);
     if (!arena) return fail_memory(program);
-    FirstValues values = {0};
+    FirstValues values = {memory_of(program), memory_of(program), memory_of(program)};
     gradc_status status = initialise_in(program, arena, seed, &values);
     memory_free(&values.parameters);
     memory_free(&values.states);
@@ -158,6 +158,11 @@ void *gradc_parameters(gradc_program *program) {
 
 void *gradc_gradients(gradc_program *program) {
     return program->program ? program->gradients.bytes : NULL;
+}
+
+void *gradc_states(gradc_program *program) {
+    if (!program->program || ensure_initialised(program)) return NULL;
+    return program->states.bytes;
 }
 
 void gradc_parameters_changed(gradc_program *program) {

@@ -13,10 +13,16 @@ const char *gradc_version(void) {
 
 // ---- creation
 
-static gradc_program *create_empty(void) {
-    gradc_program *program = calloc(1, sizeof *program);
+static gradc_program *create_empty(const gradc_options *options) {
+    Allocator allocator = {0};
+    if (options && options->allocate && options->release)
+        allocator = (Allocator){options->allocate, options->release, options->allocate_context};
+    gradc_program *program = memory_take(&allocator, 1, sizeof *program);
     if (!program) return NULL;
-    program->message = strdup("");
+    program->allocator = allocator;
+    program->parameters = program->gradients = program->states = program->returned = memory_of(program);
+    program->evaluated = memory_of(program);
+    program->message = program_allocate(program, 1, 1);
     if (program->message) return program;
     gradc_program_free(program);
     return NULL;
@@ -44,13 +50,14 @@ static gradc_status check_dtypes(gradc_program *program) {
 
 static gradc_status create_train_states(gradc_program *program) {
     int count = program->program->trains.count;
-    program->trains = calloc((size_t)(count ? count : 1), sizeof *program->trains);
+    program->trains = program_allocate(program, (size_t)count, sizeof *program->trains);
     if (!program->trains) return fail_memory(program);
     for (int i = 0; i < count; i++) {
         const TrainBlock *block = program->program->trains.items[i];
         TrainState *train = &program->trains[i];
         train->hyperparameter_count = block->hyperparameters.count;
-        train->hyperparameters = calloc((size_t)train->hyperparameter_count + 1, sizeof(double));
+        train->hyperparameters = program_allocate(program, (size_t)train->hyperparameter_count + 1, sizeof(double));
+        train->values = memory_of(program);
         size_t bytes = (size_t)block->state_count * parameter_size(program);
         if (!train->hyperparameters || !memory_reserve(&train->values, bytes)) return fail_memory(program);
         for (int k = 0; k < block->hyperparameters.count; k++)
@@ -86,38 +93,47 @@ static const char *read_import(Arena *arena, const char *path, size_t *length, c
     return copy;
 }
 
+static gradc_status read_options(gradc_program *program, const gradc_options *options, CompileOptions *chosen) {
+    *chosen = (CompileOptions){.floating = DTYPE_F32, .read = read_import, .allocator = program->allocator};
+    if (!options) return GRADC_OK;
+    if (options->floating != GRADC_F32 && options->floating != GRADC_F64)
+        return fail(program, GRADC_ARGUMENT, "`float` can be f32 or f64, not %s", gradc_dtype_name(options->floating));
+    int bytes = options->vector_bytes;
+    if (bytes && bytes != 16 && bytes != 32 && bytes != 64)
+        return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
+    if (!options->allocate != !options->release)
+        return fail(program, GRADC_ARGUMENT, "allocate and release are given both or not at all");
+    chosen->floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32;
+    chosen->vector_bytes = bytes;
+    chosen->verify = program->verify = options->verify;
+    program->diagnose = options->diagnose;
+    program->diagnose_context = options->diagnose_context;
+    return GRADC_OK;
+}
+
 static gradc_status compile(gradc_program *program, const char *name, const char *text, size_t length,
                             const gradc_options *options) {
-    CompileOptions chosen = {.floating = DTYPE_F32, .read = read_import};
-    if (options) {
-        if (options->floating != GRADC_F32 && options->floating != GRADC_F64)
-            return fail(program, GRADC_ARGUMENT, "`float` can be f32 or f64, not %s",
-                        gradc_dtype_name(options->floating));
-        int bytes = options->vector_bytes;
-        if (bytes && bytes != 16 && bytes != 32 && bytes != 64)
-            return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
-        chosen = (CompileOptions){.floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32,
-                                  .vector_bytes = bytes,
-                                  .verify = options->verify,
-                                  .read = read_import};
-    }
+    CompileOptions chosen;
+    gradc_status status = read_options(program, options, &chosen);
+    if (status) return status;
     program->compilation = compilation_create(name, text, length, &chosen);
     if (!program->compilation) return fail_memory(program);
     program->program = compilation_program(program->compilation);
     if (!program->program) return fail_compiler(program);
-    gradc_status status = create_arrays(program);
+    tell_diagnostics(program);
+    status = create_arrays(program);
     if (status) program->program = NULL;
     return status;
 }
 
 gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,
                                 gradc_program **program) {
-    *program = create_empty();
+    *program = create_empty(options);
     return *program ? compile(*program, name, text, length, options) : GRADC_MEMORY;
 }
 
 gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program) {
-    *program = create_empty();
+    *program = create_empty(options);
     if (!*program) return GRADC_MEMORY;
     size_t length;
     char *text = read_whole_file(path, &length);
@@ -133,38 +149,21 @@ void gradc_program_free(gradc_program *program) {
     Program *elaborated = program->compilation ? compilation_program(program->compilation) : NULL;
     for (int i = 0; elaborated && program->trains && i < elaborated->trains.count; i++) {
         memory_free(&program->trains[i].values);
-        free(program->trains[i].hyperparameters);
+        program_release(program, program->trains[i].hyperparameters);
     }
-    free(program->trains);
+    program_release(program, program->trains);
     memory_free(&program->parameters);
     memory_free(&program->gradients);
     memory_free(&program->states);
     memory_free(&program->returned);
     memory_free(&program->evaluated);
     compilation_destroy(program->compilation);
-    free(program->message);
-    free(program);
+    program_release(program, program->message);
+    Allocator allocator = program->allocator;
+    memory_give(&allocator, program);
 }
 
-// ---- messages of the compiler
-
-const char *gradc_diagnostics(const gradc_program *program, bool colour) {
-    if (!program || !program->compilation) return "";
-    const char *text = compilation_messages(program->compilation, colour);
-    return text ? text : "";
-}
-
-int gradc_error_count(const gradc_program *program) {
-    if (!program || !program->compilation) return 0;
-    return diagnostics_errors(compilation_diagnostics(program->compilation));
-}
-
-int gradc_warning_count(const gradc_program *program) {
-    if (!program || !program->compilation) return 0;
-    return diagnostics_warnings(compilation_diagnostics(program->compilation));
-}
-
-// ---- what is in it
+// ---- finding
 
 const Entry *find_entry(const gradc_program *program, const char *name) {
     for (int i = 0; program->program && i < program->program->entries.count; i++)
@@ -200,101 +199,4 @@ double *find_hyperparameter(gradc_program *program, int train, const char *name)
         if (rank > best_rank) best_rank = rank;
     }
     return best ? &program->trains[train].hyperparameters[best] : NULL;
-}
-
-bool gradc_entry(const gradc_program *program, int index, gradc_entry_info *info) {
-    static const gradc_entry_kind kinds[] = {[ENTRY_LOSS] = GRADC_LOSS,
-                                             [ENTRY_METRIC] = GRADC_METRIC,
-                                             [ENTRY_NET] = GRADC_NET,
-                                             [ENTRY_FUNCTION] = GRADC_FUNCTION};
-    if (!program->program || index < 0 || index >= program->program->entries.count) return false;
-    const Entry *entry = program->program->entries.items[index];
-    *info = (gradc_entry_info){kinds[entry->kind], entry->name, entry->documentation, entry->function.argument_count,
-                               entry->function.result_count};
-    return true;
-}
-
-static void describe_shape(const Node *node, int64_t shape[GRADC_MAX_RANK]) {
-    for (int i = 0; i < node->rank; i++)
-        if (!extent_is_constant(node->shape[i], &shape[i])) shape[i] = -1;
-}
-
-static bool describe(const Node *node, const char *name, const char *type, gradc_tensor_info *info) {
-    *info = (gradc_tensor_info){.name = name, .dtype = public_dtype(node->dtype), .rank = node->rank, .type = type};
-    describe_shape(node, info->shape);
-    info->requires_grad = node->op == OP_variable && node->variable->requires_grad;
-    return true;
-}
-
-bool gradc_entry_input(const gradc_program *program, int entry, int index, gradc_tensor_info *info) {
-    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
-    const Function *function = &program->program->entries.items[entry]->function;
-    if (index < 0 || index >= function->argument_count) return false;
-    return describe(function->arguments[index], function->arguments[index]->variable->name,
-                    program->facts[entry].input_types[index], info);
-}
-
-bool gradc_entry_output(const gradc_program *program, int entry, int index, gradc_tensor_info *info) {
-    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
-    const Function *function = &program->program->entries.items[entry]->function;
-    if (index < 0 || index >= function->result_count) return false;
-    return describe(function->results[index].node, function->results[index].name,
-                    program->facts[entry].output_types[index], info);
-}
-
-bool gradc_entry_condition(const gradc_program *program, int entry, int index, gradc_condition_info *info) {
-    if (!program->program || entry < 0 || entry >= program->program->entries.count) return false;
-    const Entry *described = program->program->entries.items[entry];
-    if (index < 0 || index >= described->checks.count) return false;
-    *info = (gradc_condition_info){program->facts[entry].conditions[index], described->checks.items[index].message};
-    return true;
-}
-
-bool gradc_parameter(const gradc_program *program, int index, gradc_parameter_info *info) {
-    if (!program->program || index < 0 || index >= program->program->parameters.count) return false;
-    const Parameter *parameter = program->program->parameters.items[index];
-    *info = (gradc_parameter_info){.path = parameter->path,
-                                   .documentation = parameter->documentation,
-                                   .dtype = public_dtype(parameter->variable->dtype),
-                                   .rank = parameter->variable->rank,
-                                   .offset = parameter->offset,
-                                   .count = parameter->count,
-                                   .frozen = parameter->frozen};
-    describe_shape(parameter->variable, info->shape);
-    return true;
-}
-
-bool gradc_train_block(const gradc_program *program, int index, gradc_train_info *info) {
-    if (!program->program || index < 0 || index >= program->program->trains.count) return false;
-    const TrainBlock *train = program->program->trains.items[index];
-    bool has_inputs = train->entry->function.argument_count > 0;
-    *info = (gradc_train_info){train->loss,
-                               train->data ? train->data->name : NULL,
-                               train->optimizer_words,
-                               train->batch,
-                               train->epochs,
-                               train->repeat,
-                               train->data || has_inputs ? 0 : train->steps,
-                               has_inputs,
-                               train->seed};
-    return true;
-}
-
-bool gradc_data_block(const gradc_program *program, int index, gradc_data_info *info) {
-    if (!program->program || index < 0 || index >= program->program->data.count) return false;
-    const DataBlock *data = program->program->data.items[index];
-    *info = (gradc_data_info){data->name, data->file, data->fields.count, data->split, data->files.count};
-    return true;
-}
-
-const char *gradc_data_file(const gradc_program *program, int data, int index) {
-    if (!program->program || data < 0 || data >= program->program->data.count) return NULL;
-    const DataBlock *block = program->program->data.items[data];
-    return index >= 0 && index < block->files.count ? block->files.items[index] : NULL;
-}
-
-const char *gradc_data_field(const gradc_program *program, int data, int index) {
-    if (!program->program || data < 0 || data >= program->program->data.count) return NULL;
-    const DataBlock *block = program->program->data.items[data];
-    return index >= 0 && index < block->fields.count ? block->fields.items[index].name : NULL;
 }

@@ -3,25 +3,36 @@
 
 #include <locale.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+static const Allocator plain_allocator;
+
+void *program_allocate(const gradc_program *program, size_t count, size_t size) {
+    return memory_take(&program->allocator, count, size);
+}
+
+void program_release(const gradc_program *program, void *memory) {
+    memory_give(&program->allocator, memory);
+}
+
+Memory memory_of(const gradc_program *program) {
+    return (Memory){.allocator = &program->allocator};
+}
+
 bool memory_reserve(Memory *memory, size_t size) {
     if (size <= memory->size && memory->bytes) return true;
-    if (size > SIZE_MAX - 128) return false;
-    size_t rounded = size < 64 ? 64 : (size + 63) / 64 * 64;
-    void *bytes = aligned_alloc(64, rounded);
+    const Allocator *allocator = memory->allocator ? memory->allocator : &plain_allocator;
+    void *bytes = memory_take(allocator, 1, size);
     if (!bytes) return false;
-    memset(bytes, 0, rounded);
-    free(memory->bytes);
-    *memory = (Memory){bytes, rounded};
+    memory_give(allocator, memory->bytes);
+    *memory = (Memory){bytes, size, memory->allocator};
     return true;
 }
 
 void memory_free(Memory *memory) {
-    free(memory->bytes);
-    *memory = (Memory){0};
+    memory_give(memory->allocator ? memory->allocator : &plain_allocator, memory->bytes);
+    *memory = (Memory){.allocator = memory->allocator};
 }
 
 gradc_status fail(gradc_program *program, gradc_status status, const char *format, ...) {
@@ -30,23 +41,25 @@ gradc_status fail(gradc_program *program, gradc_status status, const char *forma
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    char *message = length >= 0 ? malloc((size_t)length + 1) : NULL;
+    char *message = length >= 0 ? program_allocate(program, (size_t)length + 1, 1) : NULL;
     if (message) vsnprintf(message, (size_t)length + 1, format, again);
     va_end(again);
-    free(program->message);
+    program_release(program, program->message);
     program->message = message;
     return message ? status : GRADC_MEMORY;
 }
 
 gradc_status fail_memory(gradc_program *program) {
-    free(program->message);
+    program_release(program, program->message);
     program->message = NULL;   // gradc_message says it: nothing is allocated here
     return GRADC_MEMORY;
 }
 
 gradc_status fail_compiler(gradc_program *program) {
+    tell_diagnostics(program);
+    if (compilation_exhausted(program->compilation)) return fail_memory(program);
     const char *text = compilation_messages(program->compilation, false);
-    if (!text || !gradc_error_count(program)) return fail_memory(program);
+    if (!text) return fail_memory(program);
     size_t length = strlen(text);
     while (length && text[length - 1] == '\n') length--;
     return fail(program, GRADC_PROGRAM, "%.*s", (int)length, text);

@@ -3,18 +3,17 @@
 #include "runtime/fit.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-struct gradc_trainer {
-    Binding binding;   // of the loss
-    int index;         // of the train block
-    Slot step, update;
-    Outputs outputs;   // the loss and its reports
-    int64_t batch;     // what open dims are that nothing else says
-};
-
-static const TrainBlock *block_of(const gradc_trainer *trainer) {
+const TrainBlock *block_of(const gradc_trainer *trainer) {
     return trainer->binding.program->program->trains.items[trainer->index];
+}
+
+static void trainer_free(gradc_program *program, gradc_trainer *trainer) {
+    slot_free(&trainer->step);
+    slot_free(&trainer->update);
+    outputs_free(&trainer->outputs);
+    binding_free(&trainer->binding);
+    program_release(program, trainer);
 }
 
 gradc_status gradc_trainer_create(gradc_program *program, const char *loss, gradc_trainer **result) {
@@ -22,14 +21,15 @@ gradc_status gradc_trainer_create(gradc_program *program, const char *loss, grad
     if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
     int index = find_train(program, loss);
     if (index < 0) return fail(program, GRADC_ARGUMENT, "the program has no `train %s`", loss);
-    gradc_trainer *trainer = calloc(1, sizeof *trainer);
+    gradc_trainer *trainer = program_allocate(program, 1, sizeof *trainer);
     if (!trainer) return fail_memory(program);
     trainer->index = index;
+    trainer->step = trainer->update = slot_of(program);
     const TrainBlock *train = program->program->trains.items[index];
     gradc_status status = binding_create(&trainer->binding, program, train->entry);
     if (!status) status = outputs_create(&trainer->outputs, program, 1 + train->report_count);
     if (status) {
-        gradc_trainer_free(trainer);
+        trainer_free(program, trainer);
         return status;
     }
     trainer->batch = train->batch;
@@ -38,12 +38,7 @@ gradc_status gradc_trainer_create(gradc_program *program, const char *loss, grad
 }
 
 void gradc_trainer_free(gradc_trainer *trainer) {
-    if (!trainer) return;
-    slot_free(&trainer->step);
-    slot_free(&trainer->update);
-    outputs_free(&trainer->outputs);
-    binding_free(&trainer->binding);
-    free(trainer);
+    if (trainer) trainer_free(trainer->binding.program, trainer);
 }
 
 int gradc_trainer_input(const gradc_trainer *trainer, const char *name) {
@@ -63,8 +58,9 @@ void trainer_set_batch(gradc_trainer *trainer, int64_t batch) {
     trainer->batch = batch;
 }
 
-static gradc_frame frame_of(gradc_trainer *trainer, TrainState *train) {
+gradc_frame trainer_frame(gradc_trainer *trainer) {
     gradc_program *program = trainer->binding.program;
+    TrainState *train = &program->trains[trainer->index];
     train->hyperparameters[0] = (double)train->iteration;
     return (gradc_frame){.parameters = program->parameters.bytes,
                          .gradients = program->gradients.bytes,
@@ -75,7 +71,7 @@ static gradc_frame frame_of(gradc_trainer *trainer, TrainState *train) {
                          .draw_count = program->draw_count};
 }
 
-static double loss_of(const gradc_trainer *trainer) {
+double trainer_loss(const gradc_trainer *trainer) {
     const gradc_tensor *loss = &trainer->outputs.tensors[0];
     return loss->dtype == GRADC_F32 ? *(const float *)loss->data : *(const double *)loss->data;
 }
@@ -89,46 +85,54 @@ static gradc_status check_iterations(const gradc_trainer *trainer) {
                 block->loss);
 }
 
-gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
-    gradc_program *program = trainer->binding.program;
-    TrainState *train = &program->trains[trainer->index];
-    FunctionKey key = {.kind = KIND_STEP, .train = block_of(trainer)};
-    gradc_status status = ensure_initialised(program);
+gradc_status trainer_prepare(gradc_trainer *trainer) {
+    const TrainBlock *block = block_of(trainer);
+    FunctionKey key = {.kind = KIND_STEP, .train = block};
+    gradc_status status = ensure_initialised(trainer->binding.program);
     if (!status) status = check_iterations(trainer);
     if (!status) status = binding_resolve(&trainer->binding, trainer->batch);
-    if (!status) status = binding_check_ranges(&trainer->binding);
-    gradc_frame frame = frame_of(trainer, train);
     if (!status) status = slot_prepare(&trainer->step, &trainer->binding, key);
-    if (!status)
-        status = outputs_prepare(&trainer->outputs, &trainer->binding, block_of(trainer)->gradient.results,
-                                 1 + block_of(trainer)->report_count);
     if (status) return status;
+    return outputs_prepare(&trainer->outputs, &trainer->binding, block->gradient.results, 1 + block->report_count);
+}
+
+gradc_status check_loss(gradc_trainer *trainer, double loss) {
+    gradc_program *program = trainer->binding.program;
+    if (isfinite(loss)) return GRADC_OK;
+    return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld", trainer->binding.entry->name,
+                isnan(loss) ? "not a number" : "infinite", (long long)program->trains[trainer->index].iteration);
+}
+
+gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
+    gradc_program *program = trainer->binding.program;
+    gradc_status status = trainer_prepare(trainer);
+    if (!status) status = binding_check_ranges(&trainer->binding);
+    if (status) return status;
+    gradc_frame frame = trainer_frame(trainer);
     status = runner_run(&trainer->step.runner, &trainer->binding, &frame);
     program->draw_count++;
     program->version++;
-    train->iteration++;
+    program->trains[trainer->index].iteration++;
     if (status) return status;
-    double value = loss_of(trainer);
+    double value = trainer_loss(trainer);
     if (loss) *loss = value;
-    if (isfinite(value)) return GRADC_OK;
-    return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld", trainer->binding.entry->name,
-                isnan(value) ? "not a number" : "infinite", (long long)train->iteration);
+    return check_loss(trainer, value);
 }
 
 gradc_status gradc_trainer_update(gradc_trainer *trainer) {
     gradc_program *program = trainer->binding.program;
-    TrainState *train = &program->trains[trainer->index];
     FunctionKey key = {.kind = KIND_UPDATE, .train = block_of(trainer)};
     gradc_status status = ensure_initialised(program);
     if (!status) status = check_iterations(trainer);
     // The update reads no input and no open dim.
-    gradc_frame frame = frame_of(trainer, train);
     if (!trainer->binding.generation) trainer->binding.generation = 1;
     if (!status) status = slot_prepare(&trainer->update, &trainer->binding, key);
-    if (!status) status = runner_run(&trainer->update.runner, &trainer->binding, &frame);
+    if (status) return status;
+    gradc_frame frame = trainer_frame(trainer);
+    status = runner_run(&trainer->update.runner, &trainer->binding, &frame);
     if (status) return status;
     program->version++;
-    train->iteration++;
+    program->trains[trainer->index].iteration++;
     return GRADC_OK;
 }
 

@@ -110,6 +110,46 @@ void source_position(const Source *source, uint32_t offset, int *line, int *colu
     }
 }
 
+// ---- messages in pieces
+
+static void set_place(MessageView *view, Span span) {
+    if (!span.source) return;
+    view->path = span.source->path;
+    source_position(span.source, span.begin, &view->line, &view->column);
+    source_position(span.source, span.end, &view->end_line, &view->end_column);
+}
+
+// The first note without a place is the help; -1: there is none.
+static int help_of(const Message *message) {
+    for (int i = 0; i < message->notes.count; i++)
+        if (!message->notes.items[i].span.source) return i;
+    return -1;
+}
+
+bool diagnostics_message(const Diagnostics *diagnostics, int index, MessageView *view) {
+    if (index < 0 || index >= diagnostics->messages.count) return false;
+    const Message *message = &diagnostics->messages.items[index];
+    int help = help_of(message);
+    *view = (MessageView){.id = kinds[message->id].name,
+                          .is_error = kinds[message->id].severity == error,
+                          .text = message->text,
+                          .help = help < 0 ? NULL : message->notes.items[help].text,
+                          .note_count = message->notes.count - (help >= 0)};
+    set_place(view, message->span);
+    return true;
+}
+
+bool diagnostics_note(const Diagnostics *diagnostics, int index, int note, MessageView *view) {
+    if (index < 0 || index >= diagnostics->messages.count || note < 0) return false;
+    const Message *message = &diagnostics->messages.items[index];
+    int help = help_of(message);
+    if (help >= 0 && note >= help) note++;
+    if (note >= message->notes.count) return false;
+    *view = (MessageView){.text = message->notes.items[note].text};
+    set_place(view, message->notes.items[note].span);
+    return true;
+}
+
 // ---- printing
 
 enum { EXCERPT_COLUMNS = 160 };

@@ -43,6 +43,22 @@ int diagnostics_errors(const Diagnostics *diagnostics);   // how many errors, th
 int diagnostics_warnings(const Diagnostics *diagnostics);
 const char *diagnostic_name(DiagnosticId id);   // "unknown_name"
 
+// One message, or one of its notes, in plain pieces.
+typedef struct {
+    const char *id;             // "unknown_name"; of a note NULL
+    bool is_error;              // else a warning
+    const char *path;           // NULL: it has no place, and the numbers are 0
+    int line, column;           // from 1, columns in code points
+    int end_line, end_column;   // just behind the last
+    const char *text;
+    const char *help;   // what would mend it; or NULL
+    int note_count;     // further places and words
+} MessageView;
+// Message number `index`, in order of arrival. False: there is none.
+bool diagnostics_message(const Diagnostics *diagnostics, int index, MessageView *view);
+// Note number `note` of that message.
+bool diagnostics_note(const Diagnostics *diagnostics, int index, int note, MessageView *view);
+
 // All messages in order of source and place, as `path:line:column: error: message [id]`, the line, and a caret:
 // zero-terminated, in the diagnostics' arena. `colour` adds terminal colours.
 const char *diagnostics_text(const Diagnostics *diagnostics, bool colour);
