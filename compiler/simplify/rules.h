@@ -91,6 +91,6 @@ Rewrite softmax_shift, softmax_constant_shift, log_sum_exp_shift, log_sum_exp_co
 Rewrite class_product, gather_of_rows, log_of_picked, log_of_gathered, sum_of_picked, picked_log_softmax,
     softmax_less_class;
 Rewrite log_of_one_plus, log_of_one_minus, exp_minus_one, expm1_plus_one, sigmoid_by_hand, one_minus_sigmoid, softplus,
-    log_of_sigmoid, sigmoid_times_quotient;
+    log_of_sigmoid, sigmoid_times_quotient, sigmoid_less_target;
 
 #endif

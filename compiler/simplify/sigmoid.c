@@ -122,3 +122,28 @@ Node *sigmoid_times_quotient(Simplifier *simplifier, Node *node) {
     }
     return NULL;
 }
+
+// Whether b is a, or for an addition its opposite.
+static bool is_opposite(Node *a, Node *b, bool addition) {
+    if (!addition) return a == b;
+    const Node *number = strip_broadcast(a);
+    return number->op == OP_constant && dtype_is_float(number->dtype) && is_constant(b, -number->scalar.real);
+}
+
+// c * sigmoid(x) - c * y -> (sigmoid(x) - y) * c, also where it is written as a sum, or the other way round.
+Node *sigmoid_less_target(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    Node *left = node->inputs[0], *right = node->inputs[1];
+    if (left->op != OP_multiply || right->op != OP_multiply) return NULL;
+    for (int i = 0; i < 4; i++) {
+        Node *scale = left->inputs[i & 1], *other = right->inputs[i >> 1];
+        Node *a = left->inputs[1 - (i & 1)], *b = right->inputs[1 - (i >> 1)];
+        if ((a->op != OP_sigmoid && b->op != OP_sigmoid) || !is_opposite(scale, other, node->op == OP_add)) continue;
+        bool first = a->op == OP_sigmoid;
+        if (node->op == OP_add)
+            return map2(graph, OP_multiply, map2(graph, OP_subtract, first ? a : b, first ? b : a),
+                        first ? scale : other);
+        return map2(graph, OP_multiply, map2(graph, OP_subtract, a, b), scale);
+    }
+    return NULL;
+}

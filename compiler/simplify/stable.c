@@ -34,5 +34,7 @@ const RewriteRow stabilising_rewrites[] = {
     {"softplus", OP_log1p, softplus, "exp overflows at 88; softplus(x) is then x"},
     {"log_of_sigmoid", OP_log, log_of_sigmoid, "sigmoid underflows to 0 at -104; its logarithm is then x"},
     {"sigmoid_times_quotient", OP_multiply, sigmoid_times_quotient, "sigmoid may be 0, and 0 / 0 is NaN"},
+    {"sigmoid_less_target", OP_subtract, sigmoid_less_target, "s - y: where s is near y the difference is exact"},
+    {"sigmoid_plus_target", OP_add, sigmoid_less_target, "s - y: where s is near y the difference is exact"},
 };
 const int stabilising_rewrite_count = sizeof stabilising_rewrites / sizeof *stabilising_rewrites;

@@ -300,6 +300,14 @@ static Node *p_minus_y(const Inputs *in, bool with_add) {
     Node *picked = where(in, class_mask(in, in->label), with_add ? negated(in, c) : c, zero);
     return map2(in->graph, with_add ? OP_add : OP_subtract, multiply(in, softmax(in, in->m), c), picked);
 }
+static Node *s_minus_y(const Inputs *in, Node *a, Node *b) {
+    Node *c = x_of(in, OP_tanh);
+    return subtract(in, multiply(in, c, a), multiply(in, b, c));
+}
+static Node *s_plus_opposite(const Inputs *in) {
+    Node *sum = multiply(in, number(in, in->y, 0.25), in->y);
+    return add(in, sum, multiply(in, number(in, in->x, -0.25), x_of(in, OP_sigmoid)));
+}
 static Node *sigmoid_quotient(const Inputs *in) {
     Node *p = x_of(in, OP_sigmoid);
     return multiply(in, subtract(in, in->y, divide(in, in->y, p)), p);
