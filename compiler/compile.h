@@ -6,7 +6,7 @@
 #define GRADC_COMPILE_H
 
 #include "elaborate/program.h"
-#include "runtime/frame.h"
+#include "runtime/gradc_frame.h"
 
 typedef struct Compilation Compilation;
 

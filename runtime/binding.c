@@ -70,7 +70,7 @@ int64_t array_bytes(const gradc_tensor *tensor) {
     return bytes;
 }
 
-gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array) {
+gradc_status binding_check(Binding *binding, int input, const gradc_tensor *array, bool rows) {
     gradc_program *program = binding->program;
     if (input < 0 || input >= binding->input_count)
         return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", binding->entry->name,
@@ -80,13 +80,18 @@ gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array
         return shape_error(binding, input, array);
     for (int i = 0; i < node->rank; i++) {
         int64_t size;
-        if (array->shape[i] < 0 || (extent_is_constant(node->shape[i], &size) && size != array->shape[i]))
-            return shape_error(binding, input, array);
+        bool fixed = extent_is_constant(node->shape[i], &size) && !(rows && i == 0);
+        if (array->shape[i] < 0 || (fixed && size != array->shape[i])) return shape_error(binding, input, array);
     }
     int64_t bytes = array_bytes(array);
-    if (bytes < 0 || (bytes > 0 && !array->data))
-        return fail(program, GRADC_ARGUMENT, "input '%s' of %s: the array given %s", node->variable->name,
-                    binding->entry->name, bytes < 0 ? "is larger than memory" : "has no data");
+    if (bytes >= 0 && (bytes == 0 || array->data)) return GRADC_OK;
+    return fail(program, GRADC_ARGUMENT, "input '%s' of %s: the array given %s", node->variable->name,
+                binding->entry->name, bytes < 0 ? "is larger than memory" : "has no data");
+}
+
+gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array) {
+    gradc_status status = binding_check(binding, input, array, false);
+    if (status) return status;
     gradc_tensor *old = &binding->inputs[input];
     bool same = binding->bound[input];
     for (int i = 0; same && i < array->rank; i++) same = old->shape[i] == array->shape[i];
@@ -228,29 +233,33 @@ static int64_t find_outside(const gradc_tensor *tensor, int64_t elements, int64_
     return -1;
 }
 
-static gradc_status check_range(Binding *binding, int input, const IndexRange *range) {
+static bool find_in(const Binding *binding, const IndexRange *range, OutOfRange *found) {
+    int input = 0;
+    while (binding->entry->function.arguments[input] != range->input) input++;
     const gradc_tensor *tensor = &binding->inputs[input];
     bool overflow = false;
     int64_t count = extent_evaluate(range->count, binding->dims, &overflow);
     int64_t at = find_outside(tensor, array_bytes(tensor) / (int64_t)gradc_dtype_size(tensor->dtype), count);
-    if (at < 0 || overflow) return GRADC_OK;
+    if (at < 0 || overflow) return false;
     int64_t value =
         tensor->dtype == GRADC_I32 ? ((const int32_t *)tensor->data)[at] : ((const int64_t *)tensor->data)[at];
-    return fail(binding->program, GRADC_DATA,
-                "input '%s' of %s: %lld, at position %lld, is out of bounds: it takes numbers from 0 to %lld",
-                range->input->variable->name, binding->entry->name, (long long)value, (long long)at,
-                (long long)count - 1);
+    *found = (OutOfRange){input, at, value, count};
+    return true;
+}
+
+bool binding_out_of_range(const Binding *binding, OutOfRange *found) {
+    for (int i = 0; i < binding->entry->ranges.count; i++)
+        if (find_in(binding, &binding->entry->ranges.items[i], found)) return true;
+    return false;
 }
 
 gradc_status binding_check_ranges(Binding *binding) {
-    const Entry *entry = binding->entry;
-    for (int i = 0; i < entry->ranges.count; i++)
-        for (int input = 0; input < binding->input_count; input++) {
-            if (entry->function.arguments[input] != entry->ranges.items[i].input) continue;
-            gradc_status status = check_range(binding, input, &entry->ranges.items[i]);
-            if (status) return status;
-        }
-    return GRADC_OK;
+    OutOfRange found;
+    if (!binding_out_of_range(binding, &found)) return GRADC_OK;
+    return fail(binding->program, GRADC_DATA,
+                "input '%s' of %s: %lld, at position %lld, is out of bounds: it takes numbers from 0 to %lld",
+                binding->entry->function.arguments[found.input]->variable->name, binding->entry->name,
+                (long long)found.value, (long long)found.at, (long long)found.count - 1);
 }
 
 // ---- running
@@ -273,15 +282,22 @@ gradc_status runner_prepare(Runner *runner, Binding *binding) {
     return GRADC_OK;
 }
 
-gradc_status runner_run(Runner *runner, Binding *binding, gradc_frame *frame) {
-    gradc_program *program = binding->program;
-    int64_t fault[2] = {0, 0};
+void runner_complete(const Runner *runner, Binding *binding, gradc_frame *frame) {
+    binding->fault[0] = binding->fault[1] = 0;
     frame->inputs = binding->pointers;
     frame->dims = binding->dims;
     frame->scratch = runner->scratch.bytes;
-    frame->seed = program->seed;
-    frame->fault = fault;
-    if (runner->function->call(frame) == 0) return GRADC_OK;
-    return fail(program, GRADC_DATA, "%s: index %lld is out of bounds, at position %lld of the array of indices",
-                binding->entry->name, (long long)fault[0], (long long)fault[1]);
+    frame->seed = binding->program->seed;
+    frame->fault = binding->fault;
+}
+
+gradc_status fail_fault(Binding *binding) {
+    return fail(binding->program, GRADC_DATA,
+                "%s: index %lld is out of bounds, at position %lld of the array of indices", binding->entry->name,
+                (long long)binding->fault[0], (long long)binding->fault[1]);
+}
+
+gradc_status runner_run(const Runner *runner, Binding *binding, gradc_frame *frame) {
+    runner_complete(runner, binding, frame);
+    return runner->function->call(frame) == 0 ? GRADC_OK : fail_fault(binding);
 }

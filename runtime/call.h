@@ -81,10 +81,19 @@ gradc_status fail_untracked(gradc_call *call, uint64_t unreached);
 // What the arrays that a backward reads again hold now, as numbers.
 void take_prints(const gradc_call *call, uint64_t *prints);
 
-// ---- trainer.c
+// ---- trainer.c, steps.c
+
+// An input of which gradc_trainer_steps takes batches of rows.
+typedef struct {
+    bool bound;
+    gradc_tensor all;
+    size_t row_bytes;
+    Memory batch;   // rows that do not lie one behind the other
+} RowInput;
 
 struct gradc_trainer {
     Binding binding;   // of the loss
+    RowInput *rows;    // one for each input
     int index;         // of the train block
     Slot step, update;
     Outputs outputs;   // the loss and its reports
@@ -92,8 +101,12 @@ struct gradc_trainer {
 };
 
 const TrainBlock *block_of(const gradc_trainer *trainer);
-// Everything that steps need: first values, dims, the function, arrays for outputs.
+// Everything that a step needs: first values, dims, the function, arrays for outputs.
 gradc_status trainer_prepare(gradc_trainer *trainer);
+// Whether each input is bound to one batch, not to the rows of gradc_trainer_steps.
+gradc_status check_batches(const gradc_trainer *trainer);
+// trainer_prepare for an update with the stored gradients.
+gradc_status trainer_prepare_update(gradc_trainer *trainer);
 gradc_frame trainer_frame(gradc_trainer *trainer);
 double trainer_loss(const gradc_trainer *trainer);
 // After a step: GRADC_NUMBER if its loss is not finite.

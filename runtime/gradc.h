@@ -19,11 +19,14 @@
 //   - A program and all its handles may be used by one thread at a time; different programs are independent.
 //   - Texts and pointers that a function hands out belong to the handle and live as long as it, unless said otherwise.
 //   - Arrays are row-major. Sizes are counted in elements, times in seconds.
-//   - An entry is compiled when it is first run, which takes tens of milliseconds; later runs take none of that.
+//   - An entry is compiled when it is first run, which takes tens of milliseconds; later runs take none of that. It can
+//     be compiled before: gradc_call_compile, gradc_trainer_compile.
 //   - The first compilation turns loop strength reduction off in LLVM, for the whole process: a host that uses LLVM
 //     itself shares that option.
 #ifndef GRADC_H
 #define GRADC_H
+
+#include "gradc_frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -318,6 +321,28 @@ gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss);
 // The optimizer's update with the stored gradients, as after gradc_call_backward.
 gradc_status gradc_trainer_update(gradc_trainer *trainer);
 
+// Binds an input to all rows of a data set, for gradc_trainer_steps, which takes a batch of them for each step: the first
+// axis counts the rows, the others are as the input's. The array is read in place and must live as long.
+// gradc_trainer_step then has no batch to take, until gradc_trainer_bind binds that input to one.
+gradc_status gradc_trainer_bind_rows(gradc_trainer *trainer, int input, const gradc_tensor *rows);
+
+typedef struct {
+    int64_t count;          // steps to take
+    int64_t batch;          // rows of a step; 0: as the train block says
+    const int64_t *order;   // rows by number, in the order in which they are taken; NULL: 0, 1, 2, ...
+    int64_t order_count;    // how many `order` has
+    // Where in the order the first step begins, and then where the one after the last would; NULL: at its begin.
+    int64_t *position;
+    double *losses;   // of each step, before it changed the parameters; or NULL
+} gradc_steps_options;
+
+// Fused training steps over rows in memory, in one call, the same as so many of gradc_trainer_step: no time passes between
+// them. The order is gone through again and again; the last batch of each time is what is left. Rows in their own order are
+// read in place, others are copied together. Inputs bound by gradc_trainer_bind are the same in all steps; with no rows
+// bound, `batch`, `order` and `position` have no meaning. Allocates nothing from the second call on. It ends at the first
+// step that fails, as gradc_trainer_step does; gradc_trainer_iteration then says how many there were.
+gradc_status gradc_trainer_steps(gradc_trainer *trainer, const gradc_steps_options *options);
+
 // A hyperparameter of the optimizer, such as "lr", or of a map of the gradient. With several optimizers "*.b:lr" is that of
 // the one for "*.b", and "lr" that of the one for all other parameters. "iterations", how many steps there will be, must be
 // set if the program's schedules depend on it; gradc_fit sets it. GRADC_ARGUMENT: there is none of that name.
@@ -437,6 +462,41 @@ void gradc_array_free(gradc_tensor *array);
 gradc_status gradc_array_write(gradc_program *program, const char *path, int count, const char *const *names,
                                const gradc_tensor *arrays);
 
+// ---- compiling ahead, and loops that call compiled code directly
+
+typedef enum {
+    GRADC_KIND_VALUE,
+    GRADC_KIND_FORWARD,
+    GRADC_KIND_BACKWARD,
+    GRADC_KIND_UPDATE,   // of the entry's train block
+    GRADC_KIND_STEP      // of the entry's train block
+} gradc_kind;
+
+// Compiles now what a run of that kind would compile, with the mode and the tracked inputs that are set: VALUE, FORWARD
+// or BACKWARD. Nothing need be bound.
+gradc_status gradc_call_compile(gradc_call *call, gradc_kind kind);
+// UPDATE or STEP.
+gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind);
+
+// The compiled function of that kind and a frame for it in which all is set (gradc_frame.h), for the bound inputs: calling
+// it with the frame is the run, less all that gradc does around it. Compiles if need be. What is then up to the host:
+//   - The frame holds until something is bound or set in the handle, or one of the program's handles runs with larger
+//     arrays; `frame->fault` and the arrays belong to the handle.
+//   - `inputs` and `outputs` may be replaced by arrays of pointers to other arrays of the same shapes.
+//   - Class numbers are not looked at before the run. A result other than 0 means that an index was out of bounds:
+//     frame->fault[0] at position frame->fault[1]; set both to 0 before the next run.
+//   - FORWARD and STEP: add 1 to `draw_count` after each, or the next has the same random numbers; a BACKWARD has the
+//     draw_count of its forward.
+//   - BACKWARD adds into `gradients`, and writes the gradients by tracked inputs to its `outputs`; it needs a FORWARD with
+//     the same tape before it. gradc_call_backward knows nothing of either.
+//   - STEP and UPDATE: say gradc_trainer_advance after each. STEP's output 0 is the loss, in the dtype of the loss.
+gradc_status gradc_call_function(gradc_call *call, gradc_kind kind, gradc_function **function, gradc_frame *frame);
+gradc_status gradc_trainer_function(gradc_trainer *trainer, gradc_kind kind, gradc_function **function,
+                                    gradc_frame *frame);
+// Counts steps or updates that the host made by calling the function: the iteration, which schedules and optimizers read,
+// the random numbers, and that the parameters have changed.
+void gradc_trainer_advance(gradc_trainer *trainer, int64_t steps);
+
 // ---- looking inside
 
 typedef enum {
@@ -450,14 +510,6 @@ typedef enum {
     GRADC_STAGE_LLVM,
     GRADC_STAGE_ASM
 } gradc_stage;
-
-typedef enum {
-    GRADC_KIND_VALUE,
-    GRADC_KIND_FORWARD,
-    GRADC_KIND_BACKWARD,
-    GRADC_KIND_UPDATE,   // of the entry's train block
-    GRADC_KIND_STEP      // of the entry's train block
-} gradc_kind;
 
 // The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind` is,
 // for GRADC_STAGE_AST, which every text has that parses, also where it has other errors. Of inputs, those marked

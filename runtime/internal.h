@@ -126,17 +126,27 @@ typedef struct {
     bool resolved;           // dims are up to date
     uint64_t changes;        // counts what was bound to another array, and dims that were set
     uint64_t generation;     // rises with each change of dims; 0: none are known yet
+    int64_t fault[2];        // what frames point to
 } Binding;
 
 gradc_status binding_create(Binding *binding, gradc_program *program, const Entry *entry);
 void binding_free(Binding *binding);
 int binding_input(const Binding *binding, const char *name);
 gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array);
+// Whether the array has the input's dtype and shape, as far as that says a number; `rows`: whatever its first axis.
+gradc_status binding_check(Binding *binding, int input, const gradc_tensor *array, bool rows);
 gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value);
 // Computes dims from the bound arrays and checks every shape. `fallback`: the value of open dims that nothing says; -1:
 // such a dim is an error. Does nothing while nothing was bound anew.
 gradc_status binding_resolve(Binding *binding, int64_t fallback);
-// Looks for class numbers that no class has, in the inputs whose range the program says: GRADC_DATA.
+// A class number that no class has.
+typedef struct {
+    int input;
+    int64_t at, value, count;   // its position in the input's array; it should be in [0, count)
+} OutOfRange;
+// Looks for one in the inputs whose range the program says.
+bool binding_out_of_range(const Binding *binding, OutOfRange *found);
+// The same as GRADC_DATA.
 gradc_status binding_check_ranges(Binding *binding);
 // A node's shape for the binding's dims.
 gradc_status binding_shape(Binding *binding, const Node *node, gradc_tensor *tensor);
@@ -151,8 +161,11 @@ typedef struct {
 } Runner;
 // Checks the function's conditions and makes the scratch large enough. Does nothing while the dims stay.
 gradc_status runner_prepare(Runner *runner, Binding *binding);
-// Calls the function. `frame` comes with everything but inputs, dims, scratch, seed and fault. GRADC_DATA: an index was
-// out of bounds.
-gradc_status runner_run(Runner *runner, Binding *binding, gradc_frame *frame);
+// Sets what is still missing in `frame`: inputs, dims, scratch, seed and fault.
+void runner_complete(const Runner *runner, Binding *binding, gradc_frame *frame);
+// Completes the frame and calls the function. GRADC_DATA: an index was out of bounds.
+gradc_status runner_run(const Runner *runner, Binding *binding, gradc_frame *frame);
+// What to return after the function has set the fault.
+gradc_status fail_fault(Binding *binding);
 
 #endif

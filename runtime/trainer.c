@@ -9,6 +9,8 @@ const TrainBlock *block_of(const gradc_trainer *trainer) {
 }
 
 static void trainer_free(gradc_program *program, gradc_trainer *trainer) {
+    for (int i = 0; trainer->rows && i < trainer->binding.input_count; i++) memory_free(&trainer->rows[i].batch);
+    program_release(program, trainer->rows);
     slot_free(&trainer->step);
     slot_free(&trainer->update);
     outputs_free(&trainer->outputs);
@@ -28,10 +30,13 @@ gradc_status gradc_trainer_create(gradc_program *program, const char *loss, grad
     const TrainBlock *train = program->program->trains.items[index];
     gradc_status status = binding_create(&trainer->binding, program, train->entry);
     if (!status) status = outputs_create(&trainer->outputs, program, 1 + train->report_count);
+    trainer->rows = program_allocate(program, (size_t)trainer->binding.input_count, sizeof *trainer->rows);
+    if (!status && !trainer->rows) status = fail_memory(program);
     if (status) {
         trainer_free(program, trainer);
         return status;
     }
+    for (int i = 0; i < trainer->binding.input_count; i++) trainer->rows[i].batch = memory_of(program);
     trainer->batch = train->batch;
     *result = trainer;
     return GRADC_OK;
@@ -46,7 +51,9 @@ int gradc_trainer_input(const gradc_trainer *trainer, const char *name) {
 }
 
 gradc_status gradc_trainer_bind(gradc_trainer *trainer, int input, const gradc_tensor *array) {
-    return binding_bind(&trainer->binding, input, array);
+    gradc_status status = binding_bind(&trainer->binding, input, array);
+    if (!status) trainer->rows[input].bound = false;
+    return status;
 }
 
 gradc_status gradc_trainer_set_dim(gradc_trainer *trainer, const char *dim, int64_t value) {
@@ -103,9 +110,21 @@ gradc_status check_loss(gradc_trainer *trainer, double loss) {
                 isnan(loss) ? "not a number" : "infinite", (long long)program->trains[trainer->index].iteration);
 }
 
+// An input that is bound to the rows of gradc_trainer_steps has no batch.
+gradc_status check_batches(const gradc_trainer *trainer) {
+    const Entry *entry = trainer->binding.entry;
+    for (int i = 0; i < trainer->binding.input_count; i++)
+        if (trainer->rows[i].bound)
+            return fail(trainer->binding.program, GRADC_ORDER,
+                        "input '%s' of %s is bound to the rows of gradc_trainer_steps: bind it to one batch",
+                        entry->function.arguments[i]->variable->name, entry->name);
+    return GRADC_OK;
+}
+
 gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
     gradc_program *program = trainer->binding.program;
-    gradc_status status = trainer_prepare(trainer);
+    gradc_status status = check_batches(trainer);
+    if (!status) status = trainer_prepare(trainer);
     if (!status) status = binding_check_ranges(&trainer->binding);
     if (status) return status;
     gradc_frame frame = trainer_frame(trainer);
@@ -119,14 +138,18 @@ gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss) {
     return check_loss(trainer, value);
 }
 
-gradc_status gradc_trainer_update(gradc_trainer *trainer) {
-    gradc_program *program = trainer->binding.program;
+gradc_status trainer_prepare_update(gradc_trainer *trainer) {
     FunctionKey key = {.kind = KIND_UPDATE, .train = block_of(trainer)};
-    gradc_status status = ensure_initialised(program);
+    gradc_status status = ensure_initialised(trainer->binding.program);
     if (!status) status = check_iterations(trainer);
     // The update reads no input and no open dim.
     if (!trainer->binding.generation) trainer->binding.generation = 1;
-    if (!status) status = slot_prepare(&trainer->update, &trainer->binding, key);
+    return status ? status : slot_prepare(&trainer->update, &trainer->binding, key);
+}
+
+gradc_status gradc_trainer_update(gradc_trainer *trainer) {
+    gradc_program *program = trainer->binding.program;
+    gradc_status status = trainer_prepare_update(trainer);
     if (status) return status;
     gradc_frame frame = trainer_frame(trainer);
     status = runner_run(&trainer->update.runner, &trainer->binding, &frame);

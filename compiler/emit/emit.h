@@ -3,7 +3,7 @@
 #define GRADC_EMIT_EMIT_H
 
 #include "kernels/kernel.h"
-#include "runtime/frame.h"
+#include "runtime/gradc_frame.h"
 
 typedef struct Jit Jit;
 

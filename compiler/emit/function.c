@@ -1,6 +1,6 @@
 // A KernelProgram's function: one argument, the frame; entry computes where everything lies, then the kernels follow.
 #include "emit/emitter.h"
-#include "runtime/frame.h"
+#include "runtime/gradc_frame.h"
 
 #include <string.h>
 

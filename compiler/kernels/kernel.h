@@ -9,7 +9,7 @@
 
 #include "graph/graph.h"
 
-// Where the frame has it (runtime/frame.h).
+// Where the frame has it (runtime/gradc_frame.h).
 typedef enum {
     SPACE_PARAMETERS,
     SPACE_GRADIENTS,

@@ -1,11 +1,18 @@
 // The frame: everything that a compiled function touches (semantics.md, S14). A compiled function has no globals and
-// allocates nothing: the same machine code serves the JIT and an object file.
+// allocates nothing: the same machine code serves the JIT and an object file. It may run in several threads at once, each
+// with a frame, arrays that are written, and scratch of its own.
 //
-// All pointers are owned by the caller and aligned to 64 bytes unless said otherwise. Arrays are row-major.
+// All pointers are owned by the caller and aligned to 64 bytes unless said otherwise. Arrays are row-major. What a function
+// does not use may be NULL, `fault` never. gradc_call_function and gradc_trainer_function hand out frames in which all is
+// set.
 #ifndef GRADC_FRAME_H
 #define GRADC_FRAME_H
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct gradc_frame gradc_frame;
 
@@ -35,5 +42,9 @@ struct gradc_frame {
 
 // 0: done. 1: an index was out of range (clamped; see `fault`).
 typedef int32_t gradc_function(const gradc_frame *frame);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
