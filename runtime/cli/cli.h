@@ -26,6 +26,7 @@ typedef struct {
     const struct argp_option *options;   // its own
     argp_parser_t parser;                // for them; its input is what parse_line gets
     bool compiles;                       // takes the options of how a program is compiled, too: see Common
+    bool loads;                          // takes those of a weight file, too: see Weights
     const char *description;             // paragraphs, with an empty line between them; `code` in backquotes
     const char *const *examples;         // a command line, what it does, ...; ends with NULL
     int (*run)(int argc, char **argv);   // argv[0] is "gradc NAME"; the result is the exit code
@@ -49,8 +50,22 @@ typedef struct {
 } Common;
 extern const struct argp_option common_options[];
 
+// What every command takes that can begin with weights of a file: which, and how it differs from the program. The parser
+// of a command hands one on as state->child_inputs[1].
+typedef struct {
+    const char *load;       // or NULL
+    const char *exported;   // a file to write in the end, or NULL: `train` sets it; the rest is then about that one
+    const char **rename, **transpose, **ignore;
+    int rename_count, transpose_count, ignore_count;
+} Weights;
+extern const struct argp_option weight_options[];
+// Both do nothing if no such file was said.
+gradc_status load_weights(gradc_program *program, const Weights *weights);
+gradc_status export_weights(gradc_program *program, const Weights *weights);
+void weights_free(Weights *weights);
+
 // Keys of options: beyond what could be a letter, so that an option has a short form only where its key is one.
-enum { KEY_FIRST = 1000, KEY_COMMON = 2000 };
+enum { KEY_FIRST = 1000, KEY_WEIGHTS = 2000, KEY_COMMON = 3000 };
 
 // Options that several commands have.
 #define JSON_OPTION(KEY, WHAT) {"json", KEY, 0, 0, "Print " WHAT " as JSON, for scripts", 90}
@@ -58,6 +73,8 @@ enum { KEY_FIRST = 1000, KEY_COMMON = 2000 };
 // The placeholder of an option's argument says what it can be: FILE completes file names, "a|b|c" is a choice.
 #define FLOAT_CHOICES "f32|f64"
 #define VECTOR_CHOICES "16|32|64"
+
+#define ROWS_CHOICES "held-out|training|all"
 
 // Parses a command's line; ends the program on --help (0) and on mistakes (2).
 void parse_line(const Command *command, int argc, char **argv, void *input);
@@ -68,6 +85,7 @@ uint64_t parse_seed(struct argp_state *state, const char *option, const char *te
 double parse_number(struct argp_state *state, const char *option, const char *text);
 // The position of `text` in `choices`, "a|b|c".
 int parse_choice(struct argp_state *state, const char *option, const char *text, const char *choices);
+gradc_rows parse_rows(struct argp_state *state, const char *text);   // of --rows
 
 // ---- common.c: programs, messages, files
 
@@ -82,6 +100,9 @@ int report_status(const gradc_program *program, gradc_status status);
 // Prints the timings if they were asked for, frees the program and returns the exit code.
 int close_program(gradc_program *program, const Common *common, int exit_code);
 
+// Says on stderr that nothing has been learnt, if the program has parameters.
+void note_first_values(const gradc_program *program);
+
 // Whether what is written to the stream may be coloured: a terminal that can, and no NO_COLOR.
 bool colours(FILE *stream);
 double clock_seconds(void);
@@ -89,8 +110,8 @@ double clock_seconds(void);
 char *read_file(const char *path, size_t *length);
 // Looks whether a file could be written, so that hours of work do not end there. False after a message on stderr.
 bool can_write(const char *path);
-// Whether both paths are there and are the same file.
-bool same_file(const char *a, const char *b);
+// Whether both paths lead to the same file, which need not be there yet. NULL leads nowhere.
+bool same_place(const char *a, const char *b);
 
 // A file that the command writes: beside `path` under another name until it is complete. `path` NULL: stdout.
 typedef struct {
@@ -102,6 +123,10 @@ typedef struct {
 bool output_begin(Output *output, const char *path);
 bool output_finish(Output *output);
 void output_discard(Output *output);
+
+// The path of a new empty file in the folder for such; NULL after a message on stderr.
+char *temporary_file(void);
+void remove_temporary(char *path);
 
 // ---- manual.c, completion.c: what is made of the tables of options
 

@@ -32,6 +32,11 @@ int report_status(const gradc_program *program, gradc_status status) {
     return status == GRADC_MEMORY || status == GRADC_INTERNAL ? EXIT_INTERNAL : EXIT_ERROR;
 }
 
+void note_first_values(const gradc_program *program) {
+    if (gradc_parameter_elements(program))
+        fprintf(stderr, "gradc: note: without --load=FILE the parameters have their first values\n");
+}
+
 gradc_program *open_any_program(Common *common, int *exit_code) {
     gradc_program *program;
     gradc_status status = gradc_compile_file(common->file, &common->options, &program);
@@ -114,10 +119,31 @@ bool can_write(const char *path) {
     return cannot("write", path, error);
 }
 
-bool same_file(const char *a, const char *b) {
+// The file's own path, or where it would be: its folder's, and its name. NULL if not even the folder is there.
+static char *place_of(const char *path) {
+    char *whole = realpath(path, NULL);
+    if (whole) return whole;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    char *whole_folder = folder ? realpath(folder, NULL) : NULL;
+    size_t size = whole_folder ? strlen(whole_folder) + strlen(name) + 2 : 0;
+    whole = size ? malloc(size) : NULL;
+    if (whole) snprintf(whole, size, "%s/%s", whole_folder, name);
+    free(whole_folder);
+    free(folder);
+    return whole;
+}
+
+bool same_place(const char *a, const char *b) {
     struct stat first, second;
-    return a && b && stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
+    if (!a || !b) return false;
+    if (stat(a, &first) == 0 && stat(b, &second) == 0)   // one file can have several names
+        return S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    char *place = place_of(a), *other = place_of(b);
+    bool same = place && other && strcmp(place, other) == 0;
+    free(place);
+    free(other);
+    return same;
 }
 
 bool output_begin(Output *output, const char *path) {
@@ -166,4 +192,26 @@ void output_discard(Output *output) {
     fclose(output->stream);
     if (output->temporary) unlink(output->temporary);
     free(output->temporary);
+}
+
+char *temporary_file(void) {
+    const char *folder = getenv("TMPDIR"), name[] = "/gradc-XXXXXX";
+    if (!folder || !*folder) folder = "/tmp";
+    size_t size = strlen(folder) + sizeof name;
+    char *path = malloc(size);
+    if (!path) return cannot("write", folder, errno), NULL;
+    snprintf(path, size, "%s%s", folder, name);
+    int descriptor = mkstemp(path);
+    if (descriptor >= 0) {
+        close(descriptor);
+        return path;
+    }
+    cannot("write", path, errno);
+    free(path);
+    return NULL;
+}
+
+void remove_temporary(char *path) {
+    unlink(path);
+    free(path);
 }

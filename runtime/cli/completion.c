@@ -27,13 +27,12 @@ static bool is_file(const struct argp_option *option) {
 // Calls `each` for every option of a command.
 typedef void OptionFunction(const Command *command, const struct argp_option *option);
 static void for_options(const Command *command, OptionFunction *each) {
-    static const struct argp_option help = {"help", 0, 0, 0, "What the command does, and its options", 0};
-    for (const struct argp_option *option = command->options; option->name || option->doc; option++)
-        if (option->name) each(command, option);
-    for (const struct argp_option *option = common_options; command->compiles && (option->name || option->doc);
-         option++)
-        if (option->name) each(command, option);
-    each(command, &help);
+    static const struct argp_option help[] = {{"help", 0, 0, 0, "What the command does, and its options", 0}, {0}};
+    const struct argp_option *tables[] = {command->options, command->loads ? weight_options : NULL,
+                                          command->compiles ? common_options : NULL, help};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct argp_option *option = tables[i]; option && (option->name || option->doc); option++)
+            if (option->name) each(command, option);
 }
 
 static void print_command_names(void) {

@@ -158,7 +158,7 @@ static char *title_of(const char *function, int order) {
 static gradc_status compute_all(const Curves *curves, gradc_program *program, const char *function, gradc_dtype dtype,
                                 Panel *panel) {
     const CurveOptions *options = curves->options;
-    gradc_status status = options->weights ? gradc_load(program, options->weights) : GRADC_OK;
+    gradc_status status = load_weights(program, &options->weights);
     *panel = (Panel){.x_label = checked(strdup("x"))};
     panel->lines = checked(calloc((size_t)options->order + 1, sizeof *panel->lines));
     for (int order = 0; !status && order <= options->order; order++) {

@@ -102,6 +102,7 @@ static void print_command_manual(const Command *command) {
     print_paragraphs(command->description);
     puts(".Pp\nThe options are:");
     print_options(command->options);
+    if (command->loads) print_options(weight_options);
     if (command->compiles) print_options(common_options);
     print_examples(command->examples);
     puts(".Sh SEE ALSO\n.Xr gradc 1");

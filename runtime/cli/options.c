@@ -43,6 +43,70 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
     }
 }
 
+// ---- weight files
+
+enum { KEY_LOAD = KEY_WEIGHTS, KEY_RENAME, KEY_TRANSPOSE, KEY_IGNORE };
+
+const struct argp_option weight_options[] = {
+    {0, 0, 0, 0, "Weights:", 50},
+    {"load", KEY_LOAD, "FILE", 0, "Begin with the weights of this file, safetensors or npz", 50},
+    {"rename", KEY_RENAME, "THERE=HERE", 0,
+     "A weight has another name in the file; `*` on both sides stands for the same characters. Can be given often", 50},
+    {"transpose", KEY_TRANSPOSE, "PATTERN", 0,
+     "Weights with such paths lie transposed in the file, as those of PyTorch's nn.Linear do. Can be given often", 50},
+    {"ignore", KEY_IGNORE, "PATTERN", 0, "Weights with such names in the file are not wanted. Can be given often", 50},
+    {0},
+};
+
+// Adds to a list that ends with NULL.
+static void add(struct argp_state *state, const char ***list, int *count, const char *item) {
+    const char **longer = realloc(*list, (size_t)(*count + 2) * sizeof **list);
+    if (!longer) argp_failure(state, EXIT_INTERNAL, ENOMEM, "%s", item);
+    else {
+        *list = longer;
+        longer[(*count)++] = item;
+        longer[*count] = NULL;
+    }
+}
+
+static error_t parse_weights(int key, char *argument, struct argp_state *state) {
+    Weights *weights = state->input;
+    switch (key) {
+    case KEY_LOAD: weights->load = argument; return 0;
+    case KEY_RENAME: add(state, &weights->rename, &weights->rename_count, argument); return 0;
+    case KEY_TRANSPOSE: add(state, &weights->transpose, &weights->transpose_count, argument); return 0;
+    case KEY_IGNORE: add(state, &weights->ignore, &weights->ignore_count, argument); return 0;
+    case ARGP_KEY_END:
+        if ((weights->rename || weights->transpose || weights->ignore) && !weights->load && !weights->exported)
+            argp_error(state,
+                       "--rename, --transpose and --ignore say how a weight file differs: name one, --load=FILE");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static gradc_weight_options library_options(const Weights *weights) {
+    return (gradc_weight_options){weights->rename, weights->transpose, weights->ignore};
+}
+
+gradc_status load_weights(gradc_program *program, const Weights *weights) {
+    gradc_weight_options options = library_options(weights);
+    return weights->load ? gradc_load_with(program, weights->load, weights->exported ? NULL : &options) : GRADC_OK;
+}
+
+gradc_status export_weights(gradc_program *program, const Weights *weights) {
+    gradc_weight_options options = library_options(weights);
+    return weights->exported ? gradc_save_with(program, weights->exported, &options) : GRADC_OK;
+}
+
+void weights_free(Weights *weights) {
+    free(weights->rename);
+    free(weights->transpose);
+    free(weights->ignore);
+}
+
+// ---- the line
+
 // What --help prints above and, behind \v, below the options.
 static char *help_text(const Command *command) {
     char *text = NULL;
@@ -59,7 +123,10 @@ static char *help_text(const Command *command) {
 
 void parse_line(const Command *command, int argc, char **argv, void *input) {
     static const struct argp common_argp = {.options = common_options, .parser = parse_common};
-    const struct argp_child children[] = {{command->compiles ? &common_argp : NULL, 0, NULL, 0}, {0}};
+    static const struct argp weights_argp = {.options = weight_options, .parser = parse_weights};
+    const struct argp_child children[] = {{command->compiles ? &common_argp : NULL, 0, NULL, 0},
+                                          {command->loads ? &weights_argp : NULL, 0, NULL, 0},
+                                          {0}};
     char *help = help_text(command);
     const struct argp argp = {.options = command->options,
                               .parser = command->parser,
@@ -112,4 +179,9 @@ int parse_choice(struct argp_state *state, const char *option, const char *text,
     }
     argp_error(state, "%s can be one of %s, not '%s'", option, choices, text);
     return 0;
+}
+
+gradc_rows parse_rows(struct argp_state *state, const char *text) {
+    static const gradc_rows rows[] = {GRADC_ROWS_HELD_OUT, GRADC_ROWS_TRAINING, GRADC_ROWS_ALL};
+    return rows[parse_choice(state, "--rows", text, ROWS_CHOICES)];
 }

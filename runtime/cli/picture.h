@@ -27,7 +27,7 @@ void picture_free(Picture *picture);
 
 typedef struct {
     const char *functions;   // names, with commas between them; NULL: the first of the file that can be drawn
-    const char *weights;     // or NULL
+    Weights weights;
     double from, to;
     int points, order;
 } CurveOptions;

@@ -15,16 +15,7 @@ typedef struct {
     bool given;   // an option that is for functions only
 } Options;
 
-enum {
-    KEY_FUNCTION = KEY_FIRST,
-    KEY_LOG,
-    KEY_RANGE,
-    KEY_ORDER,
-    KEY_POINTS,
-    KEY_LOAD,
-    MAX_ORDER = 6,
-    MAX_POINTS = 100000
-};
+enum { KEY_FUNCTION = KEY_FIRST, KEY_LOG, KEY_RANGE, KEY_ORDER, KEY_POINTS, MAX_ORDER = 6, MAX_POINTS = 100000 };
 
 static const struct argp_option own_options[] = {
     {"function", KEY_FUNCTION, "NAME,...", 0,
@@ -32,7 +23,6 @@ static const struct argp_option own_options[] = {
     {"order", KEY_ORDER, "N", 0, "Draw derivatives up to this order; 1 if it is left out", 1},
     {"range", KEY_RANGE, "FROM:TO", 0, "Of x; -5:5 if it is left out", 1},
     {"points", KEY_POINTS, "N", 0, "How many points; 401 if it is left out", 1},
-    {"load", KEY_LOAD, "FILE", 0, "The weights of a net that is drawn; their first values if it is left out", 1},
     {"log", KEY_LOG, "FILE", 0, "Draw what `gradc train --log=FILE` wrote, instead of functions", 2},
     {"output", 'o', "FILE", 0, "A file instead of the terminal: NAME.svg, NAME.txt, or NAME.csv for the numbers", 3},
     {0},
@@ -53,7 +43,7 @@ static bool has_suffix(const char *path, const char *suffix) {
 }
 
 static void check_options(struct argp_state *state, const Options *options) {
-    if (options->log && (options->given || options->common.file))
+    if (options->log && (options->given || options->common.file || options->curves.weights.load))
         argp_error(state, "--log draws a log, and no function: it stands alone");
     if (!options->log && !options->common.file && !options->curves.functions)
         argp_error(state, "what is to be drawn? Name --function=NAME, a model FILE, or --log=FILE");
@@ -66,13 +56,14 @@ static void check_options(struct argp_state *state, const Options *options) {
 
 static error_t parse_option(int key, char *argument, struct argp_state *state) {
     Options *options = state->input;
-    options->given = options->given || key == KEY_FUNCTION || key == KEY_ORDER || key == KEY_RANGE ||
-                     key == KEY_POINTS || key == KEY_LOAD;
+    options->given = options->given || key == KEY_FUNCTION || key == KEY_ORDER || key == KEY_RANGE || key == KEY_POINTS;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->common;
+        state->child_inputs[1] = &options->curves.weights;
+        return 0;
     case KEY_FUNCTION: options->curves.functions = argument; return 0;
     case KEY_LOG: options->log = argument; return 0;
-    case KEY_LOAD: options->curves.weights = argument; return 0;
     case KEY_RANGE: parse_range(state, argument, &options->curves); return 0;
     case KEY_ORDER:
         options->curves.order = (int)parse_integer(state, "--order", argument, 0);
@@ -145,6 +136,7 @@ static int run_plot(int argc, char **argv) {
                                 : curves_compute(&options.common, &options.curves, &picture);
     if (!exit_code) exit_code = write_picture(&picture, options.output);
     picture_free(&picture);
+    weights_free(&options.curves.weights);
     return exit_code;
 }
 
@@ -166,6 +158,7 @@ const Command plot_command = {
     .options = own_options,
     .parser = parse_option,
     .compiles = true,
+    .loads = true,
     .description = "Draws functions of one number with their derivatives, which gradc computes as `grad` does, in f64 "
                    "unless `--float=f32` is said; or the losses and metrics of a training. The picture goes to the "
                    "terminal as text, or with `--output` into a file. gnuplot draws it: it must be installed.\n\n"
