@@ -85,12 +85,23 @@ static Turn *next_turn(Fit *fit) {
     return NULL;
 }
 
+// After a step of `turn` that ended with `status`.
+static gradc_status write_if_due(Fit *fit, const Turn *turn, gradc_status status) {
+    const gradc_fit_options *options = &fit->options;
+    if (!options->checkpoint || (status && status != GRADC_STOPPED)) return status;
+    fit->unsaved_steps++;
+    bool steps_done = options->checkpoint_steps && fit->unsaved_steps >= options->checkpoint_steps;
+    if (!status && turn->position && !steps_done) return status;
+    gradc_status written = checkpoint_write(fit);
+    return written ? written : status;
+}
+
 static gradc_status train(Fit *fit) {
     gradc_status status = GRADC_OK;
     while (!status && !monitor_gives_up(fit)) {
         Turn *turn = next_turn(fit);
         if (!turn) break;
-        status = step(fit, turn);
+        status = write_if_due(fit, turn, step(fit, turn));
     }
     return status;
 }

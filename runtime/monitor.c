@@ -63,12 +63,15 @@ static gradc_status measure(Fit *fit, double *value) {
     return GRADC_OK;
 }
 
+bool monitor_reserve(Fit *fit) {
+    return memory_reserve(&fit->monitor.parameters, fit->program->parameters.size) &&
+           memory_reserve(&fit->monitor.states, fit->program->states.size);
+}
+
 static gradc_status keep(Fit *fit) {
     Monitor *monitor = &fit->monitor;
     const gradc_program *program = fit->program;
-    if (!memory_reserve(&monitor->parameters, program->parameters.size) ||
-        !memory_reserve(&monitor->states, program->states.size))
-        return fail_memory(fit->program);
+    if (!monitor_reserve(fit)) return fail_memory(fit->program);
     memcpy(monitor->parameters.bytes, program->parameters.bytes, program->parameters.size);
     memcpy(monitor->states.bytes, program->states.bytes, program->states.size);
     return GRADC_OK;

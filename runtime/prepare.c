@@ -74,8 +74,6 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
     gradc_status status = gradc_trainer_create(fit->program, block->loss, &turn->trainer);
     if (status) return status;
     trainer_set_batch(turn->trainer, turn->batch_rows);
-    if (options->learning_rate) status = gradc_trainer_set(turn->trainer, "lr", *options->learning_rate);
-    if (status) return status;
     turn->rows = block->steps;   // without data each step counts as a row
     if (block->data) return prepare_data(fit, turn);
     if (!block->entry->function.argument_count) return prepare_metrics(fit, turn);
@@ -85,10 +83,11 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
                 block->loss, block->loss);
 }
 
-// What `iterations` is in the program: the steps that this training takes.
-static gradc_status set_iterations(const Turn *turn) {
+gradc_status turn_set_hyperparameters(const Fit *fit, Turn *turn) {
     int64_t steps = turn->data ? (turn->rows + turn->batch_rows - 1) / turn->batch_rows : turn->rows;
-    return gradc_trainer_set(turn->trainer, "iterations", (double)(steps * turn->epochs));
+    gradc_status status = gradc_trainer_set(turn->trainer, "iterations", (double)(steps * turn->epochs));
+    if (status || !fit->options.learning_rate) return status;
+    return gradc_trainer_set(turn->trainer, "lr", *fit->options.learning_rate);
 }
 
 void turn_shuffle(const Fit *fit, Turn *turn) {
@@ -97,7 +96,8 @@ void turn_shuffle(const Fit *fit, Turn *turn) {
     shuffle(turn->order, turn->rows, fit->seed, SHUFFLE_EPOCH, (uint64_t)turn->epoch);
 }
 
-gradc_status fit_prepare(Fit *fit) {
+// Creates the train blocks that take turns.
+static gradc_status prepare_turns(Fit *fit) {
     const Program *program = fit->program->program;
     const gradc_fit_options *options = &fit->options;
     if (options->epochs < 0 || options->batch < 0)
@@ -112,16 +112,32 @@ gradc_status fit_prepare(Fit *fit) {
     for (int i = 0; i < count; i++) {
         fit->turn_count++;
         gradc_status status = prepare_turn(fit, &fit->turns[i], program->trains.items[chosen + i]);
-        if (!status) status = set_iterations(&fit->turns[i]);
         if (status) return status;
     }
-    gradc_status status = monitor_prepare(fit);
-    if (status) return status;
     fit->seed = options->seed ? *options->seed : program->trains.items[chosen]->seed;
-    if (!options->keep_parameters) return gradc_initialise(fit->program, fit->seed);
+    return GRADC_OK;
+}
+
+// The values that the first step finds.
+static gradc_status begin(Fit *fit) {
+    if (fit->options.resume) return resume_apply(fit);
+    gradc_status status = GRADC_OK;
+    for (int i = 0; i < fit->turn_count && !status; i++) status = turn_set_hyperparameters(fit, &fit->turns[i]);
+    if (status) return status;
+    if (!fit->options.keep_parameters) return gradc_initialise(fit->program, fit->seed);
     status = ensure_initialised(fit->program);
     fit->program->seed = fit->seed;
     return status;
+}
+
+gradc_status fit_prepare(Fit *fit) {
+    gradc_status status = fit->options.resume ? resume_open(fit) : GRADC_OK;
+    if (!status) status = prepare_turns(fit);
+    if (!status) status = monitor_prepare(fit);
+    if (!status) status = checkpoint_prepare(fit);
+    if (!status && (fit->options.resume || fit->options.checkpoint))
+        status = identity_create(fit->program, &fit->identity);
+    return status ? status : begin(fit);
 }
 
 static void free_turn(Turn *turn) {
@@ -139,6 +155,8 @@ static void free_turn(Turn *turn) {
 
 void fit_free(Fit *fit) {
     monitor_free(&fit->monitor);
+    identity_free(&fit->identity);
+    resume_close(fit);
     for (int i = 0; i < fit->turn_count; i++) free_turn(&fit->turns[i]);
     for (int i = 0; fit->data && i < fit->program->program->data.count; i++) data_free(&fit->data[i]);
     free(fit->turns);

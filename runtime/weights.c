@@ -3,6 +3,7 @@
 #include "runtime/weights.h"
 #include "runtime/files/npz.h"
 #include "runtime/files/safetensors.h"
+#include "runtime/identity.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -113,11 +114,16 @@ static gradc_status save(const Weights *list, const gradc_weight_options *option
     Written written = {0};
     gradc_status status = weight_options_check(list, options);
     if (!status) status = write_list(list, options, &written);
-    Metadata metadata[] = {{"format", "gradc"}};
+    Identity identity = {0};
+    if (!status) status = identity_create(list->program, &identity);
+    char program[HASH_TEXT];
+    hash_text(identity.whole, program);
+    identity_free(&identity);
+    Metadata metadata[] = {{"format", "gradc"}, {"program", program}};
     if (!status)
         status = is_npz(list->path)
                      ? npz_write(list->program, list->path, written.arrays, written.count)
-                     : safetensors_write(list->program, list->path, written.arrays, written.count, metadata, 1);
+                     : safetensors_write(list->program, list->path, written.arrays, written.count, metadata, 2);
     if (written.arrays && written.names && written.copies) written_free(&written);
     else free(written.arrays), free(written.names), free(written.copies);
     return status;
@@ -164,11 +170,28 @@ static gradc_status open_npz(gradc_program *program, const char *path, WeightFil
     return status;
 }
 
+// Of a checkpoint the best epoch's weights, or the last ones if none is known.
+static void choose_weights(WeightFile *file) {
+    size_t length = 0;
+    for (int i = 0; i < file->count; i++)
+        if (strncmp(file->arrays[i].name, BEST_PREFIX, strlen(BEST_PREFIX)) == 0) length = strlen(BEST_PREFIX);
+    int count = 0;
+    for (int i = 0; i < file->count; i++) {
+        const char *name = file->arrays[i].name;
+        if (strncmp(name, BEST_PREFIX, length) != 0 || strchr(name + length, '/')) continue;
+        file->arrays[count] = file->arrays[i];
+        file->arrays[count++].name += length;
+    }
+    file->count = count;
+}
+
 static gradc_status open_file(gradc_program *program, const char *path, WeightFile *file) {
     if (is_npz(path)) return open_npz(program, path, file);
     gradc_status status = safetensors_read(program, path, &file->safetensors);
     file->arrays = file->safetensors.arrays;
     file->count = file->safetensors.count;
+    const char *format = safetensors_metadata(&file->safetensors, "format");
+    if (format && strcmp(format, CHECKPOINT_FORMAT) == 0) choose_weights(file);
     return status;
 }
 
@@ -224,11 +247,12 @@ static gradc_status take(const Weights *list, const Weight *weight, const Stored
     return fail(list->program, GRADC_DATA, "'%s': %s has a number that is too large for f32", list->path, own.name);
 }
 
-static gradc_status load_arrays(const Weights *list, const WeightFile *file, const gradc_weight_options *options) {
+gradc_status weights_take(const Weights *list, const StoredArray *arrays, int count,
+                          const gradc_weight_options *options, bool really) {
     StoredArray *found = calloc((size_t)list->count + 1, sizeof *found);
     gradc_status status = found ? GRADC_OK : fail_memory(list->program);
-    if (!status) status = weights_match(list, file->arrays, file->count, options, found);
-    for (int pass = 0; pass < 2; pass++)
+    if (!status) status = weights_match(list, arrays, count, options ? options : &no_options, found);
+    for (int pass = 0; pass < (really ? 2 : 1); pass++)
         for (int i = 0; i < list->count && !status; i++) status = take(list, &list->weights[i], &found[i], pass == 1);
     free(found);
     return status;
@@ -244,7 +268,7 @@ gradc_status gradc_load_with(gradc_program *program, const char *path, const gra
     if (status) return status;
     status = weight_options_check(&list, options);
     if (!status) status = open_file(program, path, &file);
-    if (!status) status = load_arrays(&list, &file, options);
+    if (!status) status = weights_take(&list, file.arrays, file.count, options, true);
     close_file(&file);
     free(list.weights);
     if (!status) program->version++;

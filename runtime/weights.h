@@ -4,6 +4,10 @@
 
 #include "runtime/files/array.h"
 
+// What the metadata of checkpoints say, and what stands before the paths of the best epoch's weights in one.
+#define CHECKPOINT_FORMAT "gradc checkpoint"
+#define BEST_PREFIX "best/"
+
 // One parameter or state.
 typedef struct {
     const char *path;
@@ -21,8 +25,12 @@ typedef struct {
 
 // All weights, in flat arrays of parameters and of states: the program's own, or a copy. Free list->weights.
 gradc_status weights_list(Weights *list, gradc_program *program, const char *path, void *parameters, void *states);
-// As an array of a file, without another name.
+// As an array of a file.
 StoredArray weight_array(const Weight *weight);
+// Checks that the arrays of a file fit the weights, in number, names, shapes and values; stores them if `really`. After a
+// check nothing can fail but for want of memory. options NULL: none.
+gradc_status weights_take(const Weights *list, const StoredArray *arrays, int count,
+                          const gradc_weight_options *options, bool really);
 
 // ---- weight_names.c: which array of a file is which weight
 

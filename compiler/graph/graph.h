@@ -218,6 +218,8 @@ NodeArray reachable(Graph *graph, Node *const *roots, int root_count);
 // the first fault as text. Run after every pass in builds with assertions, and in all tests.
 const char *verify_function(Graph *graph, const Function *function);
 void print_function(Text *text, const Function *function);
+// The same without names of the source and places: equal for programs that differ in local names and comments alone.
+void print_computation(Text *text, const Function *function);
 // `function` as a program of the language: a `fn` with its arguments, then what else it reads, as parameters. Returns
 // NULL, or the op that has no spelling (then the text is of no use). Needs: differentiated.
 const char *print_source(Text *text, Graph *graph, const Function *function, const char *name);

@@ -102,24 +102,27 @@ static void print_place(Text *text, const Node *node) {
 typedef struct {
     int *numbers;   // by node id
     int indent;
+    bool bare;   // neither the names that nodes have in the source, nor places
 } Printer;
 
-static void print_body(Text *text, const Function *function, int indent);
+static void print_body(Text *text, const Function *function, int indent, bool bare);
 
 static void print_node(Text *text, const Printer *printer, const Node *node) {
     text_add(text, "%*s%%%d", printer->indent, "", printer->numbers[node->id]);
-    if (node->name && node->op != OP_variable) text_add(text, " %s", node->name);
+    if (node->name && node->op != OP_variable && !printer->bare) text_add(text, " %s", node->name);
     if (node->dtype != DTYPE_TUPLE) {
         text_add(text, ": ");
         print_shape(text, node->dtype, (const Extent *const *)node->shape, node->rank);
     }
     text_add(text, " = %s", op_name(node->op));
-    print_attributes(text, node);
+    if (printer->bare && node->op == OP_variable && node->variable->kind == VARIABLE_ARGUMENT)
+        text_add(text, " argument %d", node->variable->index);
+    else print_attributes(text, node);
     for (int i = 0; i < node->input_count; i++)
         text_add(text, "%s%%%d", i ? ", " : " ", printer->numbers[node->inputs[i]->id]);
-    print_place(text, node);
+    if (!printer->bare) print_place(text, node);
     text_add(text, "\n");
-    if (node->body) print_body(text, node->body, printer->indent + 4);
+    if (node->body) print_body(text, node->body, printer->indent + 4, printer->bare);
 }
 
 static int highest_id(const Function *function) {
@@ -129,24 +132,24 @@ static int highest_id(const Function *function) {
     return highest;
 }
 
-static void print_body(Text *text, const Function *function, int indent) {
+static void print_body(Text *text, const Function *function, int indent, bool bare) {
     Graph store = {.arena = text->arena, .node_count = highest_id(function) + 1};
     Node **roots = arena_array(text->arena, Node *, function->result_count);
     for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
     NodeArray nodes = reachable(&store, roots, function->result_count);
-    Printer printer = {arena_array(text->arena, int, store.node_count), indent};
+    Printer printer = {arena_array(text->arena, int, store.node_count), indent, bare};
     for (int i = 0; i < nodes.count; i++) {
         printer.numbers[nodes.items[i]->id] = i;
         print_node(text, &printer, nodes.items[i]);
     }
     for (int i = 0; i < function->result_count; i++) {
         const Named *result = &function->results[i];
-        text_add(text, "%*sresult %s = %%%d\n", indent, "", result->name ? result->name : "",
+        text_add(text, "%*sresult %s = %%%d\n", indent, "", result->name && !bare ? result->name : "",
                  printer.numbers[result->node->id]);
     }
 }
 
-void print_function(Text *text, const Function *function) {
+static void print(Text *text, const Function *function, bool bare) {
     text_add(text, "function %s(", function->name ? function->name : "");
     for (int i = 0; i < function->argument_count; i++) {
         const Node *argument = function->arguments[i];
@@ -154,5 +157,13 @@ void print_function(Text *text, const Function *function) {
         print_shape(text, argument->dtype, (const Extent *const *)argument->shape, argument->rank);
     }
     text_add(text, ")\n");
-    print_body(text, function, 4);
+    print_body(text, function, 4, bare);
+}
+
+void print_function(Text *text, const Function *function) {
+    print(text, function, false);
+}
+
+void print_computation(Text *text, const Function *function) {
+    print(text, function, true);
 }

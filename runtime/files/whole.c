@@ -2,8 +2,10 @@
 // to the disk, then renamed over the old one. Where the name is a device or a pipe it is written directly.
 #include "runtime/files/whole.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +131,29 @@ void new_file_discard(NewFile *file) {
     free(file->temporary);
     free(file->path);
     *file = (NewFile){0};
+}
+
+// ---- what was left behind
+
+// The process that writes a temporary file of that name; 0: it is none of ours.
+static long writer_of(const char *name, const char *base) {
+    size_t length = strlen(base);
+    long process, attempt;
+    char rest;
+    if (strncmp(name, base, length) != 0) return 0;
+    return sscanf(name + length, ".tmp-%ld-%ld%c", &process, &attempt, &rest) == 2 ? process : 0;
+}
+
+void new_file_clean(const char *path) {
+    char *whole = realpath(path, NULL);
+    char *copy = whole ? whole : strdup(path), *slash = copy ? strrchr(copy, '/') : NULL;
+    const char *base = slash ? slash + 1 : copy;
+    if (slash) *slash = 0;
+    DIR *folder = copy ? opendir(!slash ? "." : slash == copy ? "/" : copy) : NULL;
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+        long process = writer_of(entry->d_name, base);
+        if (process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH) unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    if (folder) closedir(folder);
+    free(copy);
 }

@@ -22,5 +22,7 @@ bool new_file_begin(NewFile *file, const char *path);
 bool new_file_finish(NewFile *file);
 // Throws away what was written. Nothing to do after finish.
 void new_file_discard(NewFile *file);
+// Removes what was left beside `path` by processes of this machine that were killed while they wrote it.
+void new_file_clean(const char *path);
 
 #endif

@@ -147,11 +147,14 @@ static void test_round_trip(void) {
     uint64_t header;
     memcpy(&header, bytes, sizeof header);
     CHECK(header % 8 == 0 && length == 8 + header + 9 * 4);
-    const char *expected = "{\"__metadata__\":{\"format\":\"gradc\"},"
-                           "\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+    // The program's hash has sixteen digits.
+    const char *metadata = "{\"__metadata__\":{\"format\":\"gradc\",\"program\":\"";
+    CHECK(memcmp(bytes + 8, metadata, strlen(metadata)) == 0);
+    CHECK(strspn(bytes + 8 + strlen(metadata), "0123456789abcdef") == 16);
+    const char *expected = "\"},\"mlp.W\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
                            "\"mlp.b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[24,28]},"
                            "\"mlp.running\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[28,36]}}";
-    CHECK(memcmp(bytes + 8, expected, strlen(expected)) == 0);
+    CHECK(memcmp(bytes + 8 + strlen(metadata) + 16, expected, strlen(expected)) == 0);
     free(bytes);
     fixture_destroy(fixture);
 }
