@@ -11,7 +11,7 @@ trap 'rm -rf "$folder"' EXIT
     >"$folder/progress"
 tail -n 1 "$folder/progress"
 printed=$(sed -n 's/.*accuracy \([0-9.]*\).*/\1/p' "$folder/progress" | tail -n 1)
-[ "$(wc -l <"$folder/progress")" -eq 60 ] || { echo 'not one line for each of the 60 epochs'; exit 1; }
+[ "$(wc -l <"$folder/progress")" -eq 80 ] || { echo 'not one line for each of the 80 epochs'; exit 1; }
 
 # Column 65 of digits.csv is the digit; the largest of the ten logits is the digit read.
 counted=$(awk -F, '

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The examples of the reference and the README do what is said of them. Usage: sh tests/reference.sh BUILD_DIR [--bless]
+# The examples of the reference, the README and the lessons do what is said of them.
+# Usage: sh tests/reference.sh BUILD_DIR [--bless]
 #
 # The documents' fenced blocks are run from the first to the last, in an empty folder for each document, which looks like
 # the project's root: `runtime` and `examples` are there, `build/release` is BUILD_DIR, and gradc is in PATH.
@@ -139,8 +140,8 @@ join() {
         !inside { print }' "$1"
 }
 
-for document in README.md grammar/language.md; do
-    folder=$work/$(basename "$document" .md)
+for document in README.md grammar/language.md examples/README.md; do
+    folder=$work/document-$(echo "$document" | tr -c 'A-Za-z\n' _)
     mkdir -p "$folder/build"
     cd "$folder"
     ln -s "$build" build/release

@@ -63,9 +63,12 @@ static void print_blocks(const gradc_program *program) {
         printf(" from %s; %.9g of the rows train\n", data.file ? data.file : "no file", data.split);
     }
     gradc_train_info train;
-    for (int i = 0; gradc_train_block(program, i, &train); i++)
-        printf("train %s: %s, data %s, batch %" PRId64 ", epochs %" PRId64 "\n", train.loss, train.optimizer,
-               train.data ? train.data : "from the host", train.batch, train.epochs);
+    for (int i = 0; gradc_train_block(program, i, &train); i++) {
+        printf("train %s: %s", train.loss, train.optimizer);
+        if (!train.has_inputs) printf(", no data, steps %" PRId64, train.steps);
+        else printf(", data %s, batch %" PRId64, train.data ? train.data : "from the host", train.batch);
+        printf(", epochs %" PRId64 "\n", train.epochs);
+    }
 }
 
 static void print_all(gradc_program *program, const char *file) {
