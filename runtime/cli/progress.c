@@ -1,0 +1,246 @@
+// What is to be seen of a training while it runs. On a terminal: one line that is drawn again and again, on stderr; in the
+// end the last epochs' lines stay. Elsewhere: a line an epoch, as text or JSON. A log has the same as columns.
+#include "runtime/cli/progress.h"
+#include "runtime/cli/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+// ---- blocks
+
+static BlockProgress *block_of(Progress *progress, const char *loss) {
+    for (int i = 0; i < progress->block_count; i++)
+        if (strcmp(progress->blocks[i].loss, loss) == 0) return &progress->blocks[i];
+    return &progress->blocks[0];
+}
+
+static void find_blocks(Progress *progress, const char *loss) {
+    gradc_train_info info;
+    for (int i = 0; gradc_train_block(progress->program, i, &info) && progress->block_count < MAX_BLOCKS; i++) {
+        if (loss && strcmp(info.loss, loss) != 0) continue;
+        progress->blocks[progress->block_count++] =
+            (BlockProgress){.loss = strdup(info.loss), .begun = -1, .first_loss = NAN};
+    }
+    progress->several = progress->block_count > 1;
+}
+
+// ---- the log
+
+static void list_metrics(Progress *progress) {
+    gradc_entry_info entry;
+    int count = 0;
+    while (gradc_entry(progress->program, count, &entry)) count++;
+    progress->metrics = calloc((size_t)count + 1, sizeof *progress->metrics);
+    for (int i = 0; progress->metrics && gradc_entry(progress->program, i, &entry); i++)
+        if (entry.kind == GRADC_METRIC) progress->metrics[progress->metric_count++] = entry.name;
+}
+
+static bool cannot_write_log(Progress *progress) {
+    fprintf(stderr, "gradc: cannot write '%s': %s\n", progress->log_path, strerror(errno));
+    progress->cannot_write = true;
+    return false;
+}
+
+static bool open_log(Progress *progress) {
+    list_metrics(progress);
+    progress->log = fopen(progress->log_path, progress->append ? "a" : "w");
+    if (!progress->log || fseek(progress->log, 0, SEEK_END) != 0) return cannot_write_log(progress);
+    if (ftell(progress->log) > 0) return true;   // goes on with what is there
+    fprintf(progress->log, "train,epoch,iteration,loss");
+    for (int i = 0; i < progress->metric_count; i++) fprintf(progress->log, ",%s", progress->metrics[i]);
+    fprintf(progress->log, ",seconds\n");
+    return fflush(progress->log) == 0 || cannot_write_log(progress);
+}
+
+static bool log_epoch(Progress *progress, const gradc_progress *epoch) {
+    fprintf(progress->log, "%s,%" PRId64 ",%" PRId64 ",%.9g", epoch->loss, epoch->epoch, epoch->iteration,
+            epoch->mean_loss);
+    for (int i = 0; i < progress->metric_count; i++) {
+        fputc(',', progress->log);
+        for (int k = 0; k < epoch->metric_count; k++)
+            if (strcmp(epoch->metrics[k].name, progress->metrics[i]) == 0)
+                fprintf(progress->log, "%.9g", epoch->metrics[k].value);
+    }
+    fprintf(progress->log, ",%.4f\n", epoch->seconds);
+    return (fflush(progress->log) == 0 && !ferror(progress->log)) || cannot_write_log(progress);
+}
+
+// ---- the bar
+
+static void clear_bar(Progress *progress) {
+    if (progress->bar && progress->drawn > 0) fputs("\r\033[K", stderr);
+    progress->drawn = 0;
+}
+
+static int terminal_columns(void) {
+    struct winsize window;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0) return window.ws_col;
+    const char *said = getenv("COLUMNS");
+    return said && atoi(said) > 0 ? atoi(said) : 80;
+}
+
+// "1:02:03", "2:03"
+static void print_time(FILE *stream, double seconds) {
+    int64_t whole = (int64_t)(seconds + 0.5);
+    if (whole >= 3600)
+        fprintf(stream, "%" PRId64 ":%02d:%02d", whole / 3600, (int)(whole / 60 % 60), (int)(whole % 60));
+    else fprintf(stream, "%d:%02d", (int)(whole / 60), (int)(whole % 60));
+}
+
+static void print_bar(FILE *stream, const Progress *progress, const BlockProgress *block) {
+    double done = 0, begun = 0, elapsed = clock_seconds() - progress->started;
+    for (int i = 0; i < progress->block_count; i++) {
+        done += progress->blocks[i].done / progress->block_count;
+        begun += (progress->blocks[i].begun > 0 ? progress->blocks[i].begun : 0) / progress->block_count;
+    }
+    char bar[21];
+    for (int i = 0; i < 20; i++) bar[i] = i < (int)(done * 20) ? '#' : '.';
+    bar[20] = 0;
+    if (progress->several) fprintf(stream, "%s ", block->loss);
+    fprintf(stream, "epoch %" PRId64 "/%" PRId64 " [%s] %3d%%", block->epoch, block->epochs, bar, (int)(done * 100));
+    if (done > begun && elapsed > 0) {
+        fprintf(stream, "  ");
+        print_time(stream, elapsed * (1 - done) / (done - begun));
+        fprintf(stream, " left");
+    }
+    fprintf(stream, "  loss %.4g", block->epoch_rows > 0 ? block->epoch_loss / block->epoch_rows : block->last_loss);
+    if (block->metrics) fputs(block->metrics, stream);   // of the epoch before
+    if (elapsed > 0) fprintf(stream, "  %.0f rows/s", (double)progress->rows / elapsed);
+}
+
+static void draw_bar(Progress *progress, const BlockProgress *block) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return;
+    print_bar(stream, progress, block);
+    if (fclose(stream) == 0) fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, text);
+    free(text);
+    progress->drawn = clock_seconds();
+}
+
+void progress_step(Progress *progress, const gradc_step *step) {
+    BlockProgress *block = block_of(progress, step->loss);
+    double share = step->rows > 0 ? (double)step->rows_done / (double)step->rows : 1;
+    int64_t before = step->epoch == block->epoch ? (int64_t)block->epoch_rows : 0;
+    if (!before) block->epoch_loss = 0;
+    block->epoch_loss += step->step_loss * (double)(step->rows_done - before);
+    block->epoch_rows = (double)step->rows_done;
+    // The first step has waited for the compiler, and says nothing of the others.
+    if (progress->started == 0) progress->started = clock_seconds();
+    else progress->rows += step->rows_done - before;
+    block->epoch = step->epoch;
+    block->epochs = step->epochs;
+    block->iteration = step->iteration;
+    block->done = ((double)(step->epoch - 1) + share) / (double)step->epochs;
+    if (block->begun < 0) block->begun = block->done;
+    if (progress->bar && clock_seconds() - progress->drawn > 0.1) draw_bar(progress, block);
+}
+
+// ---- the end of an epoch
+
+// "  accuracy 0.9750  best"
+static char *metrics_text(const Progress *progress, const gradc_progress *epoch) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    for (int i = 0; i < epoch->metric_count; i++)
+        fprintf(stream, "  %s %.4f", epoch->metrics[i].name, epoch->metrics[i].value);
+    if (progress->monitor && epoch->best) fprintf(stream, "  best");
+    return fclose(stream) == 0 ? text : NULL;
+}
+
+static char *epoch_line(const Progress *progress, const gradc_progress *epoch, const char *metrics) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    if (progress->several) fprintf(stream, "%s  ", epoch->loss);
+    fprintf(stream, "epoch %" PRId64 "/%" PRId64 "  loss %.6g%s  %.2f s\n", epoch->epoch, epoch->epochs,
+            epoch->mean_loss, metrics ? metrics : "", epoch->seconds);
+    return fclose(stream) == 0 ? text : NULL;
+}
+
+static void print_json(const Progress *progress, const gradc_progress *epoch) {
+    json_t *table = json_table(), *metrics = json_table();
+    json_put(table, "train", json_text(epoch->loss));
+    json_put(table, "epoch", json_whole(epoch->epoch));
+    json_put(table, "epochs", json_whole(epoch->epochs));
+    json_put(table, "iteration", json_whole(epoch->iteration));
+    json_put(table, "loss", json_number(epoch->mean_loss));
+    for (int i = 0; i < epoch->metric_count; i++)
+        json_put(metrics, epoch->metrics[i].name, json_number(epoch->metrics[i].value));
+    json_put(table, "metrics", metrics);
+    if (progress->monitor) {
+        json_put(table, "monitored", json_number(epoch->monitored));
+        json_put(table, "best", json_truth(epoch->best));
+    }
+    json_put(table, "seconds", json_number(epoch->seconds));
+    json_print(table, 9);
+}
+
+bool progress_epoch(Progress *progress, const gradc_progress *epoch) {
+    BlockProgress *block = block_of(progress, epoch->loss);
+    if (isnan(block->first_loss)) block->first_loss = epoch->mean_loss;
+    block->last_loss = epoch->mean_loss;
+    block->epoch_rows = 0;
+    if (progress->monitor && epoch->best) {
+        block->best_epoch = epoch->epoch;
+        block->best = epoch->monitored;
+    }
+    if (progress->log && !log_epoch(progress, epoch)) return false;
+    if (progress->json) print_json(progress, epoch);
+    else if (!progress->quiet) {
+        free(block->line);
+        free(block->metrics);
+        block->metrics = metrics_text(progress, epoch);
+        block->line = epoch_line(progress, epoch, block->metrics);
+        if (progress->lines && block->line) fputs(block->line, stdout);
+        if (progress->bar) draw_bar(progress, block);
+    }
+    fflush(stdout);
+    progress->cannot_write = progress->cannot_write || ferror(stdout);
+    return !progress->cannot_write;
+}
+
+// ---- begin and end
+
+bool progress_begin(Progress *progress, const char *loss) {
+    const char *terminal = getenv("TERM");
+    bool silent = progress->quiet || progress->json;
+    find_blocks(progress, loss);
+    progress->bar = !silent && isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+    progress->lines = !silent && !(progress->bar && isatty(STDOUT_FILENO));
+    return !progress->log_path || open_log(progress);
+}
+
+bool progress_end(Progress *progress) {
+    clear_bar(progress);
+    for (int i = 0; i < progress->block_count && progress->bar && !progress->lines; i++)
+        if (progress->blocks[i].line) fputs(progress->blocks[i].line, stdout);
+    for (int i = 0; i < progress->block_count && !progress->quiet && !progress->json; i++) {
+        const BlockProgress *block = &progress->blocks[i];
+        if (block->best_epoch)
+            printf("the best epoch was %" PRId64 ", with %s %.6g\n", block->best_epoch, progress->monitor, block->best);
+    }
+    fflush(stdout);
+    if (progress->log && fclose(progress->log) != 0 && !progress->cannot_write) cannot_write_log(progress);
+    progress->log = NULL;
+    return !progress->cannot_write;
+}
+
+void progress_free(Progress *progress) {
+    for (int i = 0; i < progress->block_count; i++) {
+        free(progress->blocks[i].loss);
+        free(progress->blocks[i].line);
+        free(progress->blocks[i].metrics);
+    }
+    free(progress->metrics);
+    if (progress->log) fclose(progress->log);
+}
