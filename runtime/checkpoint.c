@@ -28,7 +28,7 @@ static gradc_status add_weights(Contents *contents, Fit *fit, const char *prefix
     gradc_status status = weights_list(&list, fit->program, fit->options.checkpoint, parameters, states);
     if (status) return status;
     if (setjmp(*arena_recover(contents->arena))) {
-        free(list.weights);
+        weights_release(&list);
         return fail_memory(fit->program);
     }
     for (int i = 0; i < list.count; i++) {
@@ -36,7 +36,7 @@ static gradc_status add_weights(Contents *contents, Fit *fit, const char *prefix
         array.name = arena_print(contents->arena, "%s%s", prefix, array.name);
         array_push(contents->arena, &contents->arrays, array);
     }
-    free(list.weights);
+    weights_release(&list);
     return GRADC_OK;
 }
 
@@ -156,7 +156,7 @@ gradc_status checkpoint_prepare(Fit *fit) {
 }
 
 gradc_status checkpoint_write(Fit *fit) {
-    Contents contents = {.arena = arena_create()};
+    Contents contents = {.arena = arena_create_from(fit->program->allocator)};
     if (!contents.arena) return fail_memory(fit->program);
     gradc_status status = add_arrays(&contents, fit);
     contents.training = status ? NULL : training_text(fit);

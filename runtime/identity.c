@@ -96,7 +96,7 @@ static gradc_status add_parts(gradc_program *program, Identity *identity) {
 }
 
 gradc_status identity_create(gradc_program *program, Identity *identity) {
-    *identity = (Identity){.arena = arena_create(), .whole = hash_of_nothing};
+    *identity = (Identity){.arena = arena_create_from(program->allocator), .whole = hash_of_nothing};
     if (!identity->arena) return fail_memory(program);
     void *locale = plain_locale_begin();
     gradc_status status = add_parts(program, identity);

@@ -28,6 +28,7 @@ static void list_names(const Fit *fit, char *text, size_t size) {
 gradc_status monitor_prepare(Fit *fit) {
     const char *name = fit->options.monitor;
     if (fit->options.patience < 0) return fail(fit->program, GRADC_ARGUMENT, "patience cannot be negative");
+    fit->monitor.parameters = fit->monitor.states = memory_of(fit->program);
     if (!name && !fit->options.patience) return GRADC_OK;
     if (!name || strcmp(name, "loss") == 0) return watch_loss(fit, &fit->turns[0]);
     for (int i = 0; i < fit->turn_count; i++) {

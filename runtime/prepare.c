@@ -1,7 +1,6 @@
 // Before the first step of a training: data is read, trainers and metrics are created, options are checked.
 #include "runtime/training.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // ---- data
@@ -32,9 +31,9 @@ static gradc_status check_feeds(Fit *fit, const DataBlock *block, const Entry *e
 static gradc_status prepare_metrics(Fit *fit, Turn *turn) {
     const Program *program = fit->program->program;
     size_t size = (size_t)program->entries.count + 1;
-    turn->metrics = calloc(size, sizeof *turn->metrics);
-    turn->metric_calls = calloc(size, sizeof(gradc_call *));
-    turn->metric_batches = calloc(size, sizeof *turn->metric_batches);
+    turn->metrics = program_allocate(fit->program, size, sizeof *turn->metrics);
+    turn->metric_calls = program_allocate(fit->program, size, sizeof(gradc_call *));
+    turn->metric_batches = program_allocate(fit->program, size, sizeof *turn->metric_batches);
     if (!turn->metrics || !turn->metric_calls || !turn->metric_batches) return fail_memory(fit->program);
     for (int i = 0; i < program->entries.count; i++) {
         const Entry *entry = program->entries.items[i];
@@ -57,7 +56,7 @@ static gradc_status prepare_data(Fit *fit, Turn *turn) {
     if (!status) status = batch_create(&turn->batch, fit->program, turn->data, block->entry);
     if (status) return status;
     turn->rows = turn->data->training_count;
-    turn->order = malloc((size_t)turn->data->training_count * sizeof *turn->order);
+    turn->order = program_allocate(fit->program, (size_t)turn->data->training_count, sizeof *turn->order);
     return turn->order ? prepare_metrics(fit, turn) : fail_memory(fit->program);
 }
 
@@ -106,8 +105,8 @@ static gradc_status prepare_turns(Fit *fit) {
     int chosen = options->loss ? find_train(fit->program, options->loss) : 0;
     if (chosen < 0) return fail(fit->program, GRADC_ARGUMENT, "the program has no `train %s`", options->loss);
     int count = options->loss ? 1 : program->trains.count;
-    fit->data = calloc((size_t)program->data.count + 1, sizeof *fit->data);
-    fit->turns = calloc((size_t)count, sizeof *fit->turns);
+    fit->data = program_allocate(fit->program, (size_t)program->data.count + 1, sizeof *fit->data);
+    fit->turns = program_allocate(fit->program, (size_t)count, sizeof *fit->turns);
     if (!fit->data || !fit->turns) return fail_memory(fit->program);
     for (int i = 0; i < count; i++) {
         fit->turn_count++;
@@ -140,25 +139,25 @@ gradc_status fit_prepare(Fit *fit) {
     return status ? status : begin(fit);
 }
 
-static void free_turn(Turn *turn) {
+static void free_turn(const gradc_program *program, Turn *turn) {
     for (int i = 0; i < turn->metric_count; i++) {
         gradc_call_free(turn->metric_calls[i]);
         batch_free(&turn->metric_batches[i]);
     }
-    free(turn->metrics);
-    free(turn->metric_calls);
-    free(turn->metric_batches);
+    program_release(program, turn->metrics);
+    program_release(program, turn->metric_calls);
+    program_release(program, turn->metric_batches);
     if (turn->batch.entry) batch_free(&turn->batch);
     gradc_trainer_free(turn->trainer);
-    free(turn->order);
+    program_release(program, turn->order);
 }
 
 void fit_free(Fit *fit) {
     monitor_free(&fit->monitor);
     identity_free(&fit->identity);
     resume_close(fit);
-    for (int i = 0; i < fit->turn_count; i++) free_turn(&fit->turns[i]);
+    for (int i = 0; i < fit->turn_count; i++) free_turn(fit->program, &fit->turns[i]);
     for (int i = 0; fit->data && i < fit->program->program->data.count; i++) data_free(&fit->data[i]);
-    free(fit->turns);
-    free(fit->data);
+    program_release(fit->program, fit->turns);
+    program_release(fit->program, fit->data);
 }

@@ -4,7 +4,6 @@
 #include "runtime/weights.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 static gradc_status malformed(const Fit *fit, const char *what) {
@@ -162,7 +161,7 @@ static gradc_status take_weights(Fit *fit, const char *prefix, void *parameters,
     const Safetensors *file = &fit->resumed.file;
     size_t length = strlen(prefix);
     Weights list;
-    StoredArray *arrays = calloc((size_t)file->count + 1, sizeof *arrays);
+    StoredArray *arrays = program_allocate(fit->program, (size_t)file->count + 1, sizeof *arrays);
     if (!arrays) return fail_memory(fit->program);
     int count = 0;
     for (int i = 0; i < file->count; i++) {
@@ -173,9 +172,9 @@ static gradc_status take_weights(Fit *fit, const char *prefix, void *parameters,
     gradc_status status = weights_list(&list, fit->program, fit->options.resume, parameters, states);
     if (!status) {
         status = weights_take(&list, arrays, count, NULL, really);
-        free(list.weights);
+        weights_release(&list);
     }
-    free(arrays);
+    program_release(fit->program, arrays);
     return status;
 }
 

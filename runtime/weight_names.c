@@ -198,7 +198,7 @@ static Candidate *find_name(const Matching *matching, const char *name) {
 }
 
 static bool is_float(ElementType type) {
-    return type == ELEMENT_F16 || type == ELEMENT_F32 || type == ELEMENT_F64;
+    return type == ELEMENT_F16 || type == ELEMENT_BF16 || type == ELEMENT_F32 || type == ELEMENT_F64;
 }
 
 static void match_weight(Matching *matching, const Weight *weight, StoredArray *found) {
@@ -304,13 +304,13 @@ static gradc_status match_all(Matching *matching, StoredArray *found) {
 gradc_status weights_match(const Weights *list, const StoredArray *arrays, int count,
                            const gradc_weight_options *options, StoredArray *found) {
     Matching matching = {.list = list, .options = options, .root = shared_root(list)};
-    matching.candidates = calloc((size_t)count + 1, sizeof *matching.candidates);
-    bool *used = calloc((size_t)list_length(options->rename) + 1, sizeof *used);
+    matching.candidates = program_allocate(list->program, (size_t)count + 1, sizeof *matching.candidates);
+    bool *used = program_allocate(list->program, (size_t)list_length(options->rename) + 1, sizeof *used);
     gradc_status status = matching.candidates && used ? GRADC_OK : fail_memory(list->program);
     if (!status) status = name_candidates(&matching, arrays, count, used);
     if (!status) status = match_all(&matching, found);
     for (int i = 0; i < matching.count; i++) free(matching.candidates[i].name);
-    free(matching.candidates);
-    free(used);
+    program_release(list->program, matching.candidates);
+    program_release(list->program, used);
     return status;
 }

@@ -15,7 +15,8 @@
 gradc_status weights_list(Weights *list, gradc_program *program, const char *path, void *parameters, void *states) {
     const Program *elaborated = program->program;
     size_t count = (size_t)elaborated->parameters.count + (size_t)elaborated->states.count;
-    *list = (Weights){.program = program, .path = path, .weights = calloc(count + 1, sizeof(Weight))};
+    *list =
+        (Weights){.program = program, .path = path, .weights = program_allocate(program, count + 1, sizeof(Weight))};
     if (!list->weights) return fail_memory(program);
     for (int i = 0; i < elaborated->parameters.count; i++) {
         const Parameter *parameter = elaborated->parameters.items[i];
@@ -28,6 +29,10 @@ gradc_status weights_list(Weights *list, gradc_program *program, const char *pat
         list->weights[list->count++] = (Weight){state->path, state->variable, values, state->count};
     }
     return GRADC_OK;
+}
+
+void weights_release(Weights *list) {
+    program_release(list->program, list->weights);
 }
 
 StoredArray weight_array(const Weight *weight) {
@@ -56,23 +61,23 @@ typedef struct {
     void **copies;
 } Written;
 
-static void written_free(Written *written) {
+static void written_free(const gradc_program *program, Written *written) {
     for (int i = 0; i < written->count; i++) {
         free(written->names[i]);
-        free(written->copies[i]);
+        program_release(program, written->copies[i]);
     }
-    free(written->arrays);
-    free(written->names);
-    free(written->copies);
+    program_release(program, written->arrays);
+    program_release(program, written->names);
+    program_release(program, written->copies);
 }
 
 // The matrix as it lies when its axes are exchanged, in memory of its own.
-static bool exchange_axes(StoredArray *array, void **copy) {
+static bool exchange_axes(const gradc_program *program, StoredArray *array, void **copy) {
     StoredArray view = *array;
     view.shape[0] = array->shape[1];
     view.shape[1] = array->shape[0];
     view.first_fastest = true;
-    *copy = malloc((size_t)array_count(array) * element_size(array->type) + 1);
+    *copy = program_allocate(program, (size_t)array_count(array) + 1, element_size(array->type));
     if (!*copy) return false;
     char *to = *copy;
     for (int64_t row = 0; row < view.shape[0]; row++, to += view.shape[1] * (int64_t)element_size(array->type))
@@ -85,9 +90,9 @@ static bool exchange_axes(StoredArray *array, void **copy) {
 
 static gradc_status write_list(const Weights *list, const gradc_weight_options *options, Written *written) {
     size_t size = (size_t)list->count + 1;
-    *written = (Written){.arrays = calloc(size, sizeof *written->arrays),
-                         .names = calloc(size, sizeof *written->names),
-                         .copies = calloc(size, sizeof *written->copies)};
+    *written = (Written){.arrays = program_allocate(list->program, size, sizeof *written->arrays),
+                         .names = program_allocate(list->program, size, sizeof *written->names),
+                         .copies = program_allocate(list->program, size, sizeof *written->copies)};
     if (!written->arrays || !written->names || !written->copies) return fail_memory(list->program);
     for (int i = 0; i < list->count; i++) {
         const Weight *weight = &list->weights[i];
@@ -104,7 +109,7 @@ static gradc_status write_list(const Weights *list, const gradc_weight_options *
         for (int k = 0; k < index; k++)
             if (strcmp(written->names[k], name) == 0)
                 return fail(list->program, GRADC_ARGUMENT, "two weights would be called %s in '%s'", name, list->path);
-        if (weight_is_transposed(weight, options) && !exchange_axes(array, &written->copies[index]))
+        if (weight_is_transposed(weight, options) && !exchange_axes(list->program, array, &written->copies[index]))
             return fail_memory(list->program);
     }
     return GRADC_OK;
@@ -124,8 +129,7 @@ static gradc_status save(const Weights *list, const gradc_weight_options *option
         status = is_npz(list->path)
                      ? npz_write(list->program, list->path, written.arrays, written.count)
                      : safetensors_write(list->program, list->path, written.arrays, written.count, metadata, 2);
-    if (written.arrays && written.names && written.copies) written_free(&written);
-    else free(written.arrays), free(written.names), free(written.copies);
+    written_free(list->program, &written);
     return status;
 }
 
@@ -136,7 +140,7 @@ gradc_status gradc_save_with(gradc_program *program, const char *path, const gra
     if (!status) status = weights_list(&list, program, path, program->parameters.bytes, program->states.bytes);
     if (status) return status;
     status = save(&list, options ? options : &no_options);
-    free(list.weights);
+    weights_release(&list);
     return status;
 }
 
@@ -159,8 +163,8 @@ static gradc_status open_npz(gradc_program *program, const char *path, WeightFil
     gradc_status status = npz_open(program, path, &file->npz);
     if (status) return status;
     int count = npz_count(file->npz);
-    file->arrays = calloc((size_t)count + 1, sizeof *file->arrays);
-    file->bytes = calloc((size_t)count + 1, sizeof *file->bytes);
+    file->arrays = program_allocate(program, (size_t)count + 1, sizeof *file->arrays);
+    file->bytes = program_allocate(program, (size_t)count + 1, sizeof *file->bytes);
     if (!file->arrays || !file->bytes) return fail_memory(program);
     for (int i = 0; i < count && !status; i++) {
         status = npz_read(file->npz, i, &file->arrays[i], &file->bytes[i]);
@@ -195,11 +199,11 @@ static gradc_status open_file(gradc_program *program, const char *path, WeightFi
     return status;
 }
 
-static void close_file(WeightFile *file) {
+static void close_file(const gradc_program *program, WeightFile *file) {
     for (int i = 0; file->bytes && i < file->count; i++) free(file->bytes[i]);
-    free(file->bytes);
+    program_release(program, file->bytes);
     if (file->npz) {
-        free(file->arrays);
+        program_release(program, file->arrays);
         npz_close(file->npz);
     }
     safetensors_close(&file->safetensors);
@@ -239,22 +243,22 @@ static gradc_status take(const Weights *list, const Weight *weight, const Stored
             array_copy_rows(array, &row, 1, weight->values + (size_t)row * row_bytes);
         return GRADC_OK;
     }
-    double *numbers = malloc((size_t)array_row_count(array) * sizeof *numbers + 1);
+    double *numbers = program_allocate(list->program, (size_t)array_row_count(array) + 1, sizeof *numbers);
     if (!numbers) return fail_memory(list->program);
     bool fits = convert(array, public_dtype(weight->node->dtype), numbers, really ? weight->values : NULL);
-    free(numbers);
+    program_release(list->program, numbers);
     if (fits) return GRADC_OK;
     return fail(list->program, GRADC_DATA, "'%s': %s has a number that is too large for f32", list->path, own.name);
 }
 
 gradc_status weights_take(const Weights *list, const StoredArray *arrays, int count,
                           const gradc_weight_options *options, bool really) {
-    StoredArray *found = calloc((size_t)list->count + 1, sizeof *found);
+    StoredArray *found = program_allocate(list->program, (size_t)list->count + 1, sizeof *found);
     gradc_status status = found ? GRADC_OK : fail_memory(list->program);
     if (!status) status = weights_match(list, arrays, count, options ? options : &no_options, found);
     for (int pass = 0; pass < (really ? 2 : 1); pass++)
         for (int i = 0; i < list->count && !status; i++) status = take(list, &list->weights[i], &found[i], pass == 1);
-    free(found);
+    program_release(list->program, found);
     return status;
 }
 
@@ -269,8 +273,8 @@ gradc_status gradc_load_with(gradc_program *program, const char *path, const gra
     status = weight_options_check(&list, options);
     if (!status) status = open_file(program, path, &file);
     if (!status) status = weights_take(&list, file.arrays, file.count, options, true);
-    close_file(&file);
-    free(list.weights);
+    close_file(program, &file);
+    weights_release(&list);
     if (!status) program->version++;
     return status;
 }

@@ -23,8 +23,9 @@ typedef struct {
     int count;
 } Weights;
 
-// All weights, in flat arrays of parameters and of states: the program's own, or a copy. Free list->weights.
+// All weights, in flat arrays of parameters and of states: the program's own, or a copy.
 gradc_status weights_list(Weights *list, gradc_program *program, const char *path, void *parameters, void *states);
+void weights_release(Weights *list);
 // As an array of a file.
 StoredArray weight_array(const Weight *weight);
 // Checks that the arrays of a file fit the weights, in number, names, shapes and values; stores them if `really`. After a

@@ -8,9 +8,10 @@ static const struct {
     const char *name;
     size_t size;
 } elements[ELEMENT_COUNT] = {
-    [ELEMENT_BOOL] = {"bool", 1}, [ELEMENT_I8] = {"i8", 1},   [ELEMENT_U8] = {"u8", 1},   [ELEMENT_I16] = {"i16", 2},
-    [ELEMENT_U16] = {"u16", 2},   [ELEMENT_I32] = {"i32", 4}, [ELEMENT_U32] = {"u32", 4}, [ELEMENT_I64] = {"i64", 8},
-    [ELEMENT_U64] = {"u64", 8},   [ELEMENT_F16] = {"f16", 2}, [ELEMENT_F32] = {"f32", 4}, [ELEMENT_F64] = {"f64", 8}};
+    [ELEMENT_BOOL] = {"bool", 1}, [ELEMENT_I8] = {"i8", 1},   [ELEMENT_U8] = {"u8", 1},     [ELEMENT_I16] = {"i16", 2},
+    [ELEMENT_U16] = {"u16", 2},   [ELEMENT_I32] = {"i32", 4}, [ELEMENT_U32] = {"u32", 4},   [ELEMENT_I64] = {"i64", 8},
+    [ELEMENT_U64] = {"u64", 8},   [ELEMENT_F16] = {"f16", 2}, [ELEMENT_BF16] = {"bf16", 2}, [ELEMENT_F32] = {"f32", 4},
+    [ELEMENT_F64] = {"f64", 8}};
 
 const char *element_name(ElementType type) {
     return elements[type].name;
@@ -58,6 +59,14 @@ static double half_value(uint16_t bits) {
     return bits >> 15 ? -magnitude : magnitude;
 }
 
+// The upper half of an f32.
+static double bfloat_value(uint16_t bits) {
+    uint32_t whole = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &whole, sizeof value);
+    return value;
+}
+
 #define SAME(value) (double)(value)
 #define CONVERT(type, value_of)                           \
     for (int64_t i = 0; i < count; i++, from += stride) { \
@@ -80,6 +89,7 @@ static void convert(ElementType type, const char *from, int64_t stride, int64_t 
     case ELEMENT_I64: CONVERT(int64_t, SAME);
     case ELEMENT_U64: CONVERT(uint64_t, SAME);
     case ELEMENT_F16: CONVERT(uint16_t, half_value);
+    case ELEMENT_BF16: CONVERT(uint16_t, bfloat_value);
     case ELEMENT_F32: CONVERT(float, SAME);
     case ELEMENT_F64: CONVERT(double, SAME);
     case ELEMENT_COUNT: break;

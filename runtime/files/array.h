@@ -16,6 +16,7 @@ typedef enum {
     ELEMENT_I64,
     ELEMENT_U64,
     ELEMENT_F16,
+    ELEMENT_BF16,
     ELEMENT_F32,
     ELEMENT_F64,
     ELEMENT_COUNT

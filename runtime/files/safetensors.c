@@ -13,9 +13,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are written 
 enum { LONGEST_HEADER = 100000000 };
 
 static const char *const type_names[ELEMENT_COUNT] = {
-    [ELEMENT_BOOL] = "BOOL", [ELEMENT_I8] = "I8",   [ELEMENT_U8] = "U8",   [ELEMENT_I16] = "I16",
-    [ELEMENT_U16] = "U16",   [ELEMENT_I32] = "I32", [ELEMENT_U32] = "U32", [ELEMENT_I64] = "I64",
-    [ELEMENT_U64] = "U64",   [ELEMENT_F16] = "F16", [ELEMENT_F32] = "F32", [ELEMENT_F64] = "F64"};
+    [ELEMENT_BOOL] = "BOOL", [ELEMENT_I8] = "I8",   [ELEMENT_U8] = "U8",   [ELEMENT_I16] = "I16", [ELEMENT_U16] = "U16",
+    [ELEMENT_I32] = "I32",   [ELEMENT_U32] = "U32", [ELEMENT_I64] = "I64", [ELEMENT_U64] = "U64", [ELEMENT_F16] = "F16",
+    [ELEMENT_BF16] = "BF16", [ELEMENT_F32] = "F32", [ELEMENT_F64] = "F64"};
 
 static size_t bytes_of(const StoredArray *array) {
     return (size_t)array_count(array) * element_size(array->type);

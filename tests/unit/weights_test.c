@@ -218,7 +218,7 @@ static void test_malformed(void) {
     static const struct {
         const char *weight, *words;
     } cases[] = {
-        {"{\"dtype\":\"BF16\",\"shape\":[2,3],\"data_offsets\":[0,12]}", "dtype BF16, which cannot be loaded"},
+        {"{\"dtype\":\"F8_E4M3\",\"shape\":[2,3],\"data_offsets\":[0,6]}", "dtype F8_E4M3, which cannot be loaded"},
         {"{\"dtype\":\"I32\",\"shape\":[2,3],\"data_offsets\":[0,24]}", "is i32[2, 3] there"},
         {"{\"dtype\":7,\"shape\":[2,3],\"data_offsets\":[0,24]}", "dtype unknown"},
         {"{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,4000]}", "outside the file"},
