@@ -7,6 +7,7 @@
 #define GRADC_ELABORATE_ELABORATOR_H
 
 #include "elaborate/program.h"
+#include "support/nearest.h"
 
 typedef struct Elaborator Elaborator;
 typedef struct Value Value;
@@ -243,7 +244,6 @@ Value unknown_name(Elaborator *e, Name name);   // reports it
 const char *similar_optimizer(const Elaborator *e, const char *name);
 const char *similar_size(const Elaborator *e, const char *name);   // a dim or constant of the program
 const char *similar_net(const Elaborator *e, const char *name);
-const char *nearest_name(const char *wanted, const char *const *names, int count);   // the same, of these names
 
 // ---- types.c
 

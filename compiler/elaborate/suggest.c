@@ -1,97 +1,38 @@
 // What was meant by a name that nothing has: another spelling, or what PyTorch and NumPy call so.
 #include "elaborate/elaborator.h"
 
-#include <limits.h>
 #include <string.h>
 
 // ---- names that are near
 
-static char lower(char letter) {
-    return letter >= 'A' && letter <= 'Z' ? (char)(letter + 'a' - 'A') : letter;
-}
-
-// LayerNorm and layer_norm are one name.
-static bool same_letters(const char *a, const char *b) {
-    for (;; a++, b++) {
-        while (*a == '_') a++;
-        while (*b == '_') b++;
-        if (lower(*a) != lower(*b)) return false;
-        if (!*a) return true;
-    }
-}
-
-static int minimum_of(int a, int b, int c) {
-    int least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-enum { EDIT = 3, EXCHANGE = 2 };
-
-// What it costs to turn one name into the other: letters put in, left out or changed, or exchanged with their neighbour.
-// Names of more than 31 bytes never match.
-static int cost_between(const char *a, const char *b) {
-    enum { LONGEST = 31 };
-    size_t m = strlen(a), n = strlen(b);
-    if (m > LONGEST || n > LONGEST) return INT_MAX / 4;
-    int rows[3][LONGEST + 1], *before = rows[0], *above = rows[1], *row = rows[2];
-    for (size_t k = 0; k <= n; k++) row[k] = EDIT * (int)k;
-    for (size_t i = 1; i <= m; i++) {
-        int *oldest = before;
-        before = above, above = row, row = oldest;
-        row[0] = EDIT * (int)i;
-        for (size_t k = 1; k <= n; k++) {
-            int changed = a[i - 1] == b[k - 1] ? 0 : EDIT;
-            row[k] = minimum_of(above[k] + EDIT, row[k - 1] + EDIT, above[k - 1] + changed);
-            bool exchanged = i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1];
-            if (exchanged && before[k - 2] + EXCHANGE < row[k]) row[k] = before[k - 2] + EXCHANGE;
-        }
-    }
-    return row[n];
-}
-
-typedef struct {
-    const char *wanted, *best;
-    int cost;
-} Search;
-
-static Search search_for(const char *name) {
-    return (Search){name, NULL, INT_MAX};
-}
-
-static void consider(Search *search, const char *name) {
-    int cost = same_letters(search->wanted, name) ? 0 : cost_between(search->wanted, name);
-    if (cost >= search->cost || cost > (int)strlen(search->wanted) + 1) return;
-    search->best = name;
-    search->cost = cost;
-}
-
-static void consider_table(Search *search, Global *const *table) {
+static void consider_table(NameSearch *search, Global *const *table) {
     for (int i = 0; i < GLOBAL_BUCKETS; i++)
         for (const Global *global = table[i]; global; global = global->next)
-            if (is_declared(global)) consider(search, global->name);
+            if (is_declared(global)) consider_name(search, global->name);
 }
 
 static const char *similar_name(Elaborator *e, const char *name) {
     static const char *const words[] = {"training", "none", "inf", "nan"};
-    Search search = search_for(name);
+    NameSearch search = search_for(name);
     for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
-        for (Binding *binding = scope->bindings; binding; binding = binding->next) consider(&search, binding->name);
+        for (Binding *binding = scope->bindings; binding; binding = binding->next)
+            consider_name(&search, binding->name);
     consider_table(&search, e->user);
     consider_table(&search, e->library);
     int count;
     const Builtin *builtins = builtin_table(&count);
-    for (int i = 0; i < count; i++) consider(&search, builtins[i].name);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider(&search, words[i]);
+    for (int i = 0; i < count; i++) consider_name(&search, builtins[i].name);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) consider_name(&search, words[i]);
     return search.best;
 }
 
 static const char *similar_item(const Elaborator *e, const char *name, ItemKind kind) {
-    Search search = search_for(name);
+    NameSearch search = search_for(name);
     Global *const *tables[] = {e->user, e->library};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < GLOBAL_BUCKETS; i++)
             for (const Global *global = tables[k][i]; global; global = global->next)
-                if (kind == ITEM_NET ? global->net : global->optimizer) consider(&search, global->name);
+                if (kind == ITEM_NET ? global->net : global->optimizer) consider_name(&search, global->name);
     return search.best;
 }
 
@@ -100,21 +41,15 @@ const char *similar_optimizer(const Elaborator *e, const char *name) {
 }
 
 const char *similar_size(const Elaborator *e, const char *name) {
-    Search search = search_for(name);
+    NameSearch search = search_for(name);
     for (int i = 0; i < GLOBAL_BUCKETS; i++)
         for (const Global *global = e->user[i]; global; global = global->next)
-            if (global->dim >= 0 || global->constant) consider(&search, global->name);
+            if (global->dim >= 0 || global->constant) consider_name(&search, global->name);
     return search.best;
 }
 
 const char *similar_net(const Elaborator *e, const char *name) {
     return similar_item(e, name, ITEM_NET);
-}
-
-const char *nearest_name(const char *wanted, const char *const *names, int count) {
-    Search search = search_for(wanted);
-    for (int i = 0; i < count; i++) consider(&search, names[i]);
-    return search.best;
 }
 
 // ---- names of others
