@@ -12,12 +12,13 @@ static const char *in_folder(const char *name) {
     return path;
 }
 
-static const char mlp[] = "dim N\n"
-                          "net mlp(x: f32[N, 4]) -> f32[N, 3] {\n"
-                          "    use hidden = dense<4, 6, tanh>\n"
-                          "    use last = dense<6, 3>\n"
-                          "    return last(hidden(x))\n"
-                          "}\n";
+static gradc_program *compile_mlp(void) {
+    gradc_program *program;
+    if (gradc_compile_file("tests/weights/mlp.grad", NULL, &program) == GRADC_OK) return program;
+    printf("%s\n", gradc_message(program));
+    exit(1);
+}
+
 static const char *const mlp_names[] = {"layers.0.*=mlp.hidden.*", "layers.2.*=mlp.last.*", "*.weight=*.W",
                                         "*.bias=*.b", NULL};
 static const char *const matrices[] = {"*.W", NULL};
@@ -55,7 +56,7 @@ static double difference(gradc_program *program, const char *net, const char *mo
 }
 
 static void test_mlp(void) {
-    gradc_program *program = compile(mlp);
+    gradc_program *program = compile_mlp();
     OK(gradc_load_with(program, "tests/weights/mlp.safetensors", &mlp_options));
     CHECK(difference(program, "mlp", "mlp") < 1e-6);
     // Halves are converted.
@@ -71,7 +72,7 @@ static void test_mlp(void) {
 
 // Back under PyTorch's names, in both formats, and from there once more.
 static void test_back(const char *file) {
-    gradc_program *program = compile(mlp);
+    gradc_program *program = compile_mlp();
     OK(gradc_load_with(program, "tests/weights/mlp.safetensors", &mlp_options));
     OK(gradc_save_with(program, in_folder(file), &mlp_options));
     OK(gradc_initialise(program, 1));
@@ -113,7 +114,7 @@ static void refuse(gradc_program *program, const gradc_weight_options *options, 
 }
 
 static void test_messages(void) {
-    gradc_program *program = compile(mlp);
+    gradc_program *program = compile_mlp();
     // All that is wrong, one line for each, and what would mend it.
     refuse(program, NULL, GRADC_DATA,
            "'tests/weights/mlp.safetensors' does not fit the program:\n"
@@ -142,7 +143,7 @@ static void test_messages(void) {
 
 static void test_renames(void) {
     static const char *const bad[] = {"layers", "=b", "a=", "a=b=c", "a.*=b", "a=b.*", "*.*=*.*"};
-    gradc_program *program = compile(mlp);
+    gradc_program *program = compile_mlp();
     const char *list[] = {NULL, NULL};
     gradc_weight_options options = {.rename = list};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
