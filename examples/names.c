@@ -1,4 +1,5 @@
-// Trains names.grad on the names of the elements, and prints names that it invents. It is to be run in the project's root.
+// Trains names.grad on the names of the elements, and prints names that it invents. It is to be run in the project's
+// root.
 #include <gradc.h>
 #include <stdio.h>
 

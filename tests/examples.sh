@@ -20,7 +20,7 @@ for model in examples/*.grad; do
     warnings=$(grep -c ' warning: ' "$folder/check" || true)
     expected=0
     [ "$model" = examples/perceptron.grad ] && expected=1   # of the net that cannot learn
-    [ "$warnings" -eq "$expected" ] || { fail "$model has $warnings warnings instead of $expected:"; cat "$folder/check"; }
+    [ "$warnings" -eq "$expected" ] || { fail "$model has $warnings warnings, not $expected:"; cat "$folder/check"; }
 done
 
 for file in examples/*; do
@@ -31,9 +31,10 @@ done
 [ "$(wc -l <examples/digits.c)" -lt 60 ] || fail 'digits.c has 60 lines or more'
 
 # elements.csv is elements.txt: a row for each name, 14 letters as numbers, 0 behind the end.
-awk '{ for (i = 1; i <= 14; i++)
-           printf "%d%s", i <= length($0) ? index("abcdefghijklmnopqrstuvwxyz", substr($0, i, 1)) : 0, i < 14 ? "," : "\n" }' \
-    examples/elements.txt | cmp -s - examples/elements.csv || fail 'elements.csv does not say what elements.txt says'
+awk '{ for (i = 1; i <= 14; i++) {
+           letter = i <= length($0) ? index("abcdefghijklmnopqrstuvwxyz", substr($0, i, 1)) : 0
+           printf "%d%s", letter, i < 14 ? "," : "\n"
+       } }' examples/elements.txt | cmp -s - examples/elements.csv || fail 'elements.csv does not say what elements.txt says'
 
 # ---- what is learned
 
@@ -42,7 +43,7 @@ learned() {
     "$gradc" train --seed="$2" "examples/$1.grad" >"$folder/log" 2>"$folder/errors" ||
         { fail "$1.grad cannot be trained:"; cat "$folder/errors"; return; }
     value=$(sed -n "s/.* $3 \([^ ]*\) .*/\1/p" "$folder/log" | tail -n 1)
-    awk -v value="$value" -v least="$4" -v most="$5" 'BEGIN { exit !(value != "" && value >= least && value <= most) }' ||
+    awk "BEGIN { exit !(${value:--1} >= $4 && ${value:--1} <= $5) }" ||
         fail "$1.grad with seed $2: $3 is '$value', and not from $4 to $5"
 }
 
