@@ -1,6 +1,7 @@
 // The best epoch: a metric or the loss is watched over the held-out rows, the parameters of the best epoch are kept, and
 // training ends early when nothing better comes.
 #include "runtime/training.h"
+#include "support/nearest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,14 @@ static void list_names(const Fit *fit, char *text, size_t size) {
             length += (size_t)snprintf(text + length, size - length, ", %s", fit->turns[i].metrics[k].name);
 }
 
+static const char *near_name(const Fit *fit, const char *name) {
+    NameSearch search = search_for(name);
+    consider_name(&search, "loss");
+    for (int i = 0; i < fit->turn_count; i++)
+        for (int k = 0; k < fit->turns[i].metric_count; k++) consider_name(&search, fit->turns[i].metrics[k].name);
+    return search.best;
+}
+
 gradc_status monitor_prepare(Fit *fit) {
     const char *name = fit->options.monitor;
     if (fit->options.patience < 0) return fail(fit->program, GRADC_ARGUMENT, "patience cannot be negative");
@@ -43,8 +52,10 @@ gradc_status monitor_prepare(Fit *fit) {
     }
     char names[512];
     list_names(fit, names, sizeof names);
-    return fail(fit->program, GRADC_ARGUMENT, "there is no metric '%s' that the data feeds; what can be watched is: %s",
-                name, names);
+    const char *near = near_name(fit, name);
+    return fail(fit->program, GRADC_ARGUMENT,
+                "there is no metric '%s' that the data feeds%s%s%s; what can be watched is: %s", name,
+                near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "", names);
 }
 
 void monitor_free(Monitor *monitor) {

@@ -92,12 +92,13 @@ static gradc_status check_program(const Fit *fit) {
         const char *there = json_string_value(json_object_get(parts, part->name));
         if ((there && strcmp(there, digits) == 0) || (part->data && !is_used(fit, part->data))) continue;
         if (length < sizeof names)
-            length +=
-                (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", and " : "", part->name);
+            length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", part->name);
     }
     if (!length) return GRADC_OK;
-    return fail(fit->program, GRADC_DATA, "'%s' cannot be resumed: it is of another program, whose %s not the same",
-                fit->options.resume, names);
+    const char *version = safetensors_metadata(&fit->resumed.file, "gradc");
+    bool other = version && strcmp(version, GRADC_VERSION) != 0;
+    return fail(fit->program, GRADC_DATA, "'%s' cannot be resumed: it is of another program%s%s; what differs: %s",
+                fit->options.resume, other ? ", or the same in gradc " : "", other ? version : "", names);
 }
 
 static gradc_status check_seed(const Fit *fit, uint64_t seed) {

@@ -1,5 +1,6 @@
 // Names of weights: what a file calls a weight and what the program calls it, and the whole list of what does not fit.
 #include "runtime/weights.h"
+#include "support/nearest.h"
 #include "support/pattern.h"
 
 #include <stdio.h>
@@ -111,6 +112,16 @@ static int count_stars(const char *text, size_t length) {
     return count;
 }
 
+static gradc_status refuse_transpose(const Weights *list, const char *pattern) {
+    NameSearch search = search_for(pattern);
+    for (int i = 0; i < list->count; i++)
+        if (list->weights[i].node->rank == 2) consider_name(&search, list->weights[i].path);
+    const char *near = search.best;
+    return fail(list->program, GRADC_ARGUMENT,
+                "no matrix of the program is called '%s', which is to be transposed%s%s%s", pattern,
+                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 gradc_status weight_options_check(const Weights *list, const gradc_weight_options *options) {
     for (int i = 0; options->rename && options->rename[i]; i++) {
         const char *pair = options->rename[i], *equal = strchr(pair, '=');
@@ -126,9 +137,7 @@ gradc_status weight_options_check(const Weights *list, const gradc_weight_option
         bool fits = false;
         for (int k = 0; k < list->count && !fits; k++)
             fits = list->weights[k].node->rank == 2 && pattern_takes(options->transpose[i], list->weights[k].path);
-        if (!fits)
-            return fail(list->program, GRADC_ARGUMENT,
-                        "no matrix of the program is called '%s', which is to be transposed", options->transpose[i]);
+        if (!fits) return refuse_transpose(list, options->transpose[i]);
     }
     return GRADC_OK;
 }

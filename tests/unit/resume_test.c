@@ -141,6 +141,32 @@ static void test_pieces(void) {
     gradc_program_free(program);
 }
 
+// A loss that was trained alone is what is resumed, and weights in an npz file are as good.
+static void test_one_loss(void) {
+    gradc_program *program = compile_model(model), *other = compile_model(model);
+    Stop stop = {.stop_after = 9};
+    gradc_fit_options options = {.loss = "small", .epochs = 30};
+    OK(gradc_fit(program, &options));
+    OK(gradc_save(program, in_folder("whole.npz")));
+    options.step = stop_after;
+    options.context = &stop;
+    options.checkpoint = checkpoint;
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after iteration 9 of small");
+    OK(gradc_fit(other, &(gradc_fit_options){.resume = checkpoint}));
+    OK(gradc_save(other, in_folder("pieces.npz")));
+    CHECK(same_files("whole.npz", "pieces.npz"));
+    // More epochs can be asked for, and another learning rate.
+    double rate = 0;
+    OK(gradc_fit(other, &(gradc_fit_options){.resume = checkpoint, .epochs = 40, .learning_rate = &rate}));
+    gradc_trainer *trainer = create_trainer(other, "small");
+    CHECK(gradc_trainer_iteration(trainer) == 40);
+    OK(gradc_trainer_get(trainer, "lr", &rate));
+    CHECK(rate == 0);
+    gradc_trainer_free(trainer);
+    gradc_program_free(other);
+    gradc_program_free(program);
+}
+
 // An early end is found again, at the same epoch, and what was set while running counts on.
 typedef struct {
     gradc_trainer *trainer;
@@ -275,8 +301,8 @@ static void test_other_programs(void) {
     REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after iteration");
     refuse(program, (gradc_fit_options){.seed = &seed}, "the seed is 3 there, but 4 here");
     refuse(program, (gradc_fit_options){.loss = "fit"}, "the number of losses that are trained is 2 there, but 1 here");
-    refuse_changed("dense<3, 8, tanh>", "dense<3, 8, relu>", "whose loss fit");
-    refuse_changed("momentum = 0.5", "momentum = 0.6", "whose the optimizer of small");
+    refuse_changed("dense<3, 8, tanh>", "dense<3, 8, relu>", "it is of another program; what differs: loss fit");
+    refuse_changed("momentum = 0.5", "momentum = 0.6", "what differs: the optimizer of small");
     refuse_changed("split 0.8", "split 0.5", "data points");
     refuse_changed("dense<3, 8, tanh>\n    use last = dense<8, 1>", "dense<3, 9, tanh>\n    use last = dense<9, 1>",
                    "the parameters");
@@ -363,6 +389,9 @@ static void test_full_disk(void) {
     setrlimit(RLIMIT_FSIZE, &unlimited);
     REFUSED(status, GRADC_FILE, "cannot write");
     CHECK(same_files("checkpoint", "kept"));
+    char temporary[64];
+    snprintf(temporary, sizeof temporary, "checkpoint.tmp-%ld-0", (long)getpid());
+    CHECK(access(in_folder(temporary), F_OK) != 0);
     options.checkpoint = "/dev/full";
     REFUSED(gradc_fit(program, &options), GRADC_FILE, "cannot write '/dev/full'");
     options.checkpoint = in_folder("none/checkpoint");
@@ -404,6 +433,7 @@ int main(void) {
     snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", folder);
     write_points(POINTS);
     test_pieces();
+    test_one_loss();
     test_early_end();
     test_other_programs();
     test_other_data(POINTS);

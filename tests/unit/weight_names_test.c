@@ -135,9 +135,10 @@ static void test_messages(void) {
     static const char *const one[] = {"mlp.hidden", NULL};
     options.transpose = one;
     refuse(program, &options, GRADC_DATA, "does not fit the program: mlp.last.W is f32[3, 6] there");
-    static const char *const nothing[] = {"mlp.first.W", NULL};
+    static const char *const nothing[] = {"mlp.hiden.W", NULL};
     options.transpose = nothing;
-    refuse(program, &options, GRADC_ARGUMENT, "no matrix of the program is called 'mlp.first.W'");
+    refuse(program, &options, GRADC_ARGUMENT,
+           "no matrix of the program is called 'mlp.hiden.W', which is to be transposed; did you mean 'mlp.hidden.W'?");
     gradc_program_free(program);
 }
 
