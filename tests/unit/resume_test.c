@@ -311,6 +311,9 @@ static void test_other_programs(void) {
         compile_changed("net body", "# A body.\nmetric more(x: f32[N, 3]) { return sum(x) }\nnet body");
     OK(gradc_fit(same, &(gradc_fit_options){.resume = checkpoint}));
     gradc_program_free(same);
+    same = compile_changed("param s: f32 ~ ones; return s", "param s: f32 ~ ones\n    t = s\n    return t");
+    OK(gradc_fit(same, &(gradc_fit_options){.resume = checkpoint}));
+    gradc_program_free(same);
     same = compile_changed("epochs 17; repeat 2", "epochs 18\nrepeat 2");
     OK(gradc_fit(same, &(gradc_fit_options){.resume = checkpoint, .batch = 5}));
     gradc_program_free(same);
