@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,24 @@ static void print_blocks(const gradc_program *program) {
         if (!train.has_inputs) printf(", no data, steps %" PRId64, train.steps);
         else printf(", data %s, batch %" PRId64, train.data ? train.data : "from the host", train.batch);
         printf(", epochs %" PRId64 "\n", train.epochs);
+    }
+}
+
+// 0, or why a data block's file cannot be read. That is no error of the program: it may come later.
+static int data_error(const char *file, const gradc_data_info *data) {
+    char *path = path_beside(file, data->file);
+    int error = path && access(path, R_OK) != 0 ? errno : 0;
+    free(path);
+    return error;
+}
+
+static void warn_of_data(const gradc_program *program, const char *file) {
+    gradc_data_info data;
+    for (int i = 0; gradc_data_block(program, i, &data); i++) {
+        int error = data_error(file, &data);
+        if (error)
+            fprintf(stderr, "gradc: note: data %s: cannot read '%s' beside the model: %s\n", data.name, data.file,
+                    strerror(error));
     }
 }
 
@@ -137,7 +156,7 @@ static json_t *parameters_json(gradc_program *program) {
     return list;
 }
 
-static json_t *data_json(const gradc_program *program) {
+static json_t *data_json(const gradc_program *program, const char *file) {
     gradc_data_info data;
     json_t *list = json_list();
     for (int i = 0; gradc_data_block(program, i, &data); i++) {
@@ -145,6 +164,7 @@ static json_t *data_json(const gradc_program *program) {
         for (int k = 0; k < data.field_count; k++) json_add(fields, json_text(gradc_data_field(program, i, k)));
         json_put(table, "name", json_text(data.name));
         json_put(table, "file", json_text(data.file));
+        json_put(table, "readable", json_truth(data_error(file, &data) == 0));
         json_put(table, "fields", fields);
         json_put(table, "split", json_number(data.split));
         json_add(list, table);
@@ -162,24 +182,53 @@ static json_t *trains_json(const gradc_program *program) {
         json_put(table, "optimizer", json_text(train.optimizer));
         json_put(table, "batch", json_whole(train.batch));
         json_put(table, "epochs", json_whole(train.epochs));
+        json_put(table, "steps", json_whole(train.steps));
         json_add(list, table);
     }
     return list;
 }
 
-// `failure`: a message of the program, or NULL.
+// A place and words; of a note there is no id.
+static json_t *diagnostic_json(const gradc_diagnostic_info *info) {
+    json_t *table = json_table();
+    if (info->id) json_put(table, "id", json_text(info->id));
+    if (info->id) json_put(table, "severity", json_text(info->is_error ? "error" : "warning"));
+    json_put(table, "file", json_text(info->file));
+    json_put(table, "line", json_whole(info->line));
+    json_put(table, "column", json_whole(info->column));
+    json_put(table, "end_line", json_whole(info->end_line));
+    json_put(table, "end_column", json_whole(info->end_column));
+    json_put(table, "message", json_text(info->message));
+    json_put(table, "help", json_text(info->help));
+    return table;
+}
+
+static json_t *diagnostics_json(const gradc_program *program) {
+    gradc_diagnostic_info info, note;
+    json_t *list = json_list();
+    for (int i = 0; gradc_diagnostic(program, i, &info); i++) {
+        json_t *table = diagnostic_json(&info), *notes = json_list();
+        for (int k = 0; gradc_diagnostic_note(program, i, k, &note); k++) json_add(notes, diagnostic_json(&note));
+        json_put(table, "notes", notes);
+        json_add(list, table);
+    }
+    return list;
+}
+
+// `failure`: a message of the program that is no diagnostic, or NULL.
 static void print_json(gradc_program *program, const char *file, const char *failure) {
     gradc_entry_info entry;
     json_t *table = json_table(), *entries = json_list();
     json_put(table, "file", json_text(file));
-    json_put(table, "errors", json_whole(failure && !gradc_error_count(program) ? 1 : gradc_error_count(program)));
+    json_put(table, "errors", json_whole(gradc_error_count(program)));
     json_put(table, "warnings", json_whole(gradc_warning_count(program)));
-    json_put(table, "messages", json_text(failure ? failure : gradc_diagnostics(program, false)));
+    json_put(table, "failure", json_text(failure));
+    json_put(table, "diagnostics", diagnostics_json(program));
     for (int i = 0; gradc_entry(program, i, &entry); i++) json_add(entries, entry_json(program, i, &entry));
     json_put(table, "entries", entries);
     json_put(table, "parameter_elements", json_whole(gradc_parameter_elements(program)));
     json_put(table, "parameters", parameters_json(program));
-    json_put(table, "data", data_json(program));
+    json_put(table, "data", data_json(program, file));
     json_put(table, "train", trains_json(program));
     json_print(table, 9);
 }
@@ -220,6 +269,7 @@ static int run_check(int argc, char **argv) {
     }
     if (status) return close_program(program, common, report_status(program, status));
     print_diagnostics(program);
+    warn_of_data(program, common->file);
     print_all(program, common->file);
     return close_program(program, common, EXIT_DONE);
 }
