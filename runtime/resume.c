@@ -16,6 +16,9 @@ static gradc_status differs(const Fit *fit, const char *what, const char *there,
                 what, there, here);
 }
 
+// No counter is greater, so that counting on cannot overflow.
+static const int64_t most = (int64_t)1 << 53;
+
 // The number of that name, if it lies in the range.
 static bool get_integer(const json_t *object, const char *key, int64_t low, int64_t high, int64_t *value) {
     const json_t *json = json_object_get(object, key);
@@ -36,9 +39,8 @@ static bool get_text(const json_t *object, const char *key, const char **text) {
 static gradc_status fill_options(Fit *fit) {
     const json_t *json = json_object_get(fit->resumed.json, "options");
     gradc_fit_options *options = &fit->options, saved = {0};
-    if (!get_integer(json, "epochs", 0, INT64_MAX, &saved.epochs) ||
-        !get_integer(json, "batch", 0, INT64_MAX, &saved.batch) ||
-        !get_integer(json, "patience", 0, INT64_MAX, &saved.patience) || !get_text(json, "loss", &saved.loss) ||
+    if (!get_integer(json, "epochs", 0, most, &saved.epochs) || !get_integer(json, "batch", 0, most, &saved.batch) ||
+        !get_integer(json, "patience", 0, most, &saved.patience) || !get_text(json, "loss", &saved.loss) ||
         !get_text(json, "data", &saved.data) || !get_text(json, "monitor", &saved.monitor))
         return malformed(fit, "options");
     saved.monitor_greater = json_is_true(json_object_get(json, "monitor_greater"));
@@ -113,8 +115,8 @@ static gradc_status check_seed(const Fit *fit, uint64_t seed) {
 static gradc_status check_turn(const Fit *fit, const Turn *turn, const json_t *json) {
     int64_t epoch, position, rows;
     const char *loss = json_string_value(json_object_get(json, "loss"));
-    if (!loss || !get_integer(json, "epoch", 0, INT64_MAX - 1, &epoch) ||
-        !get_integer(json, "rows", 0, INT64_MAX, &rows) || !get_integer(json, "position", 0, INT64_MAX, &position))
+    if (!loss || !get_integer(json, "epoch", 0, most, &epoch) || !get_integer(json, "rows", 0, most, &rows) ||
+        !get_integer(json, "position", 0, most, &position))
         return malformed(fit, "turns");
     if (strcmp(loss, turn->block->loss) != 0) return differs(fit, "what is trained", loss, turn->block->loss);
     char what[128], there[32], here[32];
@@ -187,7 +189,7 @@ static gradc_status take_trains(const Fit *fit, bool really) {
         const TrainBlock *block = program->program->trains.items[i];
         TrainState *train = &program->trains[i];
         int64_t iteration, elements = block->state_count * program->program->parameter_count;
-        if (!get_integer(iterations, block->loss, 0, INT64_MAX - 1, &iteration)) return malformed(fit, "iterations");
+        if (!get_integer(iterations, block->loss, 0, most, &iteration)) return malformed(fit, "iterations");
         if (!take_array(find_array(fit, OPTIMIZER_PREFIX, block->loss), type, elements,
                         really ? train->values.bytes : NULL))
             return malformed(fit, "an optimizer's states");
@@ -205,7 +207,7 @@ static gradc_status take_turns(Fit *fit, bool really) {
     int64_t turn_number, steps;
     const StoredArray *array = find_array(fit, NUMBERS, "");
     if (!get_integer(json, "turn", 0, fit->turn_count - 1, &turn_number) ||
-        !get_integer(json, "turn_steps", 0, INT64_MAX - 1, &steps) ||
+        !get_integer(json, "turn_steps", 0, most, &steps) ||
         !take_array(array, ELEMENT_F64, checkpoint_number_count(fit), NULL))
         return malformed(fit, "turn");
     if (!really) return GRADC_OK;
@@ -214,8 +216,8 @@ static gradc_status take_turns(Fit *fit, bool really) {
     for (int i = 0; i < fit->turn_count; i++) {
         Turn *turn = &fit->turns[i];
         const json_t *saved = json_array_get(turns, (size_t)i);
-        get_integer(saved, "epoch", 0, INT64_MAX, &turn->epoch);
-        get_integer(saved, "position", 0, INT64_MAX, &turn->position);
+        get_integer(saved, "epoch", 0, most, &turn->epoch);
+        get_integer(saved, "position", 0, most, &turn->position);
         memcpy(&numbers[1], (const char *)array->elements + (size_t)(1 + 2 * i) * sizeof(double), 2 * sizeof(double));
         turn->loss_sum = numbers[1];
         turn->started = now_seconds() - numbers[2];
@@ -237,8 +239,8 @@ static gradc_status take_best(Fit *fit, bool really) {
     Monitor *monitor = &fit->monitor;
     const json_t *json = fit->resumed.json;
     int64_t epoch, stale;
-    if (!get_integer(json, "best_epoch", 0, INT64_MAX, &epoch) ||
-        !get_integer(json, "stale", 0, INT64_MAX - 1, &stale) || !json_is_boolean(json_object_get(json, "best_found")))
+    if (!get_integer(json, "best_epoch", 0, most, &epoch) || !get_integer(json, "stale", 0, most, &stale) ||
+        !json_is_boolean(json_object_get(json, "best_found")))
         return malformed(fit, "best");
     if (!same_monitor(fit)) return GRADC_OK;
     if (really) monitor->stale = stale;
