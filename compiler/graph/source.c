@@ -42,7 +42,8 @@ static const char *free_name(SourceWriter *writer, const char *wish) {
     char *name = arena_print(arena, "%s", wish);
     for (char *at = name; *at; at++)
         if (!isalnum((unsigned char)*at)) *at = '_';
-    const char *result = isdigit((unsigned char)*name) ? arena_print(arena, "t%s", name) : name;
+    if (isdigit((unsigned char)*name)) name = arena_print(arena, "t%s", name);
+    const char *result = name;
     for (int i = 2; is_taken(writer, result); i++) result = arena_print(arena, "%s_%d", name, i);
     array_push(arena, &writer->taken, result);
     return result;

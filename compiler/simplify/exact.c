@@ -157,8 +157,7 @@ static Node *absolute_of_negated(Simplifier *simplifier, Node *node) {
 
 static Node *absolute_twice(Simplifier *simplifier, Node *node) {
     (void)simplifier;
-    Op below = node->inputs[0]->op;
-    return below == OP_absolute || below == OP_exp || below == OP_sigmoid ? node->inputs[0] : NULL;
+    return is_own_absolute(node->inputs[0]) ? node->inputs[0] : NULL;
 }
 
 static Node *round_twice(Simplifier *simplifier, Node *node) {

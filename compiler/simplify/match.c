@@ -51,6 +51,10 @@ bool never_negative_zero(const Node *node) {
     return is_never_negative_zero(node, DEPTH);
 }
 
+bool is_own_absolute(const Node *node) {
+    return node->op == OP_absolute || node->op == OP_exp || node->op == OP_sigmoid;
+}
+
 Node *map_any(Graph *graph, Op op, Dtype dtype, Node *const *inputs, int count) {
     if (op == OP_cast) return cast(graph, inputs[0], dtype);
     if (count == 1) return map1(graph, op, inputs[0]);

@@ -53,6 +53,7 @@ Node *simplify_node(Simplifier *simplifier, Node *node);
 Node *constant_below(Node *node);             // the constant that `node` repeats, or NULL
 bool is_number(Node *node, double value);     // repeats exactly this number; 0 is not -0
 bool never_negative_zero(const Node *node);   // as far as its structure shows
+bool is_own_absolute(const Node *node);       // abs(node) is node: its op shows it
 // An elementwise op of inputs, whatever its arity.
 Node *map_any(Graph *graph, Op op, Dtype dtype, Node *const *inputs, int count);
 

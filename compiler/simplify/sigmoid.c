@@ -67,9 +67,10 @@ Node *one_minus_sigmoid(Simplifier *simplifier, Node *node) {
     return fits ? unary(simplifier, OP_sigmoid, x->inputs[0]->inputs[0]) : NULL;
 }
 
-// As far as its structure shows: -abs(x), min(x, 0), where(0 < x, -x, x). What is written so was made stable by hand.
+// As far as its structure shows: -abs(x), and -x where abs(x) is x; min(x, 0), where(0 < x, -x, x). What is
+// written so was made stable by hand.
 static bool never_positive(const Node *x) {
-    if (x->op == OP_negate) return x->inputs[0]->op == OP_absolute;
+    if (x->op == OP_negate) return is_own_absolute(x->inputs[0]);
     if (x->op == OP_minimum) return is_constant(x->inputs[0], 0) || is_constant(x->inputs[1], 0);
     if (x->op != OP_where || x->inputs[0]->op != OP_less || !is_constant(x->inputs[0]->inputs[0], 0)) return false;
     const Node *compared = x->inputs[0]->inputs[1], *yes = x->inputs[1], *no = x->inputs[2];

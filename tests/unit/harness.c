@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 int harness_failures;
 
@@ -216,28 +214,6 @@ static void check_plan(Case *test, const int64_t *dims) {
     }
 }
 
-// ---- memory between pages that may not be touched
-
-typedef struct {
-    char *map, *data;
-    size_t map_bytes;
-} Guarded;
-
-// `bytes` bytes that end where they may not be read any further; or, with `low`, that begin there.
-static Guarded guarded(size_t bytes, bool low) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), body = (bytes + page - 1) / page * page;
-    Guarded memory = {.map_bytes = body + 2 * page};
-    memory.map = mmap(NULL, memory.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory.map == MAP_FAILED || (body && mprotect(memory.map + page, body, PROT_READ | PROT_WRITE))) abort();
-    memory.data = memory.map + page + (low ? 0 : body - bytes);
-    memset(memory.map + page, 0xAB, body);
-    return memory;
-}
-
-static void release(Guarded memory) {
-    munmap(memory.map, memory.map_bytes);
-}
-
 // ---- contents
 
 static uint64_t random_state = 88172645463325252u;
@@ -374,10 +350,10 @@ static void allocate_frame(Run *run) {
 }
 
 static void release_frame(Run *run) {
-    for (int space = 0; space <= SPACE_HYPERPARAMETERS; space++) release(run->spaces[space]);
+    for (int space = 0; space <= SPACE_HYPERPARAMETERS; space++) guarded_release(run->spaces[space]);
     for (int i = 0; i < MAX_CASE_VALUES; i++) {
-        if (run->inputs[i].map) release(run->inputs[i]);
-        if (run->outputs[i].map) release(run->outputs[i]);
+        if (run->inputs[i].map) guarded_release(run->inputs[i]);
+        if (run->outputs[i].map) guarded_release(run->outputs[i]);
     }
     memset(run->inputs, 0, sizeof run->inputs);
     memset(run->outputs, 0, sizeof run->outputs);

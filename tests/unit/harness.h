@@ -8,6 +8,7 @@
 
 #include "emit/emit.h"
 #include "evaluate/evaluate.h"
+#include "guarded.h"
 #include "kernels/kernel.h"
 
 enum { MAX_CASE_VALUES = 32, MAX_CASE_DIMS = 4 };
