@@ -245,10 +245,11 @@ struct Statement {
     int depth;   // of loops in it
 };
 
-// NAME = expression, or NAME expressions for "patterns", in data and train blocks
+// NAME = expression, NAME: type = expression, or NAME expressions for "patterns", in data and train blocks
 typedef struct {
     Name name;
     bool is_assignment;
+    Type *type;   // that is written; or NULL
     Expressions values;
     Name *patterns;   // strings after `for`
     int pattern_count;

@@ -190,6 +190,8 @@ settings: %empty { $$ = NULL; }
   | settings error EOL { yyerrok; };
 setting: name ASSIGN expression
         { $$ = build_setting(parse, $1, true, list_add(parse, NULL, $3), NULL, @$); }
+  | name COLON type ASSIGN expression
+        { $$ = build_setting(parse, $1, true, list_add(parse, NULL, $5), NULL, @$); $$->type = $3; }
   | name expressions { $$ = build_setting(parse, $1, false, $2, NULL, @$); }
   | name expressions FOR patterns { $$ = build_setting(parse, $1, false, $2, $4, @$); };
 patterns: STRING { $$ = list_add(parse, NULL, $1); } | patterns COMMA STRING { $$ = list_add(parse, $1, $3); };

@@ -323,7 +323,10 @@ static void print_settings(Text *text, const Item *item) {
     text_add(text, "%s %s {\n", item_words[item->kind], item->name.text);
     for (int i = 0; i < item->setting_count; i++) {
         const Setting *setting = &item->settings[i];
-        text_add(text, "    %s%s", setting->name.text, setting->is_assignment ? " = " : " ");
+        text_add(text, "    %s", setting->name.text);
+        if (setting->type) text_add(text, ": ");
+        if (setting->type) print_type(text, setting->type);
+        text_add(text, setting->is_assignment ? " = " : " ");
         print_list(text, setting->values);
         for (int k = 0; k < setting->pattern_count; k++)
             text_add(text, "%s\"%s\"", k ? ", " : " for ", setting->patterns[k].text);

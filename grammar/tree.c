@@ -133,7 +133,8 @@ static void tree_item(Text *text, const Item *item) {
     tree_signature(text, item);
     for (int i = 0; i < item->setting_count; i++) {
         const Setting *setting = &item->settings[i];
-        line(text, 2, setting->is_assignment ? "assign" : "setting", setting->name.text);
+        if (setting->type) tree_typed(text, 2, "assign", setting->name.text, setting->type, ATTRIBUTE_NONE);
+        else line(text, 2, setting->is_assignment ? "assign" : "setting", setting->name.text);
         tree_all(text, setting->values, 4);
         for (int k = 0; k < setting->pattern_count; k++) line(text, 4, "for", setting->patterns[k].text);
     }

@@ -23,7 +23,8 @@ void batch_free(Batch *batch) {
 gradc_status batch_gather(Batch *batch, int input, const int64_t *rows, int64_t count, gradc_tensor *tensor) {
     const FieldArray *field = data_field(batch->data, batch->entry->function.arguments[input]->variable->name);
     if (!memory_reserve(&batch->arrays[input], (size_t)count * field->row_bytes)) return fail_memory(batch->program);
-    data_gather(field, rows, count, batch->arrays[input].bytes);
+    gradc_status status = data_gather(batch->data, field, rows, count, batch->arrays[input].bytes);
+    if (status) return status;
     *tensor = field->tensor;
     tensor->shape[0] = count;
     tensor->data = batch->arrays[input].bytes;

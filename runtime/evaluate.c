@@ -72,8 +72,8 @@ gradc_status gradc_evaluate(gradc_program *program, const gradc_evaluate_options
     Evaluating evaluating = {.program = program, .options = options ? options : &(gradc_evaluate_options){0}};
     gradc_status status = evaluate_all(&evaluating);
     if (!status)
-        *evaluation = (gradc_evaluation){evaluating.data.block->name, evaluating.rows.count, evaluating.count,
-                                         evaluating.values};
+        *evaluation =
+            (gradc_evaluation){evaluating.data.block->name, evaluating.rows.count, evaluating.count, evaluating.values};
     data_free(&evaluating.data);
     return status;
 }

@@ -4,21 +4,41 @@
 // the elaborator lists what each entry's inputs may hold.
 #include "runtime/data.h"
 
-static int64_t integer_at(const gradc_tensor *tensor, int64_t index) {
-    return tensor->dtype == GRADC_I32 ? ((const int32_t *)tensor->data)[index] : ((const int64_t *)tensor->data)[index];
+#include <stdlib.h>
+
+static int64_t integer_at(gradc_dtype dtype, const void *integers, int64_t index) {
+    return dtype == GRADC_I32 ? ((const int32_t *)integers)[index] : ((const int64_t *)integers)[index];
 }
 
-static gradc_status check_field(const DataSet *data, const FieldArray *field, int64_t count, const Entry *entry) {
+// Rows from `first` on: `integers` has those of `rows` rows.
+static gradc_status check_rows(const DataSet *data, const FieldArray *field, int64_t first, int64_t rows,
+                               const void *integers, int64_t count, const Entry *entry) {
     int64_t per_row = (int64_t)(field->row_bytes / gradc_dtype_size(field->tensor.dtype));
-    for (int64_t i = 0; i < data->cells.rows * per_row; i++) {
-        int64_t value = integer_at(&field->tensor, i);
+    char place[PLACE_SIZE];
+    for (int64_t i = 0; i < rows * per_row; i++) {
+        int64_t value = integer_at(field->tensor.dtype, integers, i);
         if (value < 0 || value >= count)
-            return fail(data->program, GRADC_DATA,
-                        "%s:%lld: %s is %lld in this row, but %s takes numbers from 0 to %lld", data->path,
-                        (long long)data->cells.lines[i / per_row], field->field->name, (long long)value, entry->name,
+            return fail(data->program, GRADC_DATA, "%s: %s is %lld in this row, but %s takes numbers from 0 to %lld",
+                        data_place(data, first + i / per_row, place), field->field->name, (long long)value, entry->name,
                         (long long)count - 1);
     }
     return GRADC_OK;
+}
+
+static gradc_status check_field(const DataSet *data, const FieldArray *field, int64_t count, const Entry *entry) {
+    if (field->tensor.data) return check_rows(data, field, 0, data->rows, field->tensor.data, count, entry);
+    enum { AT_A_TIME = 256 };
+    int64_t rows[AT_A_TIME];
+    void *integers = malloc(AT_A_TIME * field->row_bytes + 1);
+    gradc_status status = integers ? GRADC_OK : fail_memory(data->program);
+    for (int64_t begin = 0; begin < data->rows && !status; begin += AT_A_TIME) {
+        int64_t some = data->rows - begin < AT_A_TIME ? data->rows - begin : AT_A_TIME;
+        for (int64_t i = 0; i < some; i++) rows[i] = begin + i;
+        status = data_gather(data, field, rows, some, integers);
+        if (!status) status = check_rows(data, field, begin, some, integers, count, entry);
+    }
+    free(integers);
+    return status;
 }
 
 gradc_status data_check_ranges(const DataSet *data, const Entry *entry) {

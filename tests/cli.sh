@@ -179,9 +179,9 @@ bad "bad.csv:17:1: 'nan' is not a finite number"
 sed '17s/^[^,]*,/,/' points.csv >bad.csv
 bad 'bad.csv:17:1: the cell is empty'
 sed '17s/^[^,]*,//' points.csv >bad.csv
-bad 'bad.csv:17:2: the row has 2 columns, but the rows before it have 3'
+bad 'bad.csv:17: the row has 2 columns, but the rows before it have 3'
 cut -d, -f1,2 points.csv >bad.csv
-bad 'bad.csv has 2 columns, but data points reads column 2'
+bad 'bad.csv has 2 columns, but y of data points reads columns[2]'
 head -n 3 points.csv >bad.csv && printf '0.5,0.' >>bad.csv
 bad 'is the file truncated?'
 head -n 1 points.csv >bad.csv

@@ -63,13 +63,25 @@ typedef struct {
     Span span;
 } Entry;
 
-typedef enum { COLUMN_REAL, COLUMN_INTEGER } ColumnKind;
+// What of a data block's files an argument of its fields stands for. All numbers are f64.
+typedef enum {
+    FEED_COLUMNS,   // f64[rows, columns]: columns of a table, the first ones
+    FEED_NAMED,     // the columns with these names: f64[rows, names], or of one name f64[rows]
+    FEED_ARRAY      // f64[rows, ...]: the array of that name
+} FeedKind;
 
-// One input that a data block gives: columns [first, last) of the file, scaled: value = cell * scale + shift, or cast.
-// `expression` is kept for messages; `value` is a graph function of the raw columns: argument float[N, columns].
+typedef struct {
+    FeedKind kind;
+    const char **names;   // FEED_NAMED, FEED_ARRAY
+    int name_count;
+    Node *variable;   // its index is the feed's number in the block
+    Span span;
+} Feed;
+
+// An array that a data block gives, with one row for each row of its files.
 typedef struct {
     const char *name;   // which entry input it feeds, by name
-    Function value;     // one argument: the file's cells, f64[rows, columns]; one result
+    Function value;     // arguments: the variables of the feeds that it reads; one result
     Span span;
 } DataField;
 
@@ -77,8 +89,15 @@ typedef struct {
     const char *name;
     const char *file;            // as written; several are apart by ", "; NULL: none
     ARRAY(const char *) files;   // where they are: beside the program's file that declares the block
+    ARRAY(Feed) feeds;
     ARRAY(DataField) fields;
-    double split;   // share of rows that train; the rest is held out. 1: none is
+    ARRAY(Check) checks;        // on sizes of arrays that only the files know
+    double split;               // share of rows that train; the rest is held out. 1: none is
+    const char *stratify;       // the field whose values have the same shares on both sides; NULL: none
+    bool may_miss;              // cells may be missing, and are then `missing`, which may be NaN
+    double missing;
+    const Name *missing_words;   // texts that mean a missing cell, besides an empty one
+    int missing_word_count;      // 0: the usual ones
     Span span;
 } DataBlock;
 

@@ -13,6 +13,12 @@ bool wrong_patterns(Elaborator *e, const Setting *setting);
 // The whole number, at least `least`, that the setting gives. False: reported.
 bool whole_setting(Elaborator *e, const Setting *setting, int64_t least, int64_t *number);
 
+// ---- data.c, fields.c
+
+bool is_data_setting(const char *name);   // a setting of data blocks is called so
+// Makes the block's feeds and fields. False: reported.
+bool make_all_fields(Elaborator *e, const Item *item, DataBlock *block);
+
 // A train block that is being made.
 typedef struct {
     TrainBlock *block;

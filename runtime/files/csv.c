@@ -3,22 +3,10 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct {
-    gradc_program *program;
-    Arena *arena;
-    const char *path;
-    const char *at, *end;   // what is still to be read; *end is a zero byte
-    int64_t cell_line;      // on which it begins
-    int64_t line, column;   // of the cell that is read, both from 1
-    char *quoted;           // content of the last quoted cell
-    size_t quoted_capacity;
-    ARRAY(double) values;
-    ARRAY(int64_t) lines;
-    int64_t columns;   // of the first row; 0: none yet
-} Reader;
+#include <strings.h>
 
 // A cell's text, without quotes and the blanks around it.
 typedef struct {
@@ -26,66 +14,106 @@ typedef struct {
     size_t length;
 } Cell;
 
-static gradc_status cell_error(Reader *reader, const char *what) {
-    return fail(reader->program, GRADC_DATA, "%s:%lld:%lld: %s", reader->path, (long long)reader->cell_line,
-                (long long)reader->column, what);
+// ---- where
+
+// Characters from the line's beginning to the cell, from 1: bytes that continue one of UTF-8 do not count.
+static int64_t place_of(const char *line, const char *cell) {
+    int64_t place = 1;
+    for (; line < cell; line++) place += ((unsigned char)*line & 0xC0) != 0x80;
+    return place;
 }
 
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t';
+static gradc_status cell_error(Csv *csv, const char *what) {
+    return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: %s", csv->path, (long long)csv->cell_line,
+                (long long)csv->cell_place, what);
 }
 
-static void trim(Cell *cell) {
-    while (cell->length && is_blank(cell->text[0])) cell->text++, cell->length--;
-    while (cell->length && is_blank(cell->text[cell->length - 1])) cell->length--;
+// The column as a program calls it, into `text`.
+static const char *column_text(const Csv *csv, char text[96]) {
+    if (csv->names && csv->column < csv->columns) snprintf(text, 96, "columns[\"%.64s\"]", csv->names[csv->column]);
+    else snprintf(text, 96, "columns[%lld]", (long long)csv->column);
+    return text;
+}
+
+// ---- cells
+
+static bool is_blank(const Csv *csv, char c) {
+    return c == ' ' || (c == '\t' && csv->separator != '\t');
+}
+
+static void trim(const Csv *csv, Cell *cell) {
+    while (cell->length && is_blank(csv, cell->text[0])) cell->text++, cell->length--;
+    while (cell->length && is_blank(csv, cell->text[cell->length - 1])) cell->length--;
+}
+
+static void begin_line(Csv *csv) {
+    csv->line++;
+    csv->line_begin = csv->at;
 }
 
 // At the opening quote. Two quotes stand for one.
-static gradc_status read_quoted(Reader *reader, Cell *cell) {
-    if (reader->quoted_capacity < (size_t)(reader->end - reader->at)) {
-        reader->quoted_capacity = (size_t)(reader->end - reader->at);
-        reader->quoted = arena_allocate(reader->arena, reader->quoted_capacity);
+static gradc_status read_quoted(Csv *csv, Cell *cell) {
+    if (csv->quoted_capacity < (size_t)(csv->end - csv->at)) {
+        csv->quoted_capacity = (size_t)(csv->end - csv->at);
+        csv->quoted = arena_allocate(csv->arena, csv->quoted_capacity);
     }
     size_t length = 0;
-    int64_t lines = 0;
-    for (reader->at++; reader->at < reader->end; reader->at++) {
-        if (*reader->at == '\n') lines++;
-        if (*reader->at != '"') reader->quoted[length++] = *reader->at;
-        else if (reader->at[1] == '"') reader->quoted[length++] = *++reader->at;
-        else break;
+    for (csv->at++; csv->at < csv->end;) {
+        char c = *csv->at++;
+        if (c == '"' && *csv->at != '"') {
+            *cell = (Cell){csv->quoted, length};
+            trim(csv, cell);
+            return GRADC_OK;
+        }
+        if (c == '"') csv->at++;
+        if (c == '\n') begin_line(csv);
+        csv->quoted[length++] = c;
     }
-    if (reader->at == reader->end)
-        return cell_error(reader, "a quote is opened and never closed: is the file truncated?");
-    reader->at++;
-    reader->line += lines;
-    *cell = (Cell){reader->quoted, length};
-    trim(cell);
-    return GRADC_OK;
+    return cell_error(csv, "a quote is opened and never closed: is the file truncated?");
 }
 
-static bool ends_cell(const Reader *reader) {
-    if (reader->at == reader->end || *reader->at == ',' || *reader->at == '\n') return true;
-    return *reader->at == '\r' && reader->at + 1 < reader->end && reader->at[1] == '\n';
+static bool ends_cell(const Csv *csv) {
+    if (csv->at == csv->end || *csv->at == csv->separator || *csv->at == '\n') return true;
+    return *csv->at == '\r' && csv->at + 1 < csv->end && csv->at[1] == '\n';
 }
 
 // Leaves the reader at the separator.
-static gradc_status read_cell(Reader *reader, Cell *cell) {
-    while (reader->at < reader->end && is_blank(*reader->at)) reader->at++;
-    reader->cell_line = reader->line;
-    if (*reader->at == '"' && reader->at < reader->end) {
-        gradc_status status = read_quoted(reader, cell);
-        while (!status && reader->at < reader->end && is_blank(*reader->at)) reader->at++;
-        if (!status && !ends_cell(reader)) status = cell_error(reader, "after the closing quote a comma is missing");
+static gradc_status read_cell(Csv *csv, Cell *cell) {
+    while (csv->at < csv->end && is_blank(csv, *csv->at)) csv->at++;
+    csv->cell_line = csv->line;
+    csv->cell_place = place_of(csv->line_begin, csv->at);
+    if (*csv->at == '"' && csv->at < csv->end) {
+        gradc_status status = read_quoted(csv, cell);
+        while (!status && csv->at < csv->end && is_blank(csv, *csv->at)) csv->at++;
+        if (!status && !ends_cell(csv)) status = cell_error(csv, "after the closing quote a comma is missing");
         return status;
     }
-    *cell = (Cell){reader->at, 0};
-    while (!ends_cell(reader)) reader->at++, cell->length++;
-    trim(cell);
+    *cell = (Cell){csv->at, 0};
+    while (!ends_cell(csv)) csv->at++, cell->length++;
+    trim(csv, cell);
     return GRADC_OK;
 }
 
-// What a cell's text is as a number.
-typedef enum { CELL_NUMBER, CELL_EMPTY, CELL_NOT_FINITE, CELL_NOT_A_NUMBER } CellKind;
+// ---- numbers
+
+// What a cell's text is.
+typedef enum { CELL_NUMBER, CELL_MISSING, CELL_EMPTY, CELL_NOT_FINITE, CELL_TEXT } CellKind;
+
+static bool same_text(Cell cell, const char *word, bool any_case) {
+    if (strlen(word) != cell.length) return false;
+    return (any_case ? strncasecmp(word, cell.text, cell.length) : strncmp(word, cell.text, cell.length)) == 0;
+}
+
+static bool is_missing(const Csv *csv, Cell cell) {
+    static const char *const usual[] = {"na", "n/a", "nan", "null", "#n/a"};
+    const CsvOptions *options = csv->options;
+    if (!options->may_miss) return false;
+    bool missing = !cell.length;
+    for (int i = 0; i < options->word_count && !missing; i++) missing = same_text(cell, options->words[i], false);
+    for (size_t i = 0; i < sizeof usual / sizeof *usual && !options->word_count && !missing; i++)
+        missing = same_text(cell, usual[i], true);
+    return missing;
+}
 
 // Whole numbers of few digits, which most cells are, need no strtod.
 static bool small_integer(Cell cell, double *value) {
@@ -99,118 +127,213 @@ static bool small_integer(Cell cell, double *value) {
     return true;
 }
 
-static CellKind number_of(Cell cell, double *value) {
+static CellKind read_number(const Csv *csv, Cell cell, double *value) {
     char text[128];
+    *value = csv->options->missing;
+    if (is_missing(csv, cell)) return CELL_MISSING;
     if (small_integer(cell, value)) return CELL_NUMBER;
     if (!cell.length) return CELL_EMPTY;
-    if (cell.length >= sizeof text || memchr(cell.text, 0, cell.length)) return CELL_NOT_A_NUMBER;
+    if (cell.length >= sizeof text || memchr(cell.text, 0, cell.length)) return CELL_TEXT;
     memcpy(text, cell.text, cell.length);
     text[cell.length] = 0;
     // strtod also takes hexadecimal numbers, which no CSV file means.
-    if (strpbrk(text, "xXpP") || isspace((unsigned char)text[0])) return CELL_NOT_A_NUMBER;
+    if (strpbrk(text, "xXpP") || isspace((unsigned char)text[0])) return CELL_TEXT;
     char *end;
     *value = strtod(text, &end);
-    if (end != text + cell.length) return CELL_NOT_A_NUMBER;
+    if (end != text + cell.length) return CELL_TEXT;
     return isfinite(*value) ? CELL_NUMBER : CELL_NOT_FINITE;
 }
 
-static gradc_status number_error(Reader *reader, CellKind kind, Cell cell) {
-    char shown[44];
+// What may be meant by a text that is no number; "" if there is nothing to say.
+static const char *hint(const Csv *csv, const char *text) {
+    static const char digits[] = "0123456789+-.eE";
+    if (csv->separator == ',' && strchr(text, ';'))
+        return ": the first line has a comma, so columns are apart by commas, not by ';'";
+    if (csv->separator != ',' && strchr(text, ',') && !text[strspn(text, "0123456789+-,eE")])
+        return ": write it with a point, not a comma";
+    if (strchr(text, ' ') && !text[strspn(text, "0123456789+-.eE ")])
+        return ": columns are apart by commas, semicolons or tabs, not by blanks";
+    return text[strspn(text, digits)] && csv->options->may_miss && !csv->options->word_count
+               ? ", nor one of the usual words for a missing one"
+               : "";
+}
+
+static gradc_status number_error(Csv *csv, CellKind kind, Cell cell) {
+    char shown[44], column[96];
     size_t length = cell.length < 40 ? cell.length : 40;
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)cell.text[i];
         shown[i] = c < ' ' || c == 127 ? '?' : (char)c;
     }
     strcpy(shown + length, length < cell.length ? "..." : "");
-    const char *what = kind == CELL_EMPTY        ? "the cell is empty"
-                       : kind == CELL_NOT_FINITE ? "is not a finite number"
-                                                 : "is not a number";
-    if (kind == CELL_EMPTY) return cell_error(reader, what);
-    return fail(reader->program, GRADC_DATA, "%s:%lld:%lld: '%s' %s", reader->path, (long long)reader->cell_line,
-                (long long)reader->column, shown, what);
+    column_text(csv, column);
+    if (kind == CELL_EMPTY)
+        return fail(csv->program, GRADC_DATA,
+                    "%s:%lld:%lld: the cell is empty (%s); `missing 0` or `missing nan` in the data block allows that",
+                    csv->path, (long long)csv->cell_line, (long long)csv->cell_place, column);
+    return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: '%s' is not a %snumber (%s)%s", csv->path,
+                (long long)csv->cell_line, (long long)csv->cell_place, shown, kind == CELL_NOT_FINITE ? "finite " : "",
+                column, hint(csv, shown));
 }
+
+// ---- rows
 
 // Skips the end of a line. True when there was one.
-static bool skip_line_end(Reader *reader) {
-    if (reader->at < reader->end && *reader->at == '\r') reader->at++;
-    if (reader->at == reader->end) return false;
-    reader->at++;
-    reader->line++;
+static bool skip_line_end(Csv *csv) {
+    if (csv->at < csv->end && *csv->at == '\r') csv->at++;
+    if (csv->at == csv->end) return false;
+    csv->at++;
+    begin_line(csv);
     return true;
 }
 
-static bool skip_empty_line(Reader *reader) {
-    const char *at = reader->at;
-    while (at < reader->end && is_blank(*at)) at++;
-    if (at < reader->end && *at == '\r' && at + 1 < reader->end && at[1] == '\n') at++;
-    if (at < reader->end && *at != '\n') return false;
-    if (at < reader->end) reader->line++;
-    reader->at = at < reader->end ? at + 1 : at;
+static bool skip_empty_line(Csv *csv) {
+    const char *at = csv->at;
+    while (at < csv->end && is_blank(csv, *at)) at++;
+    if (at < csv->end && *at == '\r' && at + 1 < csv->end && at[1] == '\n') at++;
+    if (at < csv->end && *at != '\n') return false;
+    csv->at = at < csv->end ? at + 1 : at;
+    if (at < csv->end) begin_line(csv);
     return true;
 }
 
-static gradc_status check_count(Reader *reader, int64_t line, bool ended) {
-    if (!reader->columns) reader->columns = reader->column;
-    if (reader->column == reader->columns) return GRADC_OK;
-    return fail(reader->program, GRADC_DATA, "%s:%lld:%lld: the row has %lld %s, but the rows before it have %lld%s",
-                reader->path, (long long)line, (long long)reader->column, (long long)reader->column,
-                reader->column == 1 ? "column" : "columns", (long long)reader->columns,
+static gradc_status check_count(Csv *csv, int64_t line, int64_t count, bool ended) {
+    if (count == csv->columns) return GRADC_OK;
+    return fail(csv->program, GRADC_DATA, "%s:%lld: the row has %lld %s, but the rows before it have %lld%s", csv->path,
+                (long long)line, (long long)count, count == 1 ? "column" : "columns", (long long)csv->columns,
                 ended ? "" : ": is the file truncated?");
 }
 
-// One row. A heading adds no values: it is a first row of which no cell is a number.
-static gradc_status read_row(Reader *reader, bool first) {
-    int64_t line = reader->line;
-    int before = reader->values.count;
-    bool heading = first;
-    CellKind worst = CELL_NUMBER;
-    gradc_status complaint = GRADC_OK;
-    for (reader->column = 1;; reader->column++) {
-        Cell cell;
-        double value;
-        gradc_status status = read_cell(reader, &cell);
-        if (status) return status;
-        CellKind kind = number_of(cell, &value);
-        if (kind == CELL_NUMBER || kind == CELL_NOT_FINITE) heading = false;
-        if (kind != CELL_NUMBER && worst == CELL_NUMBER) {
-            worst = kind;
-            complaint = number_error(reader, kind, cell);
-        }
-        if (kind == CELL_NUMBER) array_push(reader->arena, &reader->values, value);
-        if (reader->at == reader->end || *reader->at != ',') break;
-        reader->at++;
+// A column that is not used may hold text. But if its first cell is text and its second a number, then the first row is a
+// heading that looks like numbers, and must not pass for them.
+static gradc_status check_unused(Csv *csv, Cell cell) {
+    double value;
+    bool number = read_number(csv, cell, &value) == CELL_NUMBER;
+    if (csv->lines.count == 0 && !number && cell.length)
+        csv->texts[csv->column] = arena_copy_text(csv->arena, cell.text, cell.length);
+    if (csv->lines.count != 1 || !number || !csv->texts[csv->column]) return GRADC_OK;
+    return fail(csv->program, GRADC_DATA,
+                "%s:%lld: '%.40s' is not a number, but the rows below have a number there; a heading has no numbers",
+                csv->path, (long long)csv->lines.items[0], csv->texts[csv->column]);
+}
+
+static gradc_status add_cell(Csv *csv, Cell cell) {
+    double value = NAN;
+    if (csv->column >= csv->columns) return GRADC_OK;   // which check_count says
+    if (!csv->used[csv->column]) {
+        array_push(csv->arena, &csv->values, value);
+        return csv->lines.count < 2 ? check_unused(csv, cell) : GRADC_OK;
     }
-    bool ended = skip_line_end(reader);
-    if (heading) {
-        reader->columns = reader->column;
-        return GRADC_OK;
-    }
-    gradc_status status = check_count(reader, line, ended);
-    if (status) return status;
-    if (worst != CELL_NUMBER) return complaint;
-    if (reader->values.count - before == reader->columns) array_push(reader->arena, &reader->lines, line);
+    CellKind kind = read_number(csv, cell, &value);
+    if (kind != CELL_NUMBER && kind != CELL_MISSING) return number_error(csv, kind, cell);
+    array_push(csv->arena, &csv->values, value);
     return GRADC_OK;
 }
 
-static gradc_status parse(Reader *reader, Cells *cells) {
-    if (reader->end - reader->at >= 3 && memcmp(reader->at, "\xEF\xBB\xBF", 3) == 0) reader->at += 3;
-    for (bool first = true; reader->at < reader->end;) {
-        if (skip_empty_line(reader)) continue;
-        gradc_status status = read_row(reader, first);
+// One row. That it has too few or too many cells is said rather than that one of them is wrong.
+static gradc_status read_row(Csv *csv) {
+    int64_t line = csv->line;
+    gradc_status wrong = GRADC_OK;
+    for (csv->column = 0;; csv->column++) {
+        Cell cell;
+        gradc_status status = read_cell(csv, &cell);
         if (status) return status;
-        first = false;
-        if (reader->values.count > INT32_MAX / 2)
-            return fail(reader->program, GRADC_DATA, "%s: more than a thousand million cells are not supported",
-                        reader->path);
+        if (!wrong) wrong = add_cell(csv, cell);
+        if (csv->at == csv->end || *csv->at != csv->separator) break;
+        csv->at++;
     }
-    if (!reader->lines.count)
-        return fail(reader->program, GRADC_DATA, "%s: the file is empty: there is no row of numbers", reader->path);
-    *cells = (Cells){reader->lines.count, reader->columns, reader->values.items, reader->lines.items};
+    bool ended = skip_line_end(csv);
+    if (csv->column + 1 != csv->columns) return check_count(csv, line, csv->column + 1, ended);
+    if (!wrong) array_push(csv->arena, &csv->lines, line);
+    return wrong;
+}
+
+// ---- the first row
+
+static char find_separator(const char *at, const char *end) {
+    bool quoted = false, tab = false, semicolon = false;
+    for (; at < end && (quoted || *at != '\n'); at++) {
+        if (*at == '"') quoted = !quoted;
+        if (quoted) continue;
+        if (*at == ',') return ',';
+        tab = tab || *at == '\t';
+        semicolon = semicolon || *at == ';';
+    }
+    return tab ? '\t' : semicolon ? ';' : ',';
+}
+
+// Reads the first row as texts, and says whether it is a heading.
+static gradc_status read_first(Csv *csv, bool *heading) {
+    ARRAY(const char *) names = {0};
+    bool number = false, text = false;
+    for (;;) {
+        Cell cell;
+        double value;
+        gradc_status status = read_cell(csv, &cell);
+        if (status) return status;
+        CellKind kind = read_number(csv, cell, &value);
+        number = number || kind == CELL_NUMBER || kind == CELL_NOT_FINITE;
+        text = text || kind == CELL_TEXT;
+        array_push(csv->arena, &names, arena_copy_text(csv->arena, cell.text, cell.length));
+        if (csv->at == csv->end || *csv->at != csv->separator) break;
+        csv->at++;
+    }
+    csv->columns = names.count;
+    *heading = csv->options->has_heading || (text && !number);
+    if (*heading) csv->names = names.items;
+    return GRADC_OK;
+}
+
+static gradc_status refuse_empty(const Csv *csv) {
+    return fail(csv->program, GRADC_DATA, "%s: the file is empty: there is no row of numbers", csv->path);
+}
+
+gradc_status csv_begin(Csv *csv, gradc_program *program, Arena *arena, const char *path, const char *text,
+                       size_t length, const CsvOptions *options) {
+    bool marked = length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0, heading;
+    const char *begin = marked ? text + 3 : text;
+    *csv = (Csv){.program = program, .arena = arena, .path = path, .options = options, .line = 1, .separator = ','};
+    csv->at = csv->line_begin = begin;
+    csv->end = text + length;
+    while (csv->at < csv->end && skip_empty_line(csv)) continue;
+    if (csv->at == csv->end) return refuse_empty(csv);
+    csv->separator = find_separator(csv->at, csv->end);
+    Csv before = *csv;
+    gradc_status status = read_first(csv, &heading);
+    if (status) return status;
+    if (heading) {
+        skip_line_end(csv);
+    } else {
+        csv->at = before.at;
+        csv->line = before.line;
+        csv->line_begin = before.line_begin;
+    }
+    return GRADC_OK;
+}
+
+gradc_status csv_read(Csv *csv, const bool *used, Cells *cells) {
+    csv->used = used;
+    csv->texts = arena_array(csv->arena, const char *, csv->columns);
+    while (csv->at < csv->end) {
+        if (skip_empty_line(csv)) continue;
+        gradc_status status = read_row(csv);
+        if (status) return status;
+        if (csv->values.count > INT32_MAX / 2)
+            return fail(csv->program, GRADC_DATA,
+                        "%s: more than a thousand million cells are not supported; npy files may be larger", csv->path);
+    }
+    if (!csv->lines.count) return refuse_empty(csv);
+    *cells = (Cells){csv->lines.count, csv->columns, csv->values.items, csv->lines.items, csv->names};
     return GRADC_OK;
 }
 
 gradc_status csv_parse(gradc_program *program, Arena *arena, const char *path, const char *text, size_t length,
                        Cells *cells) {
-    Reader reader = {.program = program, .arena = arena, .path = path, .at = text, .end = text + length, .line = 1};
-    return parse(&reader, cells);
+    static const CsvOptions plain;
+    Csv csv;
+    gradc_status status = csv_begin(&csv, program, arena, path, text, length, &plain);
+    if (status) return status;
+    bool *used = arena_array(arena, bool, csv.columns);
+    memset(used, true, (size_t)csv.columns);
+    return csv_read(&csv, used, cells);
 }

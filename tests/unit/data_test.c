@@ -1,6 +1,7 @@
 // The CSV reader: what it takes, and that it says exactly where a file is wrong.
 #include "runtime/data.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,23 +77,87 @@ static void test_where_it_is_wrong(void) {
     check_error("", "file.csv: the file is empty: there is no row of numbers");
     check_error("\n \n\r\n", "file.csv: the file is empty: there is no row of numbers");
     check_error("a,b\n", "file.csv: the file is empty: there is no row of numbers");
-    check_error("1,2\n3,x\n", "file.csv:2:2: 'x' is not a number");
-    check_error("1,2\n\n\n3,x\n", "file.csv:4:2: 'x' is not a number");
-    check_error("\"1\n\",2\n\"x\",3\n", "file.csv:1:1: '1?' is not a number");
-    check_error("1,2\n\"3\",\"4\n", "file.csv:2:2: a quote is opened and never closed: is the file truncated?");
+    // line:column, as an editor counts them; then the column as the program calls it.
+    check_error("1,2\n3,x\n", "file.csv:2:3: 'x' is not a number (columns[1])");
+    check_error("a,b\n1,2\n300,x\n", "file.csv:3:5: 'x' is not a number (columns[\"b\"])");
+    check_error("1,2\n\n\n3,  x\n", "file.csv:4:5: 'x' is not a number (columns[1])");
+    check_error("1,2\n\"\xC3\xA4\",x\n", "file.csv:2:1: '\xC3\xA4' is not a number (columns[0])");
+    check_error("\xEF\xBB\xBF"
+                "1,2\n\"\xC3\xA4\xC3\xB6\",3\n",
+                "file.csv:2:1: '\xC3\xA4\xC3\xB6' is not a number (columns[0])");
+    check_error("\"1\n\",2\n\"x\",3\n", "file.csv:1:1: '1?' is not a number (columns[0])");
+    check_error("1,2\n\"3\",\"4\n", "file.csv:2:5: a quote is opened and never closed: is the file truncated?");
     check_error("1,2\n\"3\"x,4\n", "file.csv:2:1: after the closing quote a comma is missing");
-    check_error("1,2\n3,\n", "file.csv:2:2: the cell is empty");
-    check_error("1,2\nnan,4\n", "file.csv:2:1: 'nan' is not a finite number");
-    check_error("1,2\n3,-inf\n", "file.csv:2:2: '-inf' is not a finite number");
-    check_error("1,2\n3,1e999\n", "file.csv:2:2: '1e999' is not a finite number");
-    check_error("1,2\n3,0x10\n", "file.csv:2:2: '0x10' is not a number");
-    check_error("1,2\n3,4,5\n", "file.csv:2:3: the row has 3 columns, but the rows before it have 2");
-    check_error("1,2\n3\n", "file.csv:2:1: the row has 1 column, but the rows before it have 2");
-    check_error("1,2\n3", "file.csv:2:1: the row has 1 column, but the rows before it have 2: is the file truncated?");
-    check_error("a,b\n1,2,3\n", "file.csv:2:3: the row has 3 columns, but the rows before it have 2");
-    check_error("a,1\n1,2\n", "file.csv:1:1: 'a' is not a number");
-    check_error("1;2\n3;4\n", "file.csv:2:1: '3;4' is not a number");
-    check_error_bytes("1,2\n3,4\0\n", 9, "file.csv:2:2: '4?' is not a number");
+    check_error("1,2\n3,\n", "file.csv:2:3: the cell is empty (columns[1]); `missing 0` or `missing nan` in the data "
+                             "block allows that");
+    check_error("1,2\nnan,4\n", "file.csv:2:1: 'nan' is not a finite number (columns[0])");
+    check_error("1,2\n3,-inf\n", "file.csv:2:3: '-inf' is not a finite number (columns[1])");
+    check_error("1,2\n3,1e999\n", "file.csv:2:3: '1e999' is not a finite number (columns[1])");
+    check_error("1,2\n3,0x10\n", "file.csv:2:3: '0x10' is not a number (columns[1])");
+    check_error("1,2\n3,4,5\n", "file.csv:2: the row has 3 columns, but the rows before it have 2");
+    check_error("1,2\n3\n", "file.csv:2: the row has 1 column, but the rows before it have 2");
+    check_error("1,2\nx\n", "file.csv:2: the row has 1 column, but the rows before it have 2");
+    check_error("1,2\n3", "file.csv:2: the row has 1 column, but the rows before it have 2: is the file truncated?");
+    check_error("a,b\n1,2,3\n", "file.csv:2: the row has 3 columns, but the rows before it have 2");
+    check_error("a,1\n1,2\n", "file.csv:1:1: 'a' is not a number (columns[0])");
+    check_error_bytes("1,2\n3,4\0\n", 9, "file.csv:2:3: '4?' is not a number (columns[1])");
+}
+
+// Columns may be apart by tabs and semicolons; what is meant by other files is guessed at.
+static void test_separators(void) {
+    check_cells("1;2\n3;4\n", "1 2;3 4;");
+    check_cells("a\tb\n1\t 2\n3\t4\n", "1 2;3 4;");
+    check_cells("\"a;b\",c\n1,2\n", "1 2;");
+    check_error(
+        "a\tb\n1\t\n",
+        "file.csv:2:3: the cell is empty (columns[\"b\"]); `missing 0` or `missing nan` in the data block allows "
+        "that");
+    check_error("a;b\n1,5;2,5\n",
+                "file.csv:2:1: '1,5' is not a number (columns[\"a\"]): write it with a point, not a comma");
+    check_error("1,5;2,5\n", "file.csv:1:3: '5;2' is not a number (columns[1]): the first line has a comma, so columns "
+                             "are apart by commas, not by ';'");
+    check_error("1 2 3\n4 5 6\n", "file.csv:2:1: '4 5 6' is not a number (columns[\"1 2 3\"]): columns are apart by "
+                                  "commas, semicolons or tabs, not by blanks");
+}
+
+// Reads the text of which only column 1 is used.
+static void check_second(const char *text, const CsvOptions *options, const char *expected) {
+    static const bool used[4] = {false, true};
+    char found[512] = "";
+    Arena *arena = arena_create();
+    Csv csv;
+    Cells cells = {0};
+    gradc_status status = GRADC_MEMORY;
+    if (!setjmp(*arena_recover(arena)))
+        status = csv_begin(&csv, &program, arena, "file.csv", text, strlen(text), options);
+    if (!status) status = csv_read(&csv, used, &cells);
+    for (int64_t i = 0; !status && i < cells.rows; i++)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%g ", cells.values[i * cells.columns + 1]);
+    const char *result = status ? gradc_message(&program) : found;
+    if (strcmp(result, expected) != 0) {
+        printf("\"%s\": \"%s\" instead of \"%s\"\n", text, result, expected);
+        failures++;
+    }
+    arena_destroy(arena);
+}
+
+// Columns that nobody reads may hold anything; missing cells get a number where that is said.
+static void test_options(void) {
+    static const char *const words[] = {"?", "-999"};
+    CsvOptions plain = {0}, named = {.has_heading = true}, zero = {.may_miss = true, .missing = 0.5},
+               said = {.may_miss = true, .missing = NAN, .words = words, .word_count = 2};
+    check_second("ann,1,\nbob,2,x\n", &plain, "1 2 ");
+    check_second("name,age,note\nann,1,\nbob,2,\"x, y\"\n", &plain, "1 2 ");
+    check_second("name,2019,2020\nann,1,3\nbob,2,4\n", &plain, "2019 1 2 ");
+    check_second("2019,2020,2021\n1,2,3\n", &named, "2 ");
+    check_second("id,2019,2020\n7,1,3\n8,2,4\n", &plain,
+                 "file.csv:1: 'id' is not a number, but the rows below have a number there; a heading has no numbers");
+    check_second("a,b\n1,\n2,NA\n3,nan\n4,NULL\n5,n/a\n6,7\n", &zero, "0.5 0.5 0.5 0.5 0.5 7 ");
+    check_second("1,?\n2,-999\n3,\n4,5\n", &said, "nan nan nan 5 ");
+    check_second("1,2\n3,NA\n", &said, "file.csv:2:3: 'NA' is not a number (columns[1])");
+    check_second("1,2\n3,unknown\n", &zero,
+                 "file.csv:2:3: 'unknown' is not a number (columns[1]), nor one of the usual words for a missing one");
+    check_second("1,NA\n3,4\n", &zero, "0.5 4 ");
 }
 
 static void test_lines(void) {
@@ -106,7 +171,7 @@ static void test_lines(void) {
 
 // No byte string makes the reader crash or read on: run under the sanitizers.
 static void test_random_bytes(void) {
-    static const char alphabet[] = "0123456789,,,\n\n\"\"\r .-eEnaix\t";
+    static const char alphabet[] = "0123456789,,,\n\n\"\"\r .-eEnaix\t;\xC3";
     uint32_t state = 1;
     for (int round = 0; round < 20000; round++) {
         size_t length = round % 40;
@@ -129,6 +194,8 @@ static void test_random_bytes(void) {
 int main(void) {
     test_what_is_read();
     test_where_it_is_wrong();
+    test_separators();
+    test_options();
     test_lines();
     test_random_bytes();
     free(program.message);

@@ -100,7 +100,7 @@ static void test_prediction(void) {
     OK(gradc_predict(program, &options, out));
     check_text("out.csv", "row,y,line\n1,2,1\n2,4,2\n3,6,3\n4,9,4\n");
     options = (gradc_predict_options){.entry = "squared"};
-    REFUSED(gradc_predict(program, &options, out), GRADC_ARGUMENT, "not one row for each row");
+    REFUSED(gradc_predict(program, &options, out), GRADC_ARGUMENT, "squared gives one number, not one for each row");
     options = (gradc_predict_options){.entry = "twice"};
     REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "data points does not give the inputs that twice");
     options = (gradc_predict_options){.entry = "lien"};
