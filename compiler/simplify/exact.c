@@ -136,13 +136,86 @@ static Node *negated_product(Simplifier *simplifier, Node *node) {
     return NULL;
 }
 
+// -x, of x that has a minus or a negative number in a product, in what is repeated, or on both sides of a choice; NULL:
+// it has none.
+static Node *positive_form(Simplifier *simplifier, Node *x, int depth) {
+    Graph *graph = simplifier->graph;
+    const Node *constant = constant_below(x);
+    if (!depth-- || !dtype_is_float(x->dtype)) return NULL;
+    if (constant) return constant->scalar.real < 0 ? constant_like(graph, x, -constant->scalar.real) : NULL;
+    Node *inputs[3] = {NULL};
+    for (int i = 0; i < x->input_count && i < 3; i++) inputs[i] = x->inputs[i];
+    if (x->op == OP_negate) return inputs[0];
+    if (x->op == OP_broadcast) {
+        inputs[0] = positive_form(simplifier, inputs[0], depth);
+        return inputs[0] ? rebuild(graph, x, inputs) : NULL;
+    }
+    if (x->op == OP_where) {
+        for (int i = 1; i < 3; i++)
+            if (!constant_below(inputs[i]) || !(inputs[i] = positive_form(simplifier, inputs[i], depth))) return NULL;
+        return map3(graph, OP_where, inputs[0], inputs[1], inputs[2]);
+    }
+    for (int i = 0; (x->op == OP_multiply || x->op == OP_divide) && i < 2; i++) {
+        Node *positive = positive_form(simplifier, inputs[i], depth);
+        if (!positive) continue;
+        inputs[i] = positive;
+        return map2(graph, x->op, inputs[0], inputs[1]);
+    }
+    return NULL;
+}
+
+// a + b -> a - (-b), a - b -> a + (-b), where b has a negative number
+static Node *negative_term(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 6 };
+    if (constant_below(node->inputs[1]) && node->op == OP_add) return NULL;   // x + (-1) may be expm1
+    Node *positive = positive_form(simplifier, node->inputs[1], DEPTH);
+    if (positive) return map2(simplifier->graph, node->op == OP_add ? OP_subtract : OP_add, node->inputs[0], positive);
+    if (node->op == OP_subtract || constant_below(node->inputs[0])) return NULL;
+    positive = positive_form(simplifier, node->inputs[0], DEPTH);
+    return positive ? map2(simplifier->graph, OP_subtract, node->inputs[1], positive) : NULL;
+}
+
+static bool picks_class(Node *mask) {
+    Node *numbers;
+    for (int axis = 0; axis < mask->rank; axis++)
+        if (is_class_mask(mask, axis, &numbers)) return true;
+    return false;
+}
+
+// a + (0 - b), where a is not -0
+static Node *plus_difference(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    for (int i = 1; i >= 0; i--) {
+        Node *other = node->inputs[1 - i], *term = node->inputs[i], *inner = term;
+        if (inner->op == OP_broadcast) inner = inner->inputs[0];
+        if (inner->op != OP_subtract || !is_number(inner->inputs[0], 0) || !never_negative_zero(other)) continue;
+        Node *b = inner == term ? inner->inputs[1] : rebuild(graph, term, &inner->inputs[1]);
+        return map2(graph, OP_subtract, other, b);
+    }
+    return NULL;
+}
+
+// A number added to a choice between numbers. One of a class stays apart: what it adds to a row's sum is then seen.
+static Node *choice_of_sums(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    for (int i = 0; i < 2; i++) {
+        Node *choice = node->inputs[i], *number = node->inputs[1 - i], *sides[2];
+        if (choice->op != OP_where || !constant_below(number) || picks_class(choice->inputs[0])) continue;
+        if (!constant_below(choice->inputs[1]) || !constant_below(choice->inputs[2])) continue;
+        for (int k = 0; k < 2; k++)
+            sides[k] = map2(graph, node->op, i ? number : choice->inputs[1 + k], i ? choice->inputs[1 + k] : number);
+        return map3(graph, OP_where, choice->inputs[0], sides[0], sides[1]);
+    }
+    return NULL;
+}
+
 static Node *divide_by_power_of_two(Simplifier *simplifier, Node *node) {
     const Node *constant = constant_below(node->inputs[1]);
     if (!constant) return NULL;
     int exponent, limit = node->dtype == DTYPE_F32 ? 125 : 1021;
     if (fabs(frexp(constant->scalar.real, &exponent)) != 0.5 || exponent > limit || exponent < -limit) return NULL;
     Node *factor = constant_like(simplifier->graph, node, 1 / constant->scalar.real);
-    return map2(simplifier->graph, OP_multiply, node->inputs[0], factor);
+    return map2(simplifier->graph, OP_multiply, factor, node->inputs[0]);
 }
 
 static Node *extremum_of_same(Simplifier *simplifier, Node *node) {
@@ -307,6 +380,11 @@ const RewriteRow exact_rewrites[] = {
     {"negate_twice", OP_negate, negate_twice, "-(-x)"},
     {"add_negated", OP_add, add_negated, "a + (-b) rounds as a - b does"},
     {"subtract_negated", OP_subtract, subtract_negated, "a - (-b) rounds as a + b does"},
+    {"sum_of_choice", OP_add, choice_of_sums, "each side's sum is rounded as the sum is"},
+    {"difference_of_choice", OP_subtract, choice_of_sums, "each side's difference is rounded as the difference is"},
+    {"plus_difference", OP_add, plus_difference, "a + (0 - b) rounds as a - b does, for a other than -0"},
+    {"negative_term", OP_add, negative_term, "a + (-2) * b rounds as a - 2 * b does"},
+    {"negative_term_less", OP_subtract, negative_term, "a - (-2) * b rounds as a + 2 * b does"},
     {"product_of_negated", OP_multiply, product_of_negated, "a product's size does not depend on signs"},
     {"quotient_of_negated", OP_divide, product_of_negated, "a quotient's size does not depend on signs"},
     {"negated_product", OP_negate, negated_product, "-(x * 2) is x * (-2): a number takes the sign"},
@@ -328,6 +406,7 @@ const RewriteRow exact_rewrites[] = {
     {"reshape_of_reshape", OP_reshape, reshape_of_reshape, "only the last shape counts"},
     {"reshape_of_number", OP_reshape, reshape_of_number, "one element in many axes is repeated once in each"},
     {"reshape_of_broadcast", OP_reshape, reshape_of_broadcast, "the axes of a repeated value, renamed"},
+    {"reshape_of_map", OP_reshape, reshape_of_map, "elements that were reshaped for it have their old shape again"},
     {"transpose_of_transpose", OP_transpose, transpose_of_transpose, "permutations compose"},
     {"transpose_of_units", OP_transpose, transpose_of_units, "only axes of extent 1 move: a reshape"},
     {"transpose_of_broadcast", OP_transpose, transpose_of_broadcast, "permute first, repeat then"},

@@ -144,7 +144,11 @@ Node *reduce_over(Graph *graph, Op op, Node *x, unsigned axes) {
     return reduce(graph, op, x, list, count);
 }
 
-static bool is_iota_along(Node *node, int axis) {
+bool is_iota_along(Node *node, int axis) {
+    if (node->op == OP_reshape && same_but_units(node, node->inputs[0])) {   // with axes of one element more
+        const Node *x = node->inputs[0];
+        return x->op == OP_iota && x->rank == 1 && x->shape[0] == node->shape[axis] && !extent_is(x->shape[0], 1);
+    }
     if (node->op == OP_iota) return attribute_integer(node, 0) == axis;
     return node->op == OP_broadcast && node->inputs[0]->op == OP_iota && varying_axes(node->inputs[0]) == 1 &&
            node->inputs[0]->rank == 1 && attribute_integer(node, 0) == axis &&

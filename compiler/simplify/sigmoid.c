@@ -4,6 +4,8 @@
 // can overflow in it. The value is computed as min(x, 0) - log1p(exp(-abs(x))), put in its place afterwards.
 #include "simplify/rules.h"
 
+#include <math.h>
+
 static Node *unary(Simplifier *simplifier, Op op, Node *x) {
     return map1(simplifier->graph, op, x);
 }
@@ -94,6 +96,155 @@ Node *log_of_sigmoid(Simplifier *simplifier, Node *node) {
     return map2(graph, OP_subtract, least, unary(simplifier, OP_log1p, rest));
 }
 
+// log1p(-sigmoid(x)) is log(1 - sigmoid(x)).
+Node *log1p_of_sigmoid(Simplifier *simplifier, Node *node) {
+    Node *x = node->inputs[0]->op == OP_negate ? node->inputs[0]->inputs[0] : NULL;
+    if (!x || x->op != OP_sigmoid) return NULL;
+    return unary(simplifier, OP_log, unary(simplifier, OP_sigmoid, unary(simplifier, OP_negate, x->inputs[0])));
+}
+
+// ---- what was made stable by hand
+
+static bool is_absolute_of(const Node *node, const Node *x) {
+    if (node->op != OP_absolute) return false;
+    const Node *inner = node->inputs[0];
+    return inner == x || (inner->op == OP_negate && inner->inputs[0] == x) ||
+           (x->op == OP_negate && x->inputs[0] == inner);
+}
+
+// log1p(exp(-abs(x)))
+static bool is_rest_of(const Node *node, const Node *x) {
+    if (node->op != OP_log1p || node->inputs[0]->op != OP_exp) return false;
+    const Node *negative = node->inputs[0]->inputs[0];
+    return negative->op == OP_negate && is_absolute_of(negative->inputs[0], x);
+}
+
+// x in max(x, 0), or as relu has it
+static Node *positive_part(Node *node) {
+    if (node->op == OP_maximum) return beside_number(node, 0);
+    if (node->op != OP_where) return NULL;
+    const Node *condition = node->inputs[0];
+    if (condition->op == OP_less_equal && is_number(condition->inputs[1], 0) && is_number(node->inputs[1], 0))
+        return condition->inputs[0] == node->inputs[2] ? node->inputs[2] : NULL;
+    if (condition->op == OP_less && is_number(condition->inputs[0], 0) && is_number(node->inputs[2], 0))
+        return condition->inputs[1] == node->inputs[1] ? node->inputs[1] : NULL;
+    return NULL;
+}
+
+// min(x, 0) - log1p(exp(-abs(x))) -> log(sigmoid(x)), which turns into that again after it is differentiated
+Node *log_sigmoid_by_hand(Simplifier *simplifier, Node *node) {
+    Node *least = node->inputs[0], *x = least->op == OP_minimum ? beside_number(least, 0) : NULL;
+    if (!x || !simplifier->before_gradient || !is_rest_of(node->inputs[1], x)) return NULL;
+    return unary(simplifier, OP_log, unary(simplifier, OP_sigmoid, x));
+}
+
+// max(x, 0) + log1p(exp(-abs(x))) -> -log(sigmoid(-x)), which turns into that again after it is differentiated. Where
+// something stands in between, it is put behind the sum.
+Node *softplus_by_hand(Simplifier *simplifier, Node *node) {
+    Graph *graph = simplifier->graph;
+    for (int i = 0; i < 2; i++) {
+        Node *first = node->inputs[i], *rest = node->inputs[1 - i], *x = positive_part(first);
+        if (x && is_rest_of(rest, x) && simplifier->before_gradient) {
+            Node *turned = unary(simplifier, OP_sigmoid, unary(simplifier, OP_negate, x));
+            return unary(simplifier, OP_negate, unary(simplifier, OP_log, turned));
+        }
+        for (int k = 0; (first->op == OP_add || first->op == OP_subtract) && k < (first->op == OP_add ? 2 : 1); k++) {
+            Node *inner = positive_part(first->inputs[k]);
+            if (!inner || !is_rest_of(rest, inner)) continue;
+            Node *whole = map2(graph, OP_add, first->inputs[k], rest);
+            return map2(graph, first->op, whole, first->inputs[1 - k]);
+        }
+    }
+    return NULL;
+}
+
+// -(min(-x, 0) - log1p(exp(-abs(x)))) -> max(x, 0) + log1p(exp(-abs(x)))
+Node *softplus_form(Simplifier *simplifier, Node *node) {
+    Node *difference = node->inputs[0], *least = difference->inputs[0];
+    if (difference->op != OP_subtract || least->op != OP_minimum || simplifier->before_gradient) return NULL;
+    Node *x = beside_number(least, 0);
+    if (!x || !is_rest_of(difference->inputs[1], x)) return NULL;
+    Node *turned = unary(simplifier, OP_negate, x);
+    Node *most = map2(simplifier->graph, OP_maximum, turned, constant_like(simplifier->graph, x, 0));
+    return map2(simplifier->graph, OP_add, most, difference->inputs[1]);
+}
+
+// ---- thresholds
+
+// number * x, where the number may be 1 or -1.
+static Node *multiple_of(Node *node, double *number) {
+    *number = 1;
+    for (;;) {
+        const Node *constant = NULL;
+        int at = 0;
+        if (node->op == OP_multiply || node->op == OP_divide)
+            for (at = node->op == OP_divide; at < 2 && !(constant = constant_below(node->inputs[at])); at++) {
+            }
+        if (node->op != OP_negate && !constant) return node;
+        double factor = constant ? constant->scalar.real : -1;
+        *number = node->op == OP_divide ? *number / factor : *number * factor;
+        node = node->inputs[constant ? 1 - at : 0];
+    }
+}
+
+// x in log1p(exp(-abs(x))); the number before it may have another sign.
+static Node *rest_argument(const Node *node) {
+    if (node->op != OP_log1p || node->inputs[0]->op != OP_exp) return NULL;
+    const Node *exponent = node->inputs[0]->inputs[0];
+    return exponent->op == OP_negate && exponent->inputs[0]->op == OP_absolute ? exponent->inputs[0]->inputs[0] : NULL;
+}
+
+// `node` as -log(sigmoid(-x)), or in the form max(x, 0) + log1p(exp(-abs(x))) that it has afterwards: number * x.
+static Node *softplus_argument(Node *node, double *outer, double *inner) {
+    Node *soft = multiple_of(node, outer);
+    if (soft->op == OP_log && soft->inputs[0]->op == OP_sigmoid) {
+        Node *x = multiple_of(soft->inputs[0]->inputs[0], inner);
+        *outer = -*outer;
+        *inner = -*inner;
+        return x;
+    }
+    Node *most = soft->op == OP_add && soft->inputs[0]->op == OP_maximum ? beside_number(soft->inputs[0], 0) : NULL;
+    Node *rest = most ? rest_argument(soft->inputs[1]) : NULL;
+    double other;
+    bool same = rest && multiple_of(most, inner) == multiple_of(rest, &other) && fabs(*inner) == fabs(other);
+    return same ? multiple_of(most, inner) : NULL;
+}
+
+// where(c < b * x, x, softplus(b * x) / b) -> softplus(b * x) / b, where c is so large that rounding gives x and 1 for
+// the derivative
+Node *softplus_threshold(Simplifier *simplifier, Node *node) {
+    (void)simplifier;
+    const Node *condition = node->inputs[0];
+    if (condition->op != OP_less || !dtype_is_float(node->dtype)) return NULL;
+    const Node *limit = constant_below(condition->inputs[0]);
+    if (!limit || limit->scalar.real < (node->dtype == DTYPE_F32 ? 18 : 38)) return NULL;
+    double outer, inner, compared, linear;
+    Node *x = softplus_argument(node->inputs[2], &outer, &inner);
+    if (!x || multiple_of(condition->inputs[1], &compared) != x || multiple_of(node->inputs[1], &linear) != x)
+        return NULL;
+    bool fits = inner == compared && fabs(outer * inner / linear - 1) < 1e-6;
+    return fits ? node->inputs[2] : NULL;
+}
+
+// y in 1 - y
+static bool is_rest_of_one(Node *node, const Node *y) {
+    return below_one(node) == y;
+}
+
+// y (1 - p) - (1 - y) p -> y - p: what the derivative of the cross entropy of two classes has
+Node *two_classes(Simplifier *simplifier, Node *node) {
+    const Node *left = node->inputs[0], *right = node->inputs[1];
+    if (left->op != OP_multiply || right->op != OP_multiply || !dtype_is_float(node->dtype)) return NULL;
+    for (int i = 0; i < 4; i++) {
+        Node *a = left->inputs[i & 1], *b = left->inputs[1 - (i & 1)];
+        Node *c = right->inputs[i >> 1], *d = right->inputs[1 - (i >> 1)];
+        if (is_rest_of_one(b, d) && is_rest_of_one(c, a)) return map2(simplifier->graph, OP_subtract, a, d);
+    }
+    return NULL;
+}
+
+// ---- quotients
+
 // x * divisor, where x has terms that are divided by it; NULL: it has none.
 static Node *times_divisor(Simplifier *simplifier, Node *x, Node *divisor, int depth) {
     Graph *graph = simplifier->graph;
@@ -102,6 +253,13 @@ static Node *times_divisor(Simplifier *simplifier, Node *x, Node *divisor, int d
     if (x->op == OP_negate) {
         Node *inner = times_divisor(simplifier, x->inputs[0], divisor, depth);
         return inner ? map1(graph, OP_negate, inner) : NULL;
+    }
+    if (x->op == OP_where) {
+        bool first = is_constant(x->inputs[2], 0);
+        if (!first && !is_constant(x->inputs[1], 0)) return NULL;
+        Node *sides[2] = {x->inputs[1], x->inputs[2]};
+        sides[!first] = times_divisor(simplifier, sides[!first], divisor, depth);
+        return sides[!first] ? map3(graph, OP_where, x->inputs[0], sides[0], sides[1]) : NULL;
     }
     if (x->op != OP_add && x->op != OP_subtract) return NULL;
     Node *left = times_divisor(simplifier, x->inputs[0], divisor, depth);
@@ -124,26 +282,43 @@ Node *sigmoid_times_quotient(Simplifier *simplifier, Node *node) {
     return NULL;
 }
 
-// Whether b is a, or for an addition its opposite.
-static bool is_opposite(Node *a, Node *b, bool addition) {
-    if (!addition) return a == b;
-    const Node *number = strip_broadcast(a);
-    return number->op == OP_constant && dtype_is_float(number->dtype) && is_constant(b, -number->scalar.real);
+// x / factor, where every term of x has the factor; NULL: one has not.
+static Node *without(Graph *graph, Node *x, const Node *factor, int depth) {
+    Node *inputs[3] = {NULL};
+    if (!depth--) return NULL;
+    for (int i = 0; i < x->input_count && i < 3; i++) inputs[i] = x->inputs[i];
+    if (x->op == OP_multiply)
+        for (int i = 0; i < 2; i++)
+            if (inputs[i] == factor) return inputs[1 - i];
+    bool choice = x->op == OP_where && (is_constant(inputs[1], 0) || is_constant(inputs[2], 0));
+    bool sum = x->op == OP_add || x->op == OP_subtract;
+    int first = choice && is_constant(inputs[1], 0) ? 2 : choice, end = first + 1;
+    if (sum || x->op == OP_multiply) end = 2;
+    if (!choice && !sum && x->op != OP_multiply && x->op != OP_negate) return NULL;
+    for (int i = first; i < end; i++) {
+        Node *rest = without(graph, inputs[i], factor, depth);
+        if (rest) inputs[i] = rest;
+        if (rest && x->op == OP_multiply) return map2(graph, OP_multiply, inputs[0], inputs[1]);
+        if (!rest && x->op != OP_multiply) return NULL;
+    }
+    return x->op == OP_multiply ? NULL : map_any(graph, x->op, x->dtype, inputs, x->input_count);
 }
 
-// c * sigmoid(x) - c * y -> (sigmoid(x) - y) * c, also where it is written as a sum, or the other way round.
+// (c * sigmoid(x)) / sigmoid(x): what forward mode makes of log(sigmoid(x)).
+Node *sigmoid_over_itself(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 8 };
+    Node *sigmoid = node->inputs[1];
+    return sigmoid->op == OP_sigmoid ? without(simplifier->graph, node->inputs[0], sigmoid, DEPTH) : NULL;
+}
+
+// c * sigmoid(x) - c * y -> (sigmoid(x) - y) * c, also the other way round.
 Node *sigmoid_less_target(Simplifier *simplifier, Node *node) {
     Graph *graph = simplifier->graph;
-    Node *left = node->inputs[0], *right = node->inputs[1];
+    const Node *left = node->inputs[0], *right = node->inputs[1];
     if (left->op != OP_multiply || right->op != OP_multiply) return NULL;
     for (int i = 0; i < 4; i++) {
-        Node *scale = left->inputs[i & 1], *other = right->inputs[i >> 1];
-        Node *a = left->inputs[1 - (i & 1)], *b = right->inputs[1 - (i >> 1)];
-        if ((a->op != OP_sigmoid && b->op != OP_sigmoid) || !is_opposite(scale, other, node->op == OP_add)) continue;
-        bool first = a->op == OP_sigmoid;
-        if (node->op == OP_add)
-            return map2(graph, OP_multiply, map2(graph, OP_subtract, first ? a : b, first ? b : a),
-                        first ? scale : other);
+        Node *a = left->inputs[1 - (i & 1)], *b = right->inputs[1 - (i >> 1)], *scale = left->inputs[i & 1];
+        if ((a->op != OP_sigmoid && b->op != OP_sigmoid) || scale != right->inputs[i >> 1]) continue;
         return map2(graph, OP_multiply, map2(graph, OP_subtract, a, b), scale);
     }
     return NULL;

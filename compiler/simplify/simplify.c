@@ -93,10 +93,11 @@ bool simplify_by(Graph *graph, Function *function, const RewriteRow *const *rows
 }
 
 const RewriteRow *const *all_rewrites(Arena *arena, int *count) {
-    *count = exact_rewrite_count + stabilising_rewrite_count;
-    const RewriteRow **rows = arena_array(arena, const RewriteRow *, *count);
-    for (int i = 0; i < exact_rewrite_count; i++) rows[i] = &exact_rewrites[i];
-    for (int i = 0; i < stabilising_rewrite_count; i++) rows[exact_rewrite_count + i] = &stabilising_rewrites[i];
+    *count = exact_rewrite_count + stabilising_rewrite_count + shortening_rewrite_count;
+    const RewriteRow **rows = arena_array(arena, const RewriteRow *, *count), **next = rows;
+    for (int i = 0; i < exact_rewrite_count; i++) *next++ = &exact_rewrites[i];
+    for (int i = 0; i < stabilising_rewrite_count; i++) *next++ = &stabilising_rewrites[i];
+    for (int i = 0; i < shortening_rewrite_count; i++) *next++ = &shortening_rewrites[i];
     return rows;
 }
 

@@ -8,7 +8,7 @@
 
 #include "graph/graph.h"
 
-// Applies the rows of the exact and of the stabilising table until none fits. Runs before differentiation, where it
+// Applies the rows of all tables until none fits. Runs before differentiation, where it
 // brings what must be stable into a form whose derivative is stable too, and after it. `gradient`, `track` and
 // `stop_gradient` stay; a gradient's targets stay the variables and tracks that they are.
 void simplify(Graph *graph, Function *function);

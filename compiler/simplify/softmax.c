@@ -183,7 +183,15 @@ static Node *times_total(Simplifier *simplifier, Node *x, const Node *total, uns
     Graph *graph = simplifier->graph;
     Node *parts[2] = {NULL, NULL};
     if (depth == 0) return NULL;
+    if (is_number(x, 0)) return x;
     switch (x->op) {
+    case OP_where: {
+        bool first = is_number(x->inputs[2], 0);
+        if (!first && !is_number(x->inputs[1], 0)) return NULL;
+        Node *sides[2] = {x->inputs[1], x->inputs[2]};
+        sides[!first] = times_total(simplifier, sides[!first], total, axes, depth - 1);
+        return sides[!first] ? map3(graph, OP_where, x->inputs[0], sides[0], sides[1]) : NULL;
+    }
     case OP_divide: {
         Node *divisor = x->inputs[1];
         bool rows = divisor != total && below_repeats(divisor) == total && same_shape(x, total->inputs[0]);
@@ -208,6 +216,10 @@ static Node *times_total(Simplifier *simplifier, Node *x, const Node *total, uns
         if (!same_shape(x, total->inputs[0]) || !(parts[0] = row_value(simplifier, x, axes))) return NULL;
         parts[0] = parts[0] == x ? NULL : times_total(simplifier, parts[0], total, axes, depth - 1);
         return parts[0] ? to_rows(simplifier, parts[0], axes, x) : NULL;
+    case OP_reshape:
+        if (!same_but_units(x, x->inputs[0])) return NULL;
+        parts[0] = times_total(simplifier, x->inputs[0], total, axes, depth - 1);
+        return parts[0] ? reshape(graph, parts[0], (const Extent *const *)x->shape, x->rank) : NULL;
     default: return NULL;
     }
 }
@@ -220,8 +232,8 @@ static Node *find_total(Node *x, const Node *exponential, int depth) {
         return match_total(total, &row) && row.exponential == exponential ? total : NULL;
     }
     bool enters = x->op == OP_negate || x->op == OP_add || x->op == OP_subtract || x->op == OP_multiply ||
-                  x->op == OP_reduce_sum || x->op == OP_broadcast;
-    for (int i = 0; enters && depth > 0 && i < x->input_count; i++) {
+                  x->op == OP_reduce_sum || x->op == OP_broadcast || x->op == OP_reshape || x->op == OP_where;
+    for (int i = x->op == OP_where; enters && depth > 0 && i < x->input_count; i++) {
         Node *total = find_total(x->inputs[i], exponential, depth - 1);
         if (total) return total;
     }
@@ -240,6 +252,46 @@ Node *softmax_of_quotient(Simplifier *simplifier, Node *node) {
         if (!factor) continue;
         Node *softmax = binary(simplifier, OP_divide, exponential, to_rows(simplifier, total, axes, node));
         return binary(simplifier, OP_multiply, softmax, factor);
+    }
+    return NULL;
+}
+
+// Where every term of x is divided by `divisor`, which has its shape: x * divisor; NULL: one is not.
+static Node *terms_times(Simplifier *simplifier, Node *x, Node *divisor, int depth) {
+    Graph *graph = simplifier->graph;
+    Node *inputs[3] = {NULL};
+    if (is_number(x, 0)) return x;
+    if (!depth--) return NULL;
+    bool sum = x->op == OP_add || x->op == OP_subtract;
+    if (x->op == OP_broadcast) {
+        unsigned axes = all_axes(x) & ~varying_axes(x);
+        Node *row = axes ? row_value(simplifier, x, axes) : NULL, *below = row_value(simplifier, divisor, axes);
+        Node *rest = row && below && row != x ? terms_times(simplifier, row, below, depth) : NULL;
+        return rest ? to_rows(simplifier, rest, axes, x) : NULL;
+    }
+    if (!sum && x->op != OP_where) return without_divisor(simplifier, x, divisor, depth);
+    for (int i = 0; i < x->input_count; i++) {
+        bool condition = x->op == OP_where && i == 0;
+        inputs[i] = condition ? x->inputs[i] : terms_times(simplifier, x->inputs[i], divisor, depth);
+        if (!inputs[i]) return NULL;
+    }
+    return map_any(graph, x->op, x->dtype, inputs, x->input_count);
+}
+
+// The same where e is repeated, as in the Jacobian of softmax: e_j * (d_ij / s - p_i / s) -> p_j * (d_ij - p_i)
+Node *softmax_of_terms(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 8 };
+    Graph *graph = simplifier->graph;
+    for (int i = 0; i < 2; i++) {
+        Node *repeated = node->inputs[i], *terms = node->inputs[1 - i];
+        Node *exponential = repeated->op == OP_broadcast ? repeated->inputs[0] : NULL;
+        Node *total = exponential && exponential->op == OP_exp ? find_total(terms, exponential, DEPTH) : NULL;
+        if (!total) continue;
+        Node *divisor = to_rows(simplifier, total, reduced_axes(total), exponential);
+        Node *softmax = binary(simplifier, OP_divide, exponential, divisor);
+        Node *factor =
+            terms_times(simplifier, terms, simplify_node(simplifier, rebuild(graph, repeated, &divisor)), DEPTH);
+        if (factor) return binary(simplifier, OP_multiply, rebuild(graph, repeated, &softmax), factor);
     }
     return NULL;
 }

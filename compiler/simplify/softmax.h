@@ -8,9 +8,4 @@
 bool match_softmax(Simplifier *simplifier, Node *node, unsigned *axes);
 // a - log(sum(exp(a)))
 bool match_log_softmax(Simplifier *simplifier, Node *node, unsigned *axes);
-// `full`, which is the same all along `axes`, without them; NULL: it is not the same.
-Node *row_value(Simplifier *simplifier, Node *full, unsigned axes);
-// The inverse: one value for each row, repeated along `axes` of `like`.
-Node *to_rows(Simplifier *simplifier, Node *value, unsigned axes, const Node *like);
-
 #endif

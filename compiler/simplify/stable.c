@@ -6,6 +6,7 @@ const RewriteRow stabilising_rewrites[] = {
     {"softmax_shift", OP_divide, softmax_shift, "exp overflows at 88; of x - max(x) it is at most 1"},
     {"softmax_constant_shift", OP_divide, softmax_constant_shift, "one way to shift, so all spellings are one softmax"},
     {"softmax_of_quotient", OP_multiply, softmax_of_quotient, "e / s lies in [0, 1], whatever it is multiplied with"},
+    {"softmax_of_terms", OP_multiply, softmax_of_terms, "e / s lies in [0, 1], whatever it is multiplied with"},
     {"log_sum_exp_shift", OP_log, log_sum_exp_shift, "exp overflows at 88; of x - max(x) it is at most 1"},
     {"log_sum_exp_constant_shift", OP_log, log_sum_exp_constant_shift, "the shift comes out of the logarithm"},
     {"cancel_shift", OP_add, cancel_shift, "a shift that was put back"},
@@ -33,8 +34,12 @@ const RewriteRow stabilising_rewrites[] = {
     {"one_minus_sigmoid", OP_subtract, one_minus_sigmoid, "sigmoid(-x) is nearly 1 where x is far below 0"},
     {"softplus", OP_log1p, softplus, "exp overflows at 88; softplus(x) is then x"},
     {"log_of_sigmoid", OP_log, log_of_sigmoid, "sigmoid underflows to 0 at -104; its logarithm is then x"},
+    {"log1p_of_sigmoid", OP_log1p, log1p_of_sigmoid, "1 - sigmoid(x) is 0 for large x; its logarithm is then -x"},
+    {"log_sigmoid_by_hand", OP_subtract, log_sigmoid_by_hand, "its derivative is sigmoid(-x), without a kink at 0"},
+    {"softplus_by_hand", OP_add, softplus_by_hand, "its derivative is sigmoid(x), without a kink at 0"},
+    {"softplus_form", OP_negate, softplus_form, "one way to write it, whether it is differentiated or not"},
     {"sigmoid_times_quotient", OP_multiply, sigmoid_times_quotient, "sigmoid may be 0, and 0 / 0 is NaN"},
+    {"sigmoid_over_itself", OP_divide, sigmoid_over_itself, "sigmoid may be 0, and 0 / 0 is NaN"},
     {"sigmoid_less_target", OP_subtract, sigmoid_less_target, "s - y: where s is near y the difference is exact"},
-    {"sigmoid_plus_target", OP_add, sigmoid_less_target, "s - y: where s is near y the difference is exact"},
 };
 const int stabilising_rewrite_count = sizeof stabilising_rewrites / sizeof *stabilising_rewrites;

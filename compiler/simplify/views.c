@@ -115,6 +115,41 @@ Node *reshape_of_broadcast(Simplifier *simplifier, Node *node) {
     return broadcast(simplifier->graph, x, node->shape, node->rank, axes);
 }
 
+// `x`, which is made of reshapes from the shape of `like` and of numbers, in that shape; also where tensors of like's last
+// axes are repeated along its first ones. NULL: it is not made so.
+static Node *reshaped_back(Graph *graph, Node *x, const Node *like, int depth) {
+    const Extent *const *shape = (const Extent *const *)like->shape;
+    if (x->op == OP_reshape && same_shape(x->inputs[0], like)) return x->inputs[0];
+    if (constant_below(x)) return constant_like(graph, (Node *)like, constant_below(x)->scalar.real);
+    if (x->op == OP_broadcast && !x->inputs[0]->rank) return broadcast(graph, x->inputs[0], shape, like->rank, NULL);
+    if (x->op == OP_broadcast) {   // a repeated reshape
+        Node *inner = x->inputs[0];
+        int lead = x->rank - inner->rank, rest = like->rank - lead, axes[MAX_RANK];
+        if (inner->op != OP_reshape || rest != inner->inputs[0]->rank) return NULL;
+        for (int i = 0; i < inner->rank; i++)
+            if (attribute_integer(x, i) != lead + i || inner->shape[i] != x->shape[lead + i]) return NULL;
+        for (int i = 0; i < lead; i++)
+            if (x->shape[i] != like->shape[i]) return NULL;
+        for (int i = 0; i < rest; i++) {
+            if (inner->inputs[0]->shape[i] != like->shape[lead + i]) return NULL;
+            axes[i] = lead + i;
+        }
+        return broadcast(graph, inner->inputs[0], shape, like->rank, axes);
+    }
+    Node *inputs[MAX_ARITY];
+    if (!depth-- || op_class(x->op) != CLASS_MAP || !dtype_is_float(x->dtype)) return NULL;
+    for (int i = 0; i < x->input_count; i++)
+        if (!dtype_is_float(x->inputs[i]->dtype) || !(inputs[i] = reshaped_back(graph, x->inputs[i], like, depth)))
+            return NULL;
+    return map_any(graph, x->op, x->dtype, inputs, x->input_count);
+}
+
+Node *reshape_of_map(Simplifier *simplifier, Node *node) {
+    enum { DEPTH = 4 };
+    if (op_class(node->inputs[0]->op) != CLASS_MAP || !dtype_is_float(node->dtype)) return NULL;
+    return reshaped_back(simplifier->graph, node->inputs[0], node, DEPTH);
+}
+
 Node *transpose_of_transpose(Simplifier *simplifier, Node *node) {
     Node *inner = node->inputs[0];
     if (inner->op != OP_transpose) return NULL;

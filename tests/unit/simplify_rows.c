@@ -234,13 +234,21 @@ static Node *inverse_rows(const Inputs *in) {   // 1 / N
     return divide(in, numeral(in, 1), extent_value(in->graph, in->dtype, in->N));
 }
 
+static Node *narrow(const Inputs *in, Node *x) {   // [N, C] as [2, N * C / 2]
+    const Extent *half = extent_multiply(in->graph->extents, in->N, size(in, CLASSES / 2));
+    return shaped(in, x, 2, size(in, 2), half, NULL);
+}
+static Node *wide_again(const Inputs *in, Node *x) {
+    return shaped(in, x, 2, in->N, in->C, NULL);
+}
+
 #define EXACT(row, variant, graph)                           \
     static Node *exact_##row##_##variant(const Inputs *in) { \
         return graph;                                        \
     }
 #include "simplify_rows.def"
 const Example exact_examples[] = {
-#define EXACT(row, variant, graph) {#row, exact_##row##_##variant},
+#define EXACT(row, variant, graph) {#row, #variant, exact_##row##_##variant},
 #include "simplify_rows.def"
 };
 const int exact_example_count = sizeof exact_examples / sizeof *exact_examples;
@@ -282,6 +290,17 @@ static Node *softmax_backward(const Inputs *in) {
     Node *inner = sum(in, negated(in, divide(in, multiply(in, in->q, p), s)), 1);
     return multiply(in, add(in, divide(in, in->q, s), columns(in, inner)), e);
 }
+static Node *softmax_jacobian(const Inputs *in) {   // of a line
+    Node *e = exponential(in, in->line), *total = sum(in, e, 0),
+         *p = divide(in, e, repeated(in, total, 1, in->C, NULL, NULL, NULL));
+    Node *inverse = divide(in, numeral(in, 1), total), *zero;
+    Node *square = repeated(in, inverse, 2, in->C, in->C, NULL, NULL);
+    zero = number(in, square, 0);
+    Node *diagonal = where(in, unit_mask(in), square, zero);
+    Node *rows = negated(in, divide(in, p, repeated(in, total, 1, in->C, NULL, NULL, NULL)));
+    rows = repeated(in, rows, 2, in->C, in->C, NULL, (const int[]){0});
+    return multiply(in, add(in, diagonal, rows), repeated(in, e, 2, in->C, in->C, NULL, (const int[]){1}));
+}
 static Node *shift_put_back(const Inputs *in, bool minus) {
     Node *z = minus ? shifted(in, in->m, in->x) : add(in, in->m, columns(in, in->x));
     return map2(in->graph, minus ? OP_add : OP_subtract, log_sum_exp(in, z), in->x);
@@ -313,13 +332,85 @@ static Node *sigmoid_quotient(const Inputs *in) {
     return multiply(in, subtract(in, in->y, divide(in, in->y, p)), p);
 }
 
+static Node *rest_of_one(const Inputs *in, Node *x) {
+    return subtract(in, number(in, x, 1), x);
+}
+// max(x, 0), and as relu has it; and log1p(exp(-abs(x)))
+static Node *positive(const Inputs *in) {
+    return map2(in->graph, OP_maximum, in->x, number(in, in->x, 0));
+}
+static Node *rectified(const Inputs *in) {
+    Node *zero = number(in, in->x, 0);
+    return where(in, compare(in, OP_less_equal, in->x, zero), zero, in->x);
+}
+static Node *softplus_rest(const Inputs *in) {
+    return unary(in, OP_log1p, exponential(in, negated(in, unary(in, OP_absolute, in->x))));
+}
+
 #define STABILISING(row, variant, graph)                           \
     static Node *stabilising_##row##_##variant(const Inputs *in) { \
         return graph;                                              \
     }
 #include "simplify_rows.def"
+#define DIFFERENTIATED(row, variant, graph)                           \
+    static Node *differentiated_##row##_##variant(const Inputs *in) { \
+        return graph;                                                 \
+    }
+#include "simplify_rows.def"
 const Example stabilising_examples[] = {
-#define STABILISING(row, variant, graph) {#row, stabilising_##row##_##variant},
+#define STABILISING(row, variant, graph) {#row, #variant, stabilising_##row##_##variant},
 #include "simplify_rows.def"
 };
 const int stabilising_example_count = sizeof stabilising_examples / sizeof *stabilising_examples;
+const Example differentiated_examples[] = {
+#define DIFFERENTIATED(row, variant, graph) {#row, #variant, differentiated_##row##_##variant},
+#include "simplify_rows.def"
+};
+const int differentiated_example_count = sizeof differentiated_examples / sizeof *differentiated_examples;
+
+// ---- shortening
+
+static Node *distant(const Inputs *in, Node *x) {   // from 0
+    return add(in, multiply(in, x, x), number(in, x, 1));
+}
+static Node *class_choice(const Inputs *in) {
+    return where(in, class_mask(in, in->label), columns(in, in->x), number(in, in->m, 0));
+}
+static Node *row_mean(const Inputs *in, Node *x) {
+    Node *total = sum(in, x, 1);
+    return columns(in, divide(in, total, number(in, total, CLASSES)));
+}
+static Node *centred(const Inputs *in) {
+    return subtract(in, in->m, row_mean(in, in->m));
+}
+static Node *deviation(const Inputs *in) {
+    Node *squares = sum(in, multiply(in, in->m, in->m), 1);
+    return unary(in, OP_sqrt, add(in, squares, number(in, squares, 1)));
+}
+static Node *normalised(const Inputs *in) {
+    return divide(in, in->m, columns(in, deviation(in)));
+}
+static Node *shares(const Inputs *in) {
+    return broadcast(in->graph, inverse_rows(in), in->x->shape, 1, NULL);
+}
+static Node *beyond_threshold(const Inputs *in, double limit, double beta) {
+    Node *z = beta == 1 ? in->x : multiply(in, number(in, in->x, beta), in->x);
+    Node *soft = unary(in, OP_log1p, exponential(in, z));
+    if (beta != 1) soft = divide(in, soft, number(in, soft, beta));
+    return where(in, compare(in, OP_less, number(in, z, limit), z), in->x, soft);
+}
+static Node *joined(const Inputs *in, Node *first, Node *second) {   // the first column of one, the others of the other
+    Node *here = compare(in, OP_less, counter(in), number(in, counter(in), 1));
+    return where(in, here, first, second);
+}
+
+#define SHORTENING(row, variant, graph)                           \
+    static Node *shortening_##row##_##variant(const Inputs *in) { \
+        return graph;                                             \
+    }
+#include "simplify_rows.def"
+const Example shortening_examples[] = {
+#define SHORTENING(row, variant, graph) {#row, #variant, shortening_##row##_##variant},
+#include "simplify_rows.def"
+};
+const int shortening_example_count = sizeof shortening_examples / sizeof *shortening_examples;

@@ -33,11 +33,11 @@ Inputs inputs_create(Arena *arena, Dtype dtype);
 Tensor *inputs_fill(const Inputs *inputs, bool special);
 
 typedef struct {
-    const char *row;
+    const char *row, *name;
     Node *(*build)(const Inputs *inputs);
 } Example;
-extern const Example exact_examples[], stabilising_examples[];
-extern const int exact_example_count, stabilising_example_count;
+extern const Example exact_examples[], stabilising_examples[], differentiated_examples[], shortening_examples[];
+extern const int exact_example_count, stabilising_example_count, differentiated_example_count, shortening_example_count;
 
 // ---- short names
 Node *number(const Inputs *in, Node *like, double value);

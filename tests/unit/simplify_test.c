@@ -93,7 +93,8 @@ static void check_exact(const Example *example, Dtype dtype) {
     Arena *arena = arena_create();
     Inputs in = inputs_create(arena, dtype);
     Function before = function_of(&in, example->build(&in)), after = before;
-    if (!simplify_exactly(in.graph, &after, example->row)) FAIL("%s: did not fire", example->row);
+    if (!simplify_exactly(in.graph, &after, example->row))
+        FAIL("%s: example %s did not fire", example->row, example->name);
     for (int special = 0; special < 2; special++) {
         Tensor *arguments = inputs_fill(&in, special), old, new;
         if (!evaluate(&in, &before, arguments, &old) || !evaluate(&in, &after, arguments, &new)) break;
@@ -105,16 +106,26 @@ static void check_exact(const Example *example, Dtype dtype) {
     arena_destroy(arena);
 }
 
-static void check_stabilising(const Example *example) {
+static void derive(Graph *graph, Function *function);
+
+// That the row fires, and the value stays as it was but for rounding. `differentiated`: of the gradient by x.
+static void check_rounding(const Example *example, bool differentiated) {
     Arena *arena = arena_create();
     Inputs in = inputs_create(arena, DTYPE_F64);
     int count, *fired;
     const RewriteRow *const *rows = all_rewrites(arena, &count);
     fired = arena_array(arena, int, count);
-    Function before = function_of(&in, example->build(&in)), after = before;
+    Node *value = example->build(&in);
+    if (differentiated) value = result_of(in.graph, gradient(in.graph, sum(&in, value, -1), NULL, &in.x, 1, false), 0);
+    Function before = function_of(&in, value), after = before;
     if (!simplify_by(in.graph, &after, rows, count, fired)) FAIL("%s: comes to no end", example->row);
     for (int i = 0; i < count; i++)
-        if (strcmp(rows[i]->name, example->row) == 0 && !fired[i]) FAIL("%s: did not fire", example->row);
+        if (strcmp(rows[i]->name, example->row) == 0 && !fired[i])
+            FAIL("%s: example %s did not fire", example->row, example->name);
+    if (differentiated) {
+        derive(in.graph, &before);
+        derive(in.graph, &after);
+    }
     Tensor *arguments = inputs_fill(&in, false), old, new;
     bool done = evaluate(&in, &before, arguments, &old) && evaluate(&in, &after, arguments, &new);
     for (int64_t at = 0; done && at < count_of(&old); at++) {
@@ -138,13 +149,21 @@ static void check_rows(void) {
     for (int i = 0; i < stabilising_example_count; i++) {
         if (!find_row(stabilising_rewrites, stabilising_rewrite_count, stabilising_examples[i].row))
             FAIL("there is no stabilising row %s", stabilising_examples[i].row);
-        else check_stabilising(&stabilising_examples[i]);
+        else check_rounding(&stabilising_examples[i], false);
+    }
+    for (int i = 0; i < differentiated_example_count; i++) check_rounding(&differentiated_examples[i], true);
+    for (int i = 0; i < shortening_example_count; i++) {
+        if (!find_row(shortening_rewrites, shortening_rewrite_count, shortening_examples[i].row))
+            FAIL("there is no shortening row %s", shortening_examples[i].row);
+        else check_rounding(&shortening_examples[i], false);
     }
 }
 
 static void require_examples(const RewriteRow *rows, int count, const Example *examples, int example_count) {
     for (int i = 0; i < count; i++) {
         bool found = false;
+        for (int k = 0; k < differentiated_example_count; k++)
+            found = found || strcmp(differentiated_examples[k].row, rows[i].name) == 0;
         for (int k = 0; k < example_count; k++) found = found || strcmp(examples[k].row, rows[i].name) == 0;
         if (!found) FAIL("the row %s has no example", rows[i].name);
     }
@@ -295,6 +314,7 @@ int main(int argc, char **argv) {
     uint64_t graphs = argc > 1 ? strtoull(argv[1], NULL, 10) : 400;
     require_examples(exact_rewrites, exact_rewrite_count, exact_examples, exact_example_count);
     require_examples(stabilising_rewrites, stabilising_rewrite_count, stabilising_examples, stabilising_example_count);
+    require_examples(shortening_rewrites, shortening_rewrite_count, shortening_examples, shortening_example_count);
     check_rows();
     check_untouched();
     for (uint64_t seed = 0; seed < graphs; seed++) check_random(seed);
