@@ -84,12 +84,19 @@ static gradc_status create_arrays(gradc_program *program) {
 // ReadSource: a file that the program imports.
 static const char *read_import(Arena *arena, const char *path, size_t *length, const char **problem) {
     char *text = read_whole_file(path, length);
+    if (!text && errno == ENOMEM) longjmp(*arena_recover(arena), 1);
     if (!text) {
         *problem = strerror(errno);
         return NULL;
     }
-    const char *copy = arena_copy_text(arena, text, *length);
+    // When memory runs out the text goes before the compiler recovers.
+    jmp_buf outer;
+    memcpy(&outer, arena_recover(arena), sizeof outer);
+    bool exhausted = setjmp(*arena_recover(arena)) != 0;
+    const char *copy = exhausted ? NULL : arena_copy_text(arena, text, *length);
     free(text);
+    memcpy(arena_recover(arena), &outer, sizeof outer);
+    if (exhausted) longjmp(*arena_recover(arena), 1);
     return copy;
 }
 

@@ -175,7 +175,7 @@ LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer);   // comput
 Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers);
 void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count);
 int loop_count(const Kernel *kernel);   // its AXIS_LOOP axes
-// The program's function in a new module of `context`.
+// The program's function in a new module of `context`. NULL: the program's arena has no more memory.
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features);
 

@@ -171,6 +171,18 @@ void emit_kernels(Emitter *emitter, const KernelArray *kernels) {
         }
 }
 
+static void emit_body(Emitter *emitter) {
+    Code *code = &emitter->code;
+    const KernelProgram *program = emitter->program;
+    LLVMTypeRef argument = v_pointer_type(code), i32 = LLVMInt32TypeInContext(code->context);
+    declare_function(emitter, program->name, LLVMFunctionType(i32, &argument, 1, 0));
+    emit_entry(emitter, NULL);
+    emitter->buffers = arena_array(emitter->arena, BufferValue, program->buffers.count);
+    find_shapes(emitter);
+    emit_kernels(emitter, &program->kernels);
+    LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter->status, ""));
+}
+
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features) {
     Emitter emitter = {.program = program, .arena = program->arena, .cpu = cpu, .features = features};
@@ -180,13 +192,15 @@ LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program
     code->context = context;
     code->module = LLVMModuleCreateWithNameInContext(program->name, context);
     code->builder = LLVMCreateBuilderInContext(context);
-    LLVMTypeRef argument = v_pointer_type(code), i32 = LLVMInt32TypeInContext(context);
-    declare_function(&emitter, program->name, LLVMFunctionType(i32, &argument, 1, 0));
-    emit_entry(&emitter, NULL);
-    emitter.buffers = arena_array(emitter.arena, BufferValue, program->buffers.count);
-    find_shapes(&emitter);
-    emit_kernels(&emitter, &program->kernels);
-    LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter.status, ""));
-    LLVMDisposeBuilder(code->builder);
-    return code->module;
+    // When memory runs out, what LLVM made is freed, and the compiler recovers further out.
+    LLVMModuleRef const module = code->module;
+    LLVMBuilderRef const builder = code->builder;
+    jmp_buf outer;
+    memcpy(&outer, arena_recover(program->arena), sizeof outer);
+    bool exhausted = setjmp(*arena_recover(program->arena)) != 0;
+    if (!exhausted) emit_body(&emitter);
+    memcpy(arena_recover(program->arena), &outer, sizeof outer);
+    LLVMDisposeBuilder(builder);
+    if (exhausted) LLVMDisposeModule(module);
+    return exhausted ? NULL : module;
 }

@@ -97,9 +97,11 @@ void jit_destroy(Jit *jit) {
     free(jit);
 }
 
+// NULL without a message: memory ran out.
 static LLVMModuleRef make_module(Jit *jit, LLVMContextRef context, const KernelProgram *program, char **message) {
     LLVMModuleRef module =
         emit_function(context, program, jit->vector_bytes, jit->vector_registers, jit->cpu, jit->features);
+    if (!module) return NULL;
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(jit->machine);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
@@ -154,9 +156,13 @@ gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit
     return (gradc_function *)(uintptr_t)address;
 }
 
-static const char *copy_message(Arena *arena, char *text) {
-    const char *copy = text ? arena_copy_text(arena, text, strlen(text)) : NULL;
-    LLVMDisposeMessage(text);
+// In the arena; NULL, and *exhausted: that has no more memory. What LLVM made is to be freed before it is said.
+static const char *copy_text(Arena *arena, const char *text, size_t length, bool *exhausted) {
+    jmp_buf outer;
+    memcpy(&outer, arena_recover(arena), sizeof outer);
+    *exhausted = setjmp(*arena_recover(arena)) != 0;
+    const char *copy = *exhausted ? NULL : arena_copy_text(arena, text, length);
+    memcpy(arena_recover(arena), &outer, sizeof outer);
     return copy;
 }
 
@@ -164,10 +170,17 @@ const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
     char *message = NULL;
     LLVMContextRef context = LLVMContextCreate();
     LLVMModuleRef module = make_module(jit, context, program, &message);
-    const char *text = module ? copy_message(program->arena, LLVMPrintModuleToString(module)) : NULL;
-    if (module) LLVMDisposeModule(module);
+    bool exhausted = !module && !message;
+    const char *text = NULL;
+    if (module) {
+        char *printed = LLVMPrintModuleToString(module);
+        text = copy_text(program->arena, printed, strlen(printed), &exhausted);
+        LLVMDisposeMessage(printed);
+        LLVMDisposeModule(module);
+    }
     LLVMContextDispose(context);
     free(message);
+    if (exhausted) longjmp(*arena_recover(program->arena), 1);
     return text;
 }
 
@@ -177,15 +190,17 @@ static const char *emit_file(Jit *jit, const KernelProgram *program, LLVMCodeGen
     LLVMModuleRef module = make_module(jit, context, program, &message);
     LLVMMemoryBufferRef buffer = NULL;
     const char *bytes = NULL;
+    bool exhausted = !module && !message;
     if (module && !LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, type, &fault, &buffer)) {
         *size = LLVMGetBufferSize(buffer);
-        bytes = arena_copy_text(program->arena, LLVMGetBufferStart(buffer), *size);
+        bytes = copy_text(program->arena, LLVMGetBufferStart(buffer), *size, &exhausted);
         LLVMDisposeMemoryBuffer(buffer);
     }
     if (fault) LLVMDisposeMessage(fault);
     if (module) LLVMDisposeModule(module);
     LLVMContextDispose(context);
     free(message);
+    if (exhausted) longjmp(*arena_recover(program->arena), 1);
     return bytes;
 }
 
