@@ -35,9 +35,11 @@ static gradc_status load_fields(DataSet *data, const bool *wanted) {
     data->fields = arena_array(data->arena, FieldArray, data->block->fields.count);
     for (int i = 0; i < data->block->fields.count; i++) {
         if (!wanted[i]) continue;
-        gradc_status status = field_load(data, &data->block->fields.items[i], &data->fields[data->field_count]);
+        FieldArray *field = &data->fields[data->field_count];
+        gradc_status status = field_load(data, &data->block->fields.items[i], field);
         if (status) return status;
-        all_kept = all_kept && data->fields[data->field_count++].tensor.data;
+        data->field_count++;
+        all_kept = all_kept && field->tensor.data;
     }
     if (all_kept) sources_close_arrays(&data->sources);
     bool split = !data->block->stratify || data_field(data, data->block->stratify);

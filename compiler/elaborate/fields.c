@@ -117,13 +117,27 @@ static const Extent *written_extent(Elaborator *e, const Size *size) {
     return global && global->dim >= 0 ? fresh_dim(e, size->name.text) : size_value(e, size);
 }
 
+// The size that an earlier axis of the type has by the same name; NULL: none.
+static const Extent *earlier_extent(const Fields *fields, const Type *type, int axis) {
+    const Size *size = type->dimensions[axis].size;
+    for (int i = 0; i < axis && size->kind == SIZE_NAME; i++) {
+        const Size *other = type->dimensions[i].size;
+        if (other->kind == SIZE_NAME && strcmp(other->name.text, size->name.text) == 0) return fields->shape.extents[i];
+    }
+    return NULL;
+}
+
 static bool shape_of_type(Fields *fields, const Type *type) {
     fields->shape = (Shape){.rank = type->dimension_count, .extents = {fields->rows}};
     bool fine = type->dimension_count > 0 && type->dimension_count <= MAX_RANK;
     for (int i = 0; i < type->dimension_count && fine; i++) {
         const Dimension *dimension = &type->dimensions[i];
         fine = !dimension->is_pack;
-        if (fine && i) fine = (fields->shape.extents[i] = written_extent(fields->e, dimension->size)) != NULL;
+        if (!fine || !i) continue;
+        const Extent *extent = earlier_extent(fields, type, i);
+        if (!extent) extent = written_extent(fields->e, dimension->size);
+        fields->shape.extents[i] = extent;
+        fine = extent != NULL;
     }
     if (!fine) report(fields->e, D_unknown_array_shape, type->span, "this type does not say what shape the array has");
     return fine;
