@@ -3,7 +3,7 @@
 // While a body is elaborated, its nodes mix freely with those outside. Here the two are parted: what depends on the
 // body's variables belongs to it, what does not is computed once, outside, and captured. One thing more belongs inside:
 // the way from a target to what a gradient in the body differentiates, since a captured value would hide it.
-#include "elaborate/elaborator.h"
+#include "elaborate/body.h"
 
 #include "graph/rewrite.h"
 
@@ -21,8 +21,6 @@ typedef struct {
 
 // ---- gradients in the body
 
-enum { NOT_INDEXED = -1 };
-
 // What stands in the node's body for an input that is captured; NULL: it is none.
 static const Node *captured_argument(const Node *node, int input) {
     bool is_loop = node->op == OP_loop;
@@ -32,14 +30,14 @@ static const Node *captured_argument(const Node *node, int input) {
     return node->body->arguments[is_loop ? input : input - custom_part(node, 1)];
 }
 
-static bool is_target(Graph *graph, const Node *node, int input) {
+bool is_target_input(Graph *graph, const Node *node, int input) {
     if (is_request(node)) return input >= first_target(node);
     const Node *argument = captured_argument(node, input);
     if (!argument) return false;
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, node->body), node->body->result_count);
     for (int i = 0; i < nodes.count; i++)
         for (int k = 0; k < nodes.items[i]->input_count; k++)
-            if (nodes.items[i]->inputs[k] == argument && is_target(graph, nodes.items[i], k)) return true;
+            if (nodes.items[i]->inputs[k] == argument && is_target_input(graph, nodes.items[i], k)) return true;
     return false;
 }
 
@@ -60,55 +58,19 @@ static bool keep_way(Closing *closing, Request request) {
     return changed;
 }
 
-// Whether the differentiated value depends on a variable of the body that itself depends on the target: that way leads
-// out of the body and in again, where differentiation inside of it does not go.
-static bool leaves_body(Closing *closing, Request request, const LoopInput *input, Node *after) {
-    Elaborator *e = closing->e;
-    bool reads = false;
-    for (int i = 0; i < request.node->input_count; i++)
-        if (request.node->inputs[i] != request.target && depends_on(e, request.node->inputs[i], input->variable))
-            reads = true;
-    return reads && (depends_on(e, input->source, request.target) || (after && depends_on(e, after, request.target)));
-}
-
-// Sets `*indexed` to a sequence by which the way leads out of the body: its element must be read in the body, of all of
-// it. False: reported.
-static bool check_request(Closing *closing, Request request, const Loop *loop, const LoopInput *carries,
-                          int carry_count, const Named *results, int *indexed) {
-    bool leaves = false;
-    for (int i = 0; i < loop->sequences.count; i++) {
-        if (!leaves_body(closing, request, &loop->sequences.items[i], NULL)) continue;
-        if (is_request(request.node)) *indexed = i;
-        else leaves = true;   // it is in a body that is closed already
-    }
-    for (int i = 0; i < carry_count; i++)
-        leaves = leaves || leaves_body(closing, request, &carries[i], results[i].node);
-    if (!leaves) return true;
-    refuse(closing->e, request.node->span, "a gradient inside a loop by what earlier iterations depend on, too, is");
-    help(closing->e,
-         "track what the iteration begins with inside the loop: t = track(carried), and take the gradient by t");
-    return false;
-}
-
-// Settles what the gradients in the body need inside, unless a sequence is to be indexed first. False: reported.
-static bool keep_requests(Closing *closing, const Loop *loop, const LoopInput *carries, int carry_count,
-                          const Named *results, int *indexed) {
+// Keeps inside what the gradients in the body need there.
+static void keep_requests(Closing *closing) {
     Graph *graph = closing->e->graph;
-    bool changed = true;
-    *indexed = NOT_INDEXED;
-    while (changed && *indexed == NOT_INDEXED) {
+    for (bool changed = true; changed;) {
         changed = false;
         for (int i = 0; i < closing->nodes.count; i++) {
             Node *node = closing->nodes.items[i];
             for (int k = 0; closing->inside[node->id] && k < node->input_count; k++) {
-                if (closing->inside[node->inputs[k]->id] || !is_target(graph, node, k)) continue;
-                Request request = {node, node->inputs[k]};
-                if (!check_request(closing, request, loop, carries, carry_count, results, indexed)) return false;
-                changed = keep_way(closing, request) || changed;
+                if (closing->inside[node->inputs[k]->id] || !is_target_input(graph, node, k)) continue;
+                changed = keep_way(closing, (Request){node, node->inputs[k]}) || changed;
             }
         }
     }
-    return true;
 }
 
 // ---- inside and outside
@@ -128,17 +90,20 @@ static void mark_inside(Closing *closing, const NodeArray *variables) {
     }
 }
 
-// Reads the elements of a sequence at the iteration's place in all of it, instead of being handed them.
-static void index_sequence(Elaborator *e, Loop *loop, int sequence, Named *results, int result_count) {
-    Graph *graph = e->graph;
-    LoopInput input = loop->sequences.items[sequence];
-    Variable variable = {.kind = VARIABLE_ARGUMENT, .name = "place"};
-    LoopInput counter = {iota(graph, DTYPE_I32, &loop->trips, 1, 0),
-                         variable_make(graph, &variable, DTYPE_I32, NULL, 0)};
-    array_push(e->arena, &loop->sequences, counter);
-    NodeMap map = {.arena = e->arena};
-    node_map_set(&map, input.variable, gather(graph, input.source, counter.variable));
-    for (int i = 0; i < result_count; i++) substitute(graph, &map, &results[i].node, 1, &results[i].node);
+static NodeArray variables_of(const OpenBody *body) {
+    NodeArray variables = {0};
+    for (int i = 0; i < body->loop->sequences.count; i++)
+        array_push(body->e->arena, &variables, body->loop->sequences.items[i].variable);
+    for (int i = 0; i < body->carry_count; i++) array_push(body->e->arena, &variables, body->carries[i].variable);
+    return variables;
+}
+
+NodeArray body_nodes(const OpenBody *body, bool **inside) {
+    Closing closing = closing_of(body->e, body->results, body->result_count);
+    NodeArray variables = variables_of(body);
+    mark_inside(&closing, &variables);
+    *inside = closing.inside;
+    return closing.nodes;
 }
 
 static Node **sources(Elaborator *e, const LoopInput *inputs, int count) {
@@ -152,17 +117,12 @@ Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int
     Graph *graph = e->graph;
     Loop own = *course;
     Named *results = arena_copy(e->arena, given, sizeof(Named) * (size_t)result_count);
-    Closing closing;
-    NodeArray variables;
-    for (int indexed = 0; indexed != NOT_INDEXED;) {
-        closing = closing_of(e, results, result_count);
-        variables = (NodeArray){0};
-        for (int i = 0; i < own.sequences.count; i++) array_push(e->arena, &variables, own.sequences.items[i].variable);
-        for (int i = 0; i < carry_count; i++) array_push(e->arena, &variables, carries[i].variable);
-        mark_inside(&closing, &variables);
-        if (!keep_requests(&closing, &own, carries, carry_count, results, &indexed)) return NULL;
-        if (indexed != NOT_INDEXED) index_sequence(e, &own, indexed, results, result_count);
-    }
+    OpenBody body = {e, &own, carries, carry_count, results, result_count, span};
+    if (!check_waiting(&body) || !settle_requests(&body)) return NULL;
+    Closing closing = closing_of(e, results, result_count);
+    NodeArray variables = variables_of(&body);
+    mark_inside(&closing, &variables);
+    keep_requests(&closing);
     Closure closure = close_function(graph, variables.items, variables.count, results, result_count, closing.inside);
     graph->span = user_span(e, span);
     return loop(graph, own.trips, sources(e, own.sequences.items, own.sequences.count), own.sequences.count,
@@ -173,10 +133,8 @@ Node *make_loop(Elaborator *e, const Loop *course, const LoopInput *carries, int
 Node *make_custom(Elaborator *e, const NodeArray *values, const NodeArray *arguments, const NodeArray *cotangents,
                   const Named *results) {
     Closing closing = closing_of(e, results, arguments->count);
-    Loop none = {0};
     mark_inside(&closing, cotangents);
-    int indexed;
-    keep_requests(&closing, &none, NULL, 0, NULL, &indexed);
+    keep_requests(&closing);
     Closure closure =
         close_function(e->graph, cotangents->items, cotangents->count, results, arguments->count, closing.inside);
     closure.body->name = "derivative";

@@ -441,6 +441,15 @@ typedef struct {
     Node *variable;   // what stands for it in the body
 } LoopInput;
 
+// A gradient in a body that is not seen to depend on its targets, but may by what is carried, which is known when the
+// loop ends.
+typedef struct {
+    NodeArray values;   // that one of the targets must be reached from
+    NodeArray targets;
+    Value target;       // as it was asked for
+    Span span;
+} Waiting;
+
 // A loop that is being elaborated: unrolled, or as a body whose variables are arguments of its function.
 typedef struct Loop {
     struct Loop *outer_body;   // the next one with a body, in whatever frame
@@ -449,6 +458,7 @@ typedef struct Loop {
     ARRAY(LoopInput) sequences;   // with a body; random numbers drawn in it are added
     Reports reports;              // with a body: of one iteration
     ARRAY(Yield) yields;
+    ARRAY(Waiting) waiting;   // with a body
 } Loop;
 
 void run_for(Elaborator *e, const Statement *statement);
@@ -470,6 +480,7 @@ bool marks_add(Elaborator *e, const Node *node);   // true: not marked since mar
 // Whether the node is computed from a variable or an open dim.
 bool reads_variables(Elaborator *e, Node *node);
 bool depends_on(Elaborator *e, Node *node, Node *target);
+bool report_unused(Elaborator *e, Value target, Span span);   // that no gradient flows to it; false
 
 // ---- traps.c
 

@@ -1,6 +1,8 @@
 // Gradients as the language asks for them: checked here (S1, S2), expanded by differentiation.
 #include "elaborate/builtins.h"
 
+#include "graph/rewrite.h"
+
 #include <string.h>
 
 void marks_begin(Elaborator *e) {
@@ -31,19 +33,62 @@ bool reads_variables(Elaborator *e, Node *node) {
     return false;
 }
 
+// The inputs of a node from which a derivative can flow into it: from `*first` on, before the result. A request's targets
+// only name what it differentiates by; a custom has its arguments, whatever its values read.
+static int flowing_inputs(const Node *node, int *first) {
+    *first = node->op == OP_custom ? custom_part(node, 0) : 0;
+    if (node->op == OP_custom) return *first + custom_part(node, 1);
+    return is_request(node) ? first_target(node) : node->input_count;
+}
+
+static bool carries_gradient(const Node *node) {
+    return (dtype_is_float(node->dtype) || node->dtype == DTYPE_TUPLE) && node->op != OP_stop_gradient;
+}
+
+// Adds the inputs from which a derivative can flow into the node.
+static void push_flowing(Elaborator *e, NodeArray *open, const Node *node);
+
+// Marks in `inputs` those of the loop from which a derivative can flow into its result number `index`.
+static void mark_flowing(Elaborator *e, const Node *loop, int index, bool *inputs) {
+    NodeMap seen = {.arena = e->arena};
+    NodeArray open = {0};
+    array_push(e->arena, &open, loop->body->results[index].node);
+    while (open.count) {
+        Node *next = open.items[--open.count];
+        if (!carries_gradient(next) || node_map_get(&seen, next)) continue;
+        node_map_set(&seen, next, next);
+        for (int i = 0; i < loop->input_count; i++) {
+            int carry = i - loop_part(loop, 0);
+            if (next != loop->body->arguments[i] || inputs[i]) continue;
+            inputs[i] = true;
+            if (carry >= 0 && carry < loop_part(loop, 1)) array_push(e->arena, &open, loop->body->results[carry].node);
+        }
+        push_flowing(e, &open, next);
+    }
+}
+
+static void push_flowing(Elaborator *e, NodeArray *open, const Node *node) {
+    const Node *loop = node->op == OP_result && node->inputs[0]->op == OP_loop ? node->inputs[0] : NULL;
+    if (loop) {
+        bool *inputs = arena_array(e->arena, bool, loop->input_count);
+        mark_flowing(e, loop, attribute_integer(node, 0), inputs);
+        for (int i = 0; i < loop->input_count; i++)
+            if (inputs[i]) array_push(e->arena, open, loop->inputs[i]);
+        return;
+    }
+    int first, end = flowing_inputs(node, &first);
+    for (int i = first; i < end; i++) array_push(e->arena, open, node->inputs[i]);
+}
+
 // Whether a derivative can flow from target to node: through floating values, not past stop_gradient.
 bool depends_on(Elaborator *e, Node *node, Node *target) {
-    ARRAY(Node *) open = {0};
+    NodeArray open = {0};
     marks_begin(e);
     array_push(e->arena, &open, node);
     while (open.count) {
         Node *next = open.items[--open.count];
         if (next == target) return true;
-        bool carries = dtype_is_float(next->dtype) || next->dtype == DTYPE_TUPLE;
-        if (next->id < target->id || !carries || next->op == OP_stop_gradient || !marks_add(e, next)) continue;
-        int first = next->op == OP_custom ? custom_part(next, 0) : 0;   // by its derivative, whatever the values read
-        int end = next->op == OP_custom ? first + custom_part(next, 1) : next->input_count;
-        for (int i = first; i < end; i++) array_push(e->arena, &open, next->inputs[i]);
+        if (next->id >= target->id && carries_gradient(next) && marks_add(e, next)) push_flowing(e, &open, next);
     }
     return false;
 }
@@ -114,11 +159,14 @@ static bool reads_carry(Elaborator *e, Node *y) {
 static bool check_used(Elaborator *e, Node *y, Value target, const NodeArray *targets, Span span) {
     for (int i = 0; i < targets->count; i++)
         if (reaches(e, y, targets->items[i])) return true;
-    if (reads_carry(e, y)) {
-        refuse(e, span, "a gradient inside a loop by what its carried values come from is");
-        help(e, "track what the iteration begins with inside the loop: t = track(x), and take the gradient by t");
-        return false;
-    }
+    if (!reads_carry(e, y)) return report_unused(e, target, span);
+    Waiting waiting = {.targets = *targets, .target = target, .span = span};
+    array_push(e->arena, &waiting.values, y);
+    array_push(e->arena, &e->bodies->waiting, waiting);
+    return true;
+}
+
+bool report_unused(Elaborator *e, Value target, Span span) {
     report(e, D_unused_in_graph, span, "%s appears to not have been used in the graph of the differentiated value",
            target.kind == VALUE_TENSOR && target.node->name ? arena_print(e->arena, "'%s'", target.node->name)
                                                             : describe(e, target));
