@@ -116,17 +116,16 @@ static bool is_integer_list(Elaborator *e, Value value) {
 
 // A compile-time argument, checked against its class.
 Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what) {
-    static const char *const words[] = {[TYPE_INT] = "an integer",
-                                        [TYPE_BOOLEAN] = "true or false",
-                                        [TYPE_STRING] = "a string",
-                                        [TYPE_FUNCTION] = "a function",
-                                        [TYPE_SHAPE] = "a shape such as [N, 3]"};
+    static const char *const words[] = {
+        [TYPE_INT] = "an integer",      [TYPE_BOOLEAN] = "true or false", [TYPE_STRING] = "a string",
+        [TYPE_FUNCTION] = "a function", [TYPE_ANY] = "something",         [TYPE_SHAPE] = "a shape such as [N, 3]"};
     bool is_list = is_integer_list(e, value), fits = false;
     if (value.kind == VALUE_ERROR) return value;
     if (class == TYPE_INT) fits = as_extent(e, value) || value.kind == VALUE_NONE || is_list;
     if (class == TYPE_BOOLEAN) fits = value.kind == VALUE_BOOL;
     if (class == TYPE_STRING) fits = value.kind == VALUE_STRING || value.kind == VALUE_NONE;
     if (class == TYPE_SHAPE) fits = is_list;
+    if (class == TYPE_ANY) fits = value.kind != VALUE_TENSOR && value.kind != VALUE_PARAMETERS;
     if (class == TYPE_FUNCTION) {
         if (value.kind == VALUE_NONE) return identity_function(e);
         fits = value.kind == VALUE_FUNCTION || value.kind == VALUE_INSTANCE || value.kind == VALUE_NET;

@@ -202,20 +202,27 @@ static Node *keep_axes(Elaborator *e, Node *reduced, const Node *x, const int *a
     return reshape(e->graph, reduced, shape.extents, shape.rank);
 }
 
+// The place of the greatest element in several axes: that in all of them one behind the other, in x's order.
+static Node *reduce_as_one(Elaborator *e, Op op, Node *x, const int *axes, int count) {
+    bool chosen[MAX_RANK] = {0};
+    int order[MAX_RANK], kept = 0, last = x->rank - count;
+    Shape shape = {.rank = last + 1};
+    shape.extents[last] = constant_extent(e, 1);
+    for (int i = 0; i < count; i++) chosen[axes[i]] = true;
+    for (int i = 0, next = last; i < x->rank; i++) {
+        if (chosen[i]) shape.extents[last] = extent_multiply(e->graph->extents, shape.extents[last], x->shape[i]);
+        else shape.extents[kept] = x->shape[i];
+        order[chosen[i] ? next++ : kept++] = i;
+    }
+    Node *flat = reshape(e->graph, transpose(e->graph, x, order), shape.extents, shape.rank);
+    return reduce(e->graph, op, flat, &last, 1);
+}
+
 Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span) {
     int list[MAX_RANK], count;
     if (!reduced_axes(e, axes, x->rank, span, list, &count)) return NULL;
-    Node *operand = x;
     bool flattens = op == OP_reduce_argmax && count > 1;
-    if (flattens && count < x->rank) {
-        refuse(e, span, "argmax over several axes, but not all, is");
-        return NULL;
-    }
-    if (flattens) {
-        const Extent *all = element_count(e->graph, x);
-        operand = reshape(e->graph, x, &all, 1);
-    }
-    Node *result = reduce(e->graph, op, operand, flattens ? (int[]){0} : list, flattens ? 1 : count);
+    Node *result = flattens ? reduce_as_one(e, op, x, list, count) : reduce(e->graph, op, x, list, count);
     return keep ? keep_axes(e, result, x, list, count) : result;
 }
 

@@ -255,6 +255,7 @@ typedef enum {
     TYPE_BOOLEAN,
     TYPE_STRING,
     TYPE_FUNCTION,
+    TYPE_ANY,
     TYPE_SHAPE,   // known when compiled
     TYPE_UNKNOWN
 } TypeClass;

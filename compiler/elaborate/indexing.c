@@ -9,7 +9,7 @@ typedef enum {
     AXIS_DROP,
     AXIS_NEW,
     AXIS_GATHER,
-    AXIS_PAIRED   // the second of two axes that are indexed by a pair of tensors
+    AXIS_PAIRED   // a further one of several axes that are indexed by tensors together
 } AxisKind;
 
 // What the indices do with each axis of x, and the new axes between.
@@ -18,9 +18,9 @@ typedef struct {
     int count;
     const Extent *starts[MAX_RANK], *extents[MAX_RANK];   // by axis of x
     int64_t steps[MAX_RANK];
-    Node *gathered[2];
+    Node *gathered[MAX_RANK];
+    int gather_axes[MAX_RANK];   // of x, ascending
     int gather_count;
-    int gather_axis;   // of x; the second is the next
 } Plan;
 
 static const Extent *range_bound(Elaborator *e, const Expression *expression, bool *failed) {
@@ -132,16 +132,10 @@ static bool plan_expression(Elaborator *e, Plan *plan, int axis, Value value, co
         if (node->dtype == DTYPE_BOOL) help(e, "choose elements by a mask with where(mask, x, 0)");
         return false;
     }
-    if (plan->gather_count == 2 || (plan->gather_count && axis != plan->gather_axis + 1)) {
-        refuse(e, span,
-               plan->gather_count == 2 ? "indexing with three tensors is"
-                                       : "indexing with tensors on axes that are no neighbours is");
-        return false;
-    }
     require_range(e, node, size, span);
-    if (!plan->gather_count) plan->gather_axis = axis;
+    plan->gather_axes[plan->gather_count] = axis;
     plan->gathered[plan->gather_count++] = node;
-    plan_whole(e, plan, axis, size, plan->gather_count == 2 ? AXIS_PAIRED : AXIS_GATHER);
+    plan_whole(e, plan, axis, size, plan->gather_count > 1 ? AXIS_PAIRED : AXIS_GATHER);
     return true;
 }
 
@@ -178,62 +172,98 @@ static bool make_plan(Elaborator *e, Node *x, const Indices *indices, const Valu
     return true;
 }
 
-// Gathers along an axis: it is moved to the front, and the axes of the indices back to its place.
-static Node *gather_axis(Elaborator *e, Node *x, Node *indices, int axis) {
-    int order[2 * MAX_RANK], back[2 * MAX_RANK];
-    order[0] = axis;
-    for (int i = 0, next = 1; i < x->rank; i++)
-        if (i != axis) order[next++] = i;
-    Node *result = gather(e->graph, transpose(e->graph, x, order), indices);
+// Several tensors index as many axes together. Each axis in turn is made one with the place in the axes before it: the
+// place i in axes of `size` elements and j in the next are place i * size + j of both, or -1 where j is none.
+static Node *joined_place(Elaborator *e, Node *place, Node *j, const Extent *size, const Shape *shape) {
+    Graph *graph = e->graph;
+    Node *count = broadcast_to(e, extent_value(graph, DTYPE_I64, size), shape);
+    Node *both = map2(graph, OP_add, map2(graph, OP_multiply, place, count), j);
+    Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, j, 0), j),
+                      map2(graph, OP_less, j, count));
+    Node *found = map2(graph, OP_less_equal, constant_like(graph, place, 0), place);
+    return map3(graph, OP_where, map2(graph, OP_logical_and, found, fits), both, constant_like(graph, both, -1));
+}
+
+// The indices into the indexed axes of x made one. NULL: reported.
+static Node *joined_indices(Elaborator *e, const Node *x, const Plan *plan, Span span) {
+    if (plan->gather_count == 1) return plan->gathered[0];
+    Shape shape;
+    if (!broadcast_shapes(e, span, "indexing", plan->gathered, plan->gather_count, &shape)) return NULL;
+    Node *place = broadcast_to(e, cast(e->graph, plan->gathered[0], DTYPE_I64), &shape);
+    for (int i = 1; i < plan->gather_count; i++) {
+        Node *next = broadcast_to(e, cast(e->graph, plan->gathered[i], DTYPE_I64), &shape);
+        place = joined_place(e, place, next, x->shape[plan->gather_axes[i]], &shape);
+    }
+    return place;
+}
+
+// The indexed axes in front, as one.
+static Node *indexed_first(Elaborator *e, Node *x, const Plan *plan) {
+    int order[MAX_RANK], next = plan->gather_count;
+    Shape shape = {.rank = 1, .extents = {constant_extent(e, 1)}};
+    for (int i = 0, k = 0; i < x->rank; i++) {
+        bool indexed = k < plan->gather_count && plan->gather_axes[k] == i;
+        order[indexed ? k++ : next++] = i;
+        if (indexed) shape.extents[0] = extent_multiply(e->graph->extents, shape.extents[0], x->shape[i]);
+        else shape.extents[shape.rank++] = x->shape[i];
+    }
+    Node *moved = transpose(e->graph, x, order);
+    return plan->gather_count == 1 ? moved : reshape(e->graph, moved, shape.extents, shape.rank);
+}
+
+// Whether axes that stay, or new ones, stand between those that tensors index: then the tensors' axes come first, as in
+// PyTorch and NumPy; else they stand where the indexed ones stood.
+static bool are_apart(const Plan *plan) {
+    int seen = 0;
+    for (int i = 0; i < plan->count && seen < plan->gather_count; i++) {
+        AxisKind kind = plan->kinds[i];
+        if (kind == AXIS_GATHER || kind == AXIS_PAIRED) seen++;
+        else if (seen && kind != AXIS_DROP) return true;
+    }
+    return false;
+}
+
+// x's elements at the indices, whose axes stand behind `before` of the others. NULL: reported.
+static Node *gather_at(Elaborator *e, Node *x, Node *indices, const Plan *plan, int before, Span span) {
+    int back[MAX_RANK], rest = x->rank - plan->gather_count;
+    if (rest + indices->rank > MAX_RANK) {
+        report(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
+        return NULL;
+    }
+    Node *result = gather(e->graph, indexed_first(e, x, plan), indices);
     for (int i = 0; i < result->rank; i++) {
-        if (i < axis) back[i] = indices->rank + i;
-        else back[i] = i < axis + indices->rank ? i - axis : i;
+        if (i < before) back[i] = indices->rank + i;
+        else back[i] = i < before + indices->rank ? i - before : i;
     }
     return transpose(e->graph, result, back);
 }
 
-// Two tensors i, j index neighbouring axes: the pair is the place i * size + j of both axes made one, or -1 where j is
-// no place of the second. False: reported.
-static bool pair_axes(Elaborator *e, Node **x, Node **indices, Plan *plan, Span span) {
-    Graph *graph = e->graph;
-    int axis = plan->gather_axis;
-    const Extent *size = (*x)->shape[axis + 1];
-    Shape shape, joined = {.rank = (*x)->rank - 1};
-    if (!broadcast_shapes(e, span, "indexing", plan->gathered, 2, &shape)) return false;
-    Node *i = broadcast_to(e, cast(graph, plan->gathered[0], DTYPE_I64), &shape);
-    Node *j = broadcast_to(e, cast(graph, plan->gathered[1], DTYPE_I64), &shape);
-    Node *count = broadcast_to(e, extent_value(graph, DTYPE_I64, size), &shape);
-    Node *place = map2(graph, OP_add, map2(graph, OP_multiply, i, count), j);
-    Node *fits = map2(graph, OP_logical_and, map2(graph, OP_less_equal, constant_like(graph, j, 0), j),
-                      map2(graph, OP_less, j, count));
-    *indices = map3(graph, OP_where, fits, place, constant_like(graph, place, -1));
-    for (int k = 0; k < joined.rank; k++) joined.extents[k] = (*x)->shape[k < axis ? k : k + 1];
-    joined.extents[axis] = extent_multiply(graph->extents, (*x)->shape[axis], size);
-    *x = reshape(graph, *x, joined.extents, joined.rank);
-    return true;
-}
-
-static Node *apply_plan(Elaborator *e, Node *x, Plan *plan, Span span) {
-    Node *result = slice(e->graph, x, plan->starts, plan->steps, plan->extents);
-    Node *indices = plan->gathered[0];
+static Node *apply_plan(Elaborator *e, Node *x, const Plan *plan, Span span) {
+    Node *result = slice(e->graph, x, plan->starts, plan->steps, plan->extents), *indices = NULL;
+    bool apart = are_apart(plan);
     int rank = 0, axis = 0;
     Shape shape = {0};
-    if (plan->gather_count == 2 && !pair_axes(e, &result, &indices, plan, span)) return NULL;
+    if (plan->gather_count) {
+        indices = joined_indices(e, result, plan, span);
+        result = indices ? gather_at(e, result, indices, plan, apart ? 0 : plan->gather_axes[0], span) : NULL;
+        if (!result) return NULL;
+    }
     for (int i = 0; i < plan->count; i++) {
         AxisKind kind = plan->kinds[i];
         rank += kind == AXIS_GATHER ? indices->rank : kind == AXIS_KEEP || kind == AXIS_NEW;
     }
-    if (rank > MAX_RANK || (indices && result->rank - 1 + indices->rank > MAX_RANK)) {
+    if (rank > MAX_RANK) {
         report(e, D_too_many_axes, span, "tensors have at most %d axes", MAX_RANK);
         return NULL;
     }
-    if (indices) result = gather_axis(e, result, indices, plan->gather_axis);
+    for (int k = 0; apart && k < indices->rank; k++) shape.extents[shape.rank++] = result->shape[axis++];
     for (int i = 0; i < plan->count; i++) {
-        if (plan->kinds[i] == AXIS_NEW) shape.extents[shape.rank++] = constant_extent(e, 1);
-        if (plan->kinds[i] == AXIS_KEEP) shape.extents[shape.rank++] = result->shape[axis];
-        if (plan->kinds[i] == AXIS_GATHER) {
-            for (int k = 0; k < indices->rank; k++) shape.extents[shape.rank++] = result->shape[axis++];
-        } else if (plan->kinds[i] != AXIS_NEW && plan->kinds[i] != AXIS_PAIRED) axis++;
+        AxisKind kind = plan->kinds[i];
+        if (kind == AXIS_NEW) shape.extents[shape.rank++] = constant_extent(e, 1);
+        if (kind == AXIS_KEEP) shape.extents[shape.rank++] = result->shape[axis++];
+        if (kind == AXIS_DROP) axis++;
+        for (int k = 0; kind == AXIS_GATHER && !apart && k < indices->rank; k++)
+            shape.extents[shape.rank++] = result->shape[axis++];
     }
     return reshape(e->graph, result, shape.extents, shape.rank);
 }

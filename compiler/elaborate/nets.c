@@ -152,7 +152,7 @@ static bool bind_static(Elaborator *e, const Item *net, const StaticParameter *p
     if (type.class == TYPE_UNKNOWN) return false;
     if (!is_static_class(type.class)) {
         report(e, D_static_parameter_type, parameter->type.span,
-               "a static parameter is an int, bool, string, fn or shape");
+               "a static parameter is an int, bool, string, fn, shape or any");
         return false;
     }
     value = static_argument(e, type.class, value, span, what);

@@ -20,8 +20,8 @@ static const char *const unsupported_dtypes[] = {"f16",  "float16", "bf16",  "bf
 static const struct {
     const char *name;
     TypeClass class;
-} static_types[] = {
-    {"int", TYPE_INT}, {"bool", TYPE_BOOLEAN}, {"string", TYPE_STRING}, {"fn", TYPE_FUNCTION}, {"shape", TYPE_SHAPE}};
+} static_types[] = {{"int", TYPE_INT},     {"bool", TYPE_BOOLEAN}, {"string", TYPE_STRING},
+                    {"fn", TYPE_FUNCTION}, {"shape", TYPE_SHAPE},  {"any", TYPE_ANY}};
 
 bool is_dtype_name(const Elaborator *e, const char *name, Dtype floating, Dtype *dtype) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
@@ -51,7 +51,9 @@ TypeName type_name(Elaborator *e, Name name, bool has_dimensions) {
         help(e, "tensors of integers are i32 or i64; an int without dims is known when compiled");
     else if (strcmp(name.text, "double") == 0) help(e, "it is written: f64");
     else
-        help(e, "tensors have a dtype of f32 f64 i32 i64 bool float; known when compiled are int bool string fn shape");
+        help(
+            e,
+            "tensors have a dtype of f32 f64 i32 i64 bool float; known when compiled are int bool string fn shape any");
     return (TypeName){.class = TYPE_UNKNOWN};
 }
 

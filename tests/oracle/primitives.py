@@ -8,6 +8,7 @@
 #   direction_x  a fixed tensor v of x's shape
 #   second_x     d (sum over the inputs of sum(first * v)) / dx     (left out where `order` is 1)
 import io
+import math
 
 import torch
 import torch.nn.functional as F
@@ -650,6 +651,256 @@ def attention_cases():
                    torch.zeros(3, 5, dtype=torch.bool) if mask is None else ~mask, -torch.inf), -1) @ z, [q, k, v], 2)
 
 
+def index_cases():
+    x, y = random(3, 4, 2), classes(1, 0, 1)
+    i, j = torch.tensor([1, 0, 1]), torch.tensor([0, 2, 3])
+    yield binary("index_three", "x[y, [0, 2, 3], 1 - y]", lambda x, y: x[i, j, 1 - i], x, y)
+    yield binary("index_apart", "x[y, :, 1 - y]", lambda x, y: x[i, :, 1 - i], x, y)
+    yield binary("index_apart_new", "x[:, y, none, 1 - y]", lambda x, y: x[:, i, None, 1 - i], x, y)
+    yield binary("index_number_between", "x[y, 2, 1 - y]", lambda x, y: x[i, 2, 1 - i], x, y)
+    yield binary("index_broadcast", "x[y[:, none], [[0, 3]], :]", lambda x, y: x[i[:, None], torch.tensor([[0, 3]])], x, y)
+    yield ("argmax_axes", "x * f64(argmax(x, axis = [0, 2]))[:, none]",
+           lambda x: x * x.transpose(0, 1).reshape(4, 6).argmax(1)[:, None], [x], 2)
+
+
+def further_function_cases():
+    for function, values, expression in [
+        (F.softshrink, AROUND_ZERO, None), (F.hardshrink, AROUND_ZERO, None), (F.tanhshrink, AROUND_ZERO, None),
+        (torch.sinc, [v for v in AROUND_ZERO if abs(v) > 0.01], None), (torch.deg2rad, ANGLES, None), (torch.rad2deg, ANGLES, None),
+        (torch.erfinv, [-0.9995, -0.9, -0.5, -1e-3, 1e-3, 0.25, 0.7, 0.99, 0.999], None),
+        (lgamma, POSITIVE[1:] + [-0.3, -1.5, -2.75, 12.0], None),
+        (digamma, POSITIVE[1:] + [-0.3, -1.5, -2.75, 12.0], None),
+        (lambda x: F.threshold(x, 0.2, 3.0), AROUND_ZERO, "threshold(x, 0.2, 3)"),
+        (lambda x: x.sign() * x.abs()**(1 / 3), AROUND_ZERO, "cbrt(x)"),
+    ]:
+        word = expression.split("(")[0] if expression else function.__name__
+        yield elementwise(function, values, expression, word)
+    x, y, row = random(3, 4), random(3, 4), random(4, low=0.5, high=2.0)
+    yield "sinc_0", "sinc(x)", torch.sinc, [points([0.0])], 1
+    yield ("nan_to_num", "nan_to_num(x, nan = 2, posinf = 3, neginf = -1)",
+           lambda x: x.nan_to_num(2.0, 3.0, -1.0), [points([0.5, float("inf"), -float("inf"), -2.0])], 1)
+    yield binary("copysign", "copysign(x, y)", torch.copysign, x, y)
+    yield "glu", "glu(x)", F.glu, [x], 2
+    yield "glu_act", "glu(x, axis = 1, act = silu)", lambda x: x[:, :2] * F.silu(x[:, 2:]), [x], 2
+    yield "softmin", "softmin(x)", lambda x: F.softmin(x, -1), [x], 2
+    yield "normalize", "normalize(x) + normalize(x, p = 3, axis = 0)", lambda x: F.normalize(x) + F.normalize(x, 3.0, 0), [x], 2
+    yield "diff", "diff(x) * diff(x[:, 1:3], axis = 0)[1, 0]", lambda x: x.diff() * x[:, 1:3].diff(dim=0)[1, 0], [x], 2
+    yield ("trapezoid", "trapezoid(x^2, dx = 0.5) + sum(trapezoid(x, axis = 0))",
+           lambda x: torch.trapezoid(x**2, dx=0.5) + torch.trapezoid(x, dim=0).sum(), [x], 2)
+    yield "cummax", "cummax(x) * x", lambda x: x.cummax(1).values * x, [x], 2
+    yield "cummin", "cummin(x, axis = 0) * x", lambda x: x.cummin(0).values * x, [x], 2
+    yield "logcumsumexp", "logcumsumexp(x)", lambda x: x.logcumsumexp(1), [x], 2
+    yield ("count_nonzero", "x * count_nonzero(x - x[0], axis = 1)[:, none]",
+           lambda x: x * torch.tensor([0, 4, 4])[:, None], [x], 2)
+    yield "cov", "cov(x) + cov(x, correction = 0)", lambda x: x.cov() + x.cov(correction=0), [x], 2
+    yield "corrcoef", "corrcoef(x)", torch.corrcoef, [x], 2
+    yield ("prod_axes", "prod(reshape(x, [2, 3, 2]), axis = [0, -1], keepdims = true) * x[0, 0] + prod(x, [0, 1])",
+           lambda x: x.reshape(2, 3, 2).prod(2, True).prod(0, True) * x[0, 0] + x.prod(), [x], 2)
+    yield binary("outer", "outer(x, y)", lambda x, y: x[..., None] * y[:, None], x, random(3, 2))
+    yield binary("cross", "cross(x, y)", lambda x, y: torch.linalg.cross(x, y), random(2, 3), random(2, 3))
+    yield binary("kron", "kron(x, y)", torch.kron, random(2, 3), random(3, 2))
+    yield binary("positions_rotary", "rotary(x) + positions(3, 4) * y", rotated, x, y)
+
+
+# PyTorch's polygamma has ten digits, and none for negative numbers. These go up to where few terms of the series do.
+def above(x):
+    z = torch.where(x < 0.5, 1 - x, x)
+    return z, z + 40
+
+
+def digamma(x):
+    z, y = above(x)
+    series = y.log() - 1 / (2 * y) - 1 / (12 * y**2) + 1 / (120 * y**4) - 1 / (252 * y**6) + 1 / (240 * y**8)
+    right = series - sum(1 / (z + k) for k in range(40))
+    found = torch.where(x < 0.5, right - torch.pi * torch.cos(torch.pi * x) / torch.sin(torch.pi * x), right)
+    assert torch.allclose(found, torch.digamma(x), rtol=1e-12, atol=1e-12)
+    return found
+
+
+def lgamma(x):
+    z, y = above(x)
+    series = 1 / (12 * y) - 1 / (360 * y**3) + 1 / (1260 * y**5) - 1 / (1680 * y**7)
+    right = (y - 0.5) * y.log() - y + 0.5 * math.log(2 * math.pi) + series - sum((z + k).log() for k in range(40))
+    found = torch.where(x < 0.5, torch.log(torch.pi / torch.sin(torch.pi * x).abs()) - right, right)
+    assert torch.allclose(found, torch.lgamma(x), rtol=1e-12, atol=1e-12)
+    return found
+
+
+def rotated(x, y):
+    rate = 10000 ** (-2 * torch.arange(2.0) / 4)
+    angle = torch.arange(3.0)[:, None] * rate
+    waves = torch.stack([angle.sin(), angle.cos()], -1).reshape(3, 4)
+    turned = torch.view_as_real(torch.complex(x[:, :2], x[:, 2:]) * torch.polar(torch.ones(3, 2), angle))
+    return torch.cat([turned[..., 0], turned[..., 1]], 1) + waves * y
+
+
+def margin_cases():
+    x, y, z = random(3, 4), random(3, 4), random(3, 4)
+    signs = points([1.0, -1.0, 1.0])
+    many = torch.where(random(3, 4) > 0, 1.0, -1.0)
+    for reduction in ("mean", "sum", "none"):
+        last = f", reduction = {reduction}"
+        yield (f"margin_ranking_{reduction}", f"margin_ranking_loss(x, y, [1, -1, 1, 1], margin = 0.5{last})",
+               lambda x, y, reduction=reduction: F.margin_ranking_loss(x, y, torch.tensor([1.0, -1, 1, 1]), 0.5, reduction=reduction),
+               [x[0], y[0]], 2)
+        yield (f"cosine_embedding_{reduction}", f"cosine_embedding_loss(x, y, [1, -1, 1], margin = 0.1{last})",
+               lambda x, y, reduction=reduction: F.cosine_embedding_loss(x, y, signs, 0.1, reduction=reduction), [x, y], 2)
+        yield (f"triplet_margin_{reduction}", f"triplet_margin_loss(x, y, z{last})",
+               lambda x, y, z, reduction=reduction: F.triplet_margin_loss(x, y, z, reduction=reduction), [x, y, z], 2)
+        yield (f"multi_margin_{reduction}", f"multi_margin_loss(x, y{last})",
+               lambda x, y, reduction=reduction: reduced(multi_margin(x, y.long()), reduction), [x, classes(0, 3, 1)], 2)
+        yield (f"soft_margin_{reduction}", f"soft_margin_loss(x, where(y > 0, 1, -1){last})",
+               lambda x, y, reduction=reduction: F.soft_margin_loss(x, torch.where(y > 0, 1.0, -1.0), reduction=reduction), [x, y], 2)
+        yield (f"hinge_embedding_{reduction}", f"hinge_embedding_loss(x, where(y > 0, 1, -1){last})",
+               lambda x, y, reduction=reduction: F.hinge_embedding_loss(x, torch.where(y > 0, 1.0, -1.0), reduction=reduction), [x, y], 2)
+        yield (f"poisson_{reduction}", f"poisson_nll_loss(x, y^2{last})",
+               lambda x, y, reduction=reduction: F.poisson_nll_loss(x, y**2, reduction=reduction), [x, y], 2)
+        yield (f"gaussian_{reduction}", f"gaussian_nll_loss(x, y, z^2{last})",
+               lambda x, y, z, reduction=reduction: F.gaussian_nll_loss(x, y, z**2, reduction=reduction), [x, y, z], 2)
+        yield (f"multilabel_soft_margin_{reduction}", f"multilabel_soft_margin_loss(x, where(y > 0, 1, 0){last})",
+               lambda x, y, reduction=reduction: F.multilabel_soft_margin_loss(x, (y > 0).double(), reduction=reduction), [x, y], 2)
+    yield ("poisson_plain", "poisson_nll_loss(x^2, y, log_input = false)",
+           lambda x, y: F.poisson_nll_loss(x**2, y, log_input=False), [x, y], 2)
+    yield ("gaussian_bound", "gaussian_nll_loss(x, y, [1e-9, 1e-9, 1, 2])",
+           lambda x, y: F.gaussian_nll_loss(x, y, torch.tensor([1e-9, 1e-9, 1, 2]).expand(3, 4)), [x, y], 2)
+    yield ("bce_weights", "binary_cross_entropy_with_logits(x, sigmoid(y), weight = [1, 2, 0.5, 1], pos_weight = 3)",
+           lambda x, y: F.binary_cross_entropy_with_logits(x, y.sigmoid(), torch.tensor([1, 2, 0.5, 1]),
+                                                           pos_weight=torch.tensor(3.0)), [x, y], 2)
+    yield ("bce_weight", "binary_cross_entropy(sigmoid(x), sigmoid(y), weight = [1, 2, 0.5, 1])",
+           lambda x, y: F.binary_cross_entropy(x.sigmoid(), y.sigmoid(), torch.tensor([1, 2, 0.5, 1])), [x, y], 2)
+    yield "focal", "focal_loss(x, where(y > 0, 1, 0))", focal, [x, y], 2
+    yield binary("cosine_similarity", "cosine_similarity(x, y) + sum(cosine_similarity(x, y, axis = 0))",
+                 lambda x, y: F.cosine_similarity(x, y, -1) + F.cosine_similarity(x, y, 0).sum(), x, y)
+    yield binary("pairwise_distance", "pairwise_distance(x, y) + pairwise_distance(x, y, p = 1)",
+                 lambda x, y: F.pairwise_distance(x, y) + F.pairwise_distance(x, y, 1.0), x, y)
+    yield binary("cdist", "cdist(x, y) + cdist(x, y, p = 1)",
+                 lambda x, y: (x[:, None] - y).norm(dim=-1) + (x[:, None] - y).abs().sum(-1), x, random(2, 4))
+
+
+def multi_margin(x, y):
+    # PyTorch's own has no second derivative.
+    others = 1 - F.one_hot(y, 4)
+    losses = (torch.relu(1 - x.gather(1, y[:, None]) + x) * others).sum(1) / 4
+    assert torch.equal(losses, F.multi_margin_loss(x, y, reduction="none"))
+    return losses
+
+
+def reduced(losses, reduction):
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
+def focal(x, y):
+    y, p = (y > 0).double(), x.sigmoid()
+    right = p * y + (1 - p) * (1 - y)
+    loss = F.binary_cross_entropy_with_logits(x, y, reduction="none") * (1 - right) ** 2
+    return ((0.25 * y + 0.75 * (1 - y)) * loss).mean()
+
+
+def pool_cases():
+    x, line, cube = random(2, 5, 7), random(1, 2, 7), random(1, 2, 5, 4, 6)
+    for name, text, options in [("same", "padding = \"same\"", {"padding": "same"}),
+                                ("same_dilated", "padding = \"same\", dilation = 2", {"padding": "same", "dilation": 2})]:
+        yield binary(f"conv1d_{name}", f"conv1d(x, y, {text})", lambda x, y, options=options: F.conv1d(x, y, **options), line, random(3, 2, 4))
+        yield binary(f"conv2d_{name}", f"conv2d(x, y, {text})", lambda x, y, options=options: F.conv2d(x, y, **options),
+                     x[None], random(3, 2, 2, 3))
+    yield binary("conv3d", "conv3d(x, y, stride = [1, 2, 1], padding = [1, 0, 2])",
+                 lambda x, y: F.conv3d(x, y, stride=(1, 2, 1), padding=(1, 0, 2)), cube, random(3, 2, 2, 3, 2))
+    yield binary("conv3d_groups", "conv3d(x, y, groups = 2, padding = \"same\", dilation = 2)",
+                 lambda x, y: F.conv3d(x, y, groups=2, padding="same", dilation=2), cube[:, :, :3], random(4, 1, 2, 2, 3))
+    for name, text, options in [("ceil", "2, ceil_mode = true", {"kernel_size": 2, "ceil_mode": True}),
+                                ("ceil_padded", "2, 2, 1, ceil_mode = true", {"kernel_size": 2, "padding": 1, "ceil_mode": True}),
+                                ("ceil_stride", "3, 2, 1, ceil_mode = true", {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+                                ("ceil_far", "2, 5, ceil_mode = true", {"kernel_size": 2, "stride": 5, "ceil_mode": True})]:
+        for pool, function in [("max_pool1d", F.max_pool1d), ("max_pool2d", F.max_pool2d), ("avg_pool1d", F.avg_pool1d),
+                               ("avg_pool2d", F.avg_pool2d)]:
+            yield (f"{pool}_{name}", f"{pool}(x, {text})",
+                   lambda x, function=function, options=options: function(x, **options), [x], 2)
+    yield ("avg_pool1d_inside", "avg_pool1d(x, 3, 2, 1, count_include_pad = false)",
+           lambda x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False), [x], 2)
+    yield ("avg_pool2d_inside", "avg_pool2d(x, [3, 2], [2, 3], 1, ceil_mode = true, count_include_pad = false)",
+           lambda x: F.avg_pool2d(x, (3, 2), (2, 3), 1, ceil_mode=True, count_include_pad=False), [x], 2)
+    yield "max_pool3d", "max_pool3d(x, [2, 1, 3], stride = 2)", lambda x: F.max_pool3d(x, (2, 1, 3), 2), [cube], 2
+    yield ("max_pool3d_ceil", "max_pool3d(x, 2, stride = 2, padding = 1, ceil_mode = true)",
+           lambda x: F.max_pool3d(x, 2, 2, 1, ceil_mode=True), [cube], 2)
+    yield "avg_pool3d", "avg_pool3d(x, 2, stride = [1, 2, 3], padding = 1)", lambda x: F.avg_pool3d(x, 2, (1, 2, 3), 1), [cube], 2
+    yield "adaptive_max_pool1d", "adaptive_max_pool1d(x, 3)", lambda x: F.adaptive_max_pool1d(x, 3), [x], 2
+    yield "adaptive_max_pool2d", "adaptive_max_pool2d(x, [2, 3])", lambda x: F.adaptive_max_pool2d(x, (2, 3)), [x], 2
+    yield "upsample_nearest1d", "upsample_nearest1d(x, 9)", lambda x: F.interpolate(x, 9), [x], 2
+    yield "upsample_nearest2d", "upsample_nearest2d(x, [8, 5])", lambda x: F.interpolate(x[None], (8, 5))[0], [x], 2
+    for corners in (False, True):
+        word = str(corners).lower()
+        yield (f"upsample_linear1d_{word}", f"upsample_linear1d(x, 9, align_corners = {word})",
+               lambda x, corners=corners: F.interpolate(x, 9, mode="linear", align_corners=corners), [x], 2)
+        yield (f"upsample_bilinear2d_{word}", f"upsample_bilinear2d(x, [8, 5], align_corners = {word})",
+               lambda x, corners=corners: F.interpolate(x[None], (8, 5), mode="bilinear", align_corners=corners)[0], [x], 2)
+    yield "pixel_shuffle", "pixel_shuffle(x, 2)", lambda x: F.pixel_shuffle(x, 2), [random(2, 8, 2, 3)], 2
+    yield "pixel_unshuffle", "pixel_unshuffle(x, 2)", lambda x: F.pixel_unshuffle(x, 2), [random(2, 2, 4, 6)], 2
+    yield "pad_reflect", "pad_reflect(x, [3, 1])", lambda x: F.pad(x, (3, 1), mode="reflect"), [x], 2
+    yield "pad_replicate", "pad_replicate(x, [3, 1])", lambda x: F.pad(x, (3, 1), mode="replicate"), [x], 2
+    yield "pad_circular", "pad_circular(x, 2)", lambda x: F.pad(x, (2, 2), mode="circular"), [x], 2
+
+
+def solving_cases():
+    x, y = random(4, 4), random(4, 2)
+    batch, several = random(2, 3, 3), random(2, 3, 2)
+    yield ("cholesky", "cholesky(x @ transpose(x, -1, -2) + 2 * eye(3))",
+           lambda x: torch.linalg.cholesky(x @ x.mT + 2 * torch.eye(3)), [batch], 2)
+    yield binary("solve_triangular", "solve_triangular(x + 3 * eye(3), y)",
+                 lambda x, y: torch.linalg.solve_triangular((x + 3 * torch.eye(3)).tril(), y, upper=False), batch, several)
+    yield binary("solve_triangular_upper", "solve_triangular(x + 3 * eye(3), y, upper = true)",
+                 lambda x, y: torch.linalg.solve_triangular((x + 3 * torch.eye(3)).triu(), y, upper=True), batch, several)
+    yield binary("solve", "solve(x, y)", torch.linalg.solve, x, y)
+    yield "inverse", "inverse(x)", torch.linalg.inv, [x], 2
+    yield "det", "det(x) * x", lambda x: torch.linalg.det(x) * x, [x], 2
+    yield "slogdet", "log_size(x) * x", lambda x: (torch.linalg.slogdet(x)[1] + torch.linalg.slogdet(x)[0].detach()) * x, [x], 2
+
+
+def further_layer_cases():
+    yield binary("layer_prelu", "prelu_layer(x, parameters = y)", lambda x, y: F.prelu(x, y), random(2, 3, 4), random(3))
+    yield ("layer_bilinear", "bilinear_layer(x, y, parameters = z)",
+           lambda x, y, z: F.bilinear(x, y, *tensors(z, (2, 3, 4), (2,))), [random(5, 3), random(5, 4), random(26)], 2)
+    yield ("instance_norm", "instance_norm(x)", F.instance_norm, [random(2, 3, 4)], 2)
+    yield binary("layer_conv3d", "conv3d_layer(x, parameters = y)",
+                 lambda x, y: F.conv3d(x, *tensors(y, (2, 2, 2, 2, 2), (2,))), random(1, 2, 3, 3, 2), random(34))
+    yield binary("layer_conv_transpose1d", "conv_transpose1d_layer(x, parameters = y)",
+                 lambda x, y: F.conv_transpose1d(x, *tensors(y, (4, 1, 3), (2,)), stride=2, output_padding=1, groups=2),
+                 random(2, 4, 3), random(14))
+    yield binary("layer_conv_transpose2d", "conv_transpose2d_layer(x, parameters = y)",
+                 lambda x, y: F.conv_transpose2d(x, *tensors(y, (2, 3, 2, 2), (3,)), padding=1), random(1, 2, 3, 4), random(27))
+    yield binary("layer_bidirectional", "bidirectional_layer(x, parameters = y)",
+                 lambda x, y: torch.cat([rnn(x, y[:32]), rnn(x.flip(1), y[32:]).flip(1)], -1), random(2, 5, 3), random(64))
+    yield ("layer_decoder", "decoder_layer(x, y, parameters = z)", decoder, [random(2, 3, 4), random(2, 5, 4), random(242)], 2)
+    yield binary("layer_batch_norm_pictures", "batch_norm_layer(x, parameters = y)",
+                 lambda x, y: F.batch_norm(x, torch.zeros(4), torch.ones(4), *tensors(y, (4,), (4,))), random(2, 4, 2, 3), random(8))
+
+
+def decoder(x, memory, flat):
+    """Of 4 numbers, 2 heads, 6 numbers between."""
+    attend, look_up, g1, b1, g2, b2, wide, wide_bias, narrow, narrow_bias, g3, b3 = tensors(
+        flat, (80,), (80,), (4,), (4,), (4,), (4,), (6, 4), (6,), (4, 6), (4,), (4,), (4,))
+    h = F.layer_norm(x, (4,), g1, b1)
+    x = x + attention(h, h, attend, hidden_future(x.shape[1]))
+    x = x + attention(F.layer_norm(x, (4,), g2, b2), memory, look_up)
+    h = F.layer_norm(x, (4,), g3, b3)
+    return x + F.linear(F.gelu(F.linear(h, wide, wide_bias)), narrow, narrow_bias)
+
+
+def further_schedule_cases():
+    rate = torch.tensor(0.75)
+    for t in (2.0, 7.0, 13.0):
+        at = torch.tensor(t)
+        yield binary(f"multi_step_decay_{t:g}", "multi_step_decay(x, y, [5, 12], gamma = 0.5)",
+                     lambda x, y: y * 0.5 ** ((x >= 5).double() + (x >= 12).double()), at, rate)
+        yield binary(f"polynomial_decay_{t:g}", "polynomial_decay(x, y, 10, power = 2)",
+                     lambda x, y: y * torch.clamp(1 - x / 10, min=0) ** 2, at, rate)
+        yield binary(f"inverse_sqrt_{t:g}", "inverse_sqrt(x, y, 5)",
+                     lambda x, y: y * torch.minimum((x + 1) / 5, (5 / (x + 1)).sqrt()), at, rate)
+        yield binary(f"cosine_restarts_{t:g}", "cosine_restarts(x, y, 5, least = 0.1)",
+                     lambda x, y: 0.1 + (y - 0.1) * (1 + torch.cos(torch.pi * (x % 5) / 5)) / 2, at, rate)
+        yield binary(f"cyclic_{t:g}", "cyclic(x, 0.1, y, 4)",
+                     lambda x, y: 0.1 + (y - 0.1) * torch.clamp(1 - (x / 4 - 2 * torch.floor(1 + x / 8) + 1).abs(), min=0), at, rate)
+
+
 def gradients(outputs, inputs, cotangents, create_graph):
     found = torch.autograd.grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
     # PyTorch may hand back None, or a zero without storage; adding it to zeros gives numbers.
@@ -694,7 +945,9 @@ if __name__ == "__main__":
              (convolution_cases, arrangement_cases),
              (function_cases,),
              (schedule_cases,),
-             (weighted_loss_cases, attention_cases)]
+             (weighted_loss_cases, attention_cases),
+             (index_cases, further_function_cases, margin_cases, pool_cases, solving_cases, further_layer_cases,
+              further_schedule_cases)]
     out = io.StringIO()
     count = 0
     for part in parts:

@@ -49,6 +49,18 @@ RUNS = {
     "adamw(lr = 1e-2); optimizer sgd(lr = 0.1, momentum = 0.9) for \"*.b\"; gradient clip_value(0.05), clip_norm(0.1)":
         lambda p: mapped(p, several(torch.optim.AdamW(p[::2], lr=1e-2), torch.optim.SGD(p[1::2], 0.1, momentum=0.9)),
                          lambda: (torch.nn.utils.clip_grad_value_(p, 0.05), torch.nn.utils.clip_grad_norm_(p, 0.1))),
+    "adam(lr = 1e-2, amsgrad = true)": lambda p: torch.optim.Adam(p, lr=1e-2, amsgrad=True),
+    "adamw(lr = 1e-2, amsgrad = true)": lambda p: torch.optim.AdamW(p, lr=1e-2, amsgrad=True),
+    "rprop()": lambda p: torch.optim.Rprop(p),
+    "sgd(lr = multi_step_decay(iteration, 0.1, [30, 60], gamma = 0.5))": lambda p: scheduled(
+        p, 0.1, lr.MultiStepLR, [30, 60], 0.5),
+    "sgd(lr = polynomial_decay(iteration, 0.1, 80, power = 2))": lambda p: scheduled(p, 0.1, lr.PolynomialLR, 80, 2),
+    "sgd(lr = cosine_restarts(iteration, 0.1, 30, least = 0.01))": lambda p: scheduled(
+        p, 0.1, lr.CosineAnnealingWarmRestarts, 30, eta_min=0.01),
+    "sgd(lr = cyclic(iteration, 0.01, 0.1, 20))": lambda p: scheduled(
+        p, 0.01, lr.CyclicLR, 0.01, 0.1, step_size_up=20, cycle_momentum=False),
+    "sgd(lr = inverse_sqrt(iteration, 0.1, 20))": lambda p: scheduled(
+        p, 0.1, lr.LambdaLR, lambda t: min((t + 1) / 20, (20 / (t + 1)) ** 0.5)),
     "adam(); optimizer muon(lr = 0.02) for \"*.W\"": lambda p: several(muon(p[::2], 0.02), torch.optim.Adam(p[1::2])),
 }
 

@@ -18,6 +18,7 @@ static const struct {
     {"lecun_normal", 0.0577350269189626, 0.0690065559342354, 0},
     {"lecun_uniform", 0.0577350269189626, 0.0690065559342354, 1.7320508075688772},
     {"normal", 1, 1, 0},
+    {"trunc_normal", 0.8796256610342398, 0.8796256610342398, 2.273694468677113},
     {"uniform(low = -3, high = 3)", 1.7320508075688772, 1.7320508075688772, 1.7320508075688772},
 };
 enum { INITIALISERS = sizeof initialisers / sizeof *initialisers };
@@ -280,6 +281,81 @@ static void test_sampling(void) {
     gradc_program_free(program);
 }
 
+static double mean_of(const double *values, int count) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) sum += values[i];
+    return sum / count;
+}
+
+static void test_distributions(void) {
+    enum { COUNT = 10000 };
+    gradc_program *program =
+        compile_wide("fn model() {\n"
+                     "    logits = broadcast(log([1.0, 3, 4]), [10000, 3])\n"
+                     "    soft = gumbel_softmax(logits, tau = 0.5)\n"
+                     "    hard = gumbel_softmax(logits, tau = 0.5, hard = true)\n"
+                     "    return gumbel([10000]), exponential([10000], rate = 2), f64(categorical(logits)),\n"
+                     "           sum(soft, axis = 1), soft[:, 0], hard[:, 0], amax(hard, axis = 1)\n}\n");
+    gradc_call *call = create_call(program, "model");
+    OK(gradc_call_value(call));
+    const double euler = 0.5772156649015329;
+    CHECK(fabs(mean_of(output(program, call, 0), COUNT) - euler) < 0.05);
+    CHECK(fabs(mean_of(output(program, call, 1), COUNT) - 0.5) < 0.02);
+    int times[5];
+    count_numbers(output(program, call, 2), COUNT, times);
+    CHECK(abs(times[0] - COUNT / 8) < 170 && abs(times[1] - 3 * COUNT / 8) < 250 && abs(times[2] - COUNT / 2) < 250);
+    for (int i = 0; i < COUNT; i++) NEAR(output(program, call, 3)[i], 1);
+    double least = 1, most = 0;
+    for (int i = 0; i < COUNT; i++) {
+        least = fmin(least, output(program, call, 4)[i]);
+        most = fmax(most, output(program, call, 4)[i]);
+        CHECK(fabs(output(program, call, 5)[i]) < 1e-12 || fabs(output(program, call, 5)[i] - 1) < 1e-12);
+        NEAR(output(program, call, 6)[i], 1);
+    }
+    CHECK(least < 0.01 && most > 0.99);
+    CHECK(fabs(mean_of(output(program, call, 5), COUNT) - 0.125) < 0.02);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
+// The gradient through a hard choice is that of the soft one.
+static void test_hard_choice(void) {
+    gradc_program *program = compile_wide("fn model(x: f64[3] requires_grad) {\n"
+                                          "    chosen = gumbel_softmax(x, hard = true)\n"
+                                          "    return grad(sum(chosen * [1, 2, 4]), x)\n}\n");
+    gradc_call *call = create_call(program, "model");
+    double x[] = {0.5, -0.25, 1}, sum = 0, size = 0;
+    OK(gradc_call_bind(call, 0, &(gradc_tensor){GRADC_F64, 1, {3}, x}));
+    OK(gradc_call_value(call));
+    for (int i = 0; i < 3; i++) {
+        sum += output(program, call, 0)[i];
+        size += fabs(output(program, call, 0)[i]);
+    }
+    NEAR(sum, 0);
+    CHECK(size > 1e-3);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
+// Channels go as a whole.
+static void test_dropped_channels(void) {
+    enum { CHANNELS = 1000, PLACES = 6 };
+    gradc_program *program =
+        compile_wide("fn model() -> f64[1, 1000, 2, 3] { return dropout2d(ones([1, 1000, 2, 3]), p = 0.25) }\n");
+    gradc_call *call = create_call(program, "model");
+    gradc_call_set_training(call, true);
+    OK(gradc_call_value(call));
+    const double *found = output(program, call, 0);
+    int dropped = 0;
+    for (int i = 0; i < CHANNELS; i++) {
+        dropped += found[i * PLACES] == 0;
+        for (int k = 0; k < PLACES; k++) NEAR(found[i * PLACES + k], found[i * PLACES] == 0 ? 0 : 4.0 / 3);
+    }
+    CHECK(abs(dropped - CHANNELS / 4) < 60);
+    gradc_call_free(call);
+    gradc_program_free(program);
+}
+
 int main(void) {
     test_initialisers();
     test_orthogonal();
@@ -289,6 +365,9 @@ int main(void) {
     test_embedding();
     test_dropout();
     test_sampling();
+    test_distributions();
+    test_hard_choice();
+    test_dropped_channels();
     printf("%d failures\n", failures);
     return failures != 0;
 }

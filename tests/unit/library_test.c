@@ -64,21 +64,32 @@ static void add_forward(Case *test) {
 // ---- one function of the language for each case
 
 // Layers that cases call, with parameters that are an input.
-static const char layers[] = "use dense_layer = dense<3, 4, tanh>\n"
-                             "use linear_layer = linear<3, 4>\n"
-                             "use layer_norm_layer = layer_norm<4>\n"
-                             "use rms_norm_layer = rms_norm<4>\n"
-                             "use batch_norm_layer = batch_norm<4>\n"
-                             "use lstm_layer = lstm<3, 4>\n"
-                             "use gru_layer = gru<3, 4>\n"
-                             "use rnn_layer = rnn<3, 4>\n"
-                             "use group_norm_layer = group_norm<2, 4>\n"
-                             "use attention_layer = multi_head_attention<4, 2>\n"
-                             "use causal_layer = multi_head_attention<4, 2, causal = true>\n"
-                             "use block_layer = transformer_block<4, 2, 6, true>\n"
-                             "fn sorted_top(x: float[*]) {\n"
-                             "    values, places = topk(x, 2, axis = 1)\n"
-                             "    return values * (1 + places)\n}\n";
+static const char layers[] =
+    "use dense_layer = dense<3, 4, tanh>\n"
+    "use linear_layer = linear<3, 4>\n"
+    "use layer_norm_layer = layer_norm<4>\n"
+    "use rms_norm_layer = rms_norm<4>\n"
+    "use batch_norm_layer = batch_norm<4>\n"
+    "use lstm_layer = lstm<3, 4>\n"
+    "use gru_layer = gru<3, 4>\n"
+    "use rnn_layer = rnn<3, 4>\n"
+    "use group_norm_layer = group_norm<2, 4>\n"
+    "use attention_layer = multi_head_attention<4, 2>\n"
+    "use causal_layer = multi_head_attention<4, 2, causal = true>\n"
+    "use block_layer = transformer_block<4, 2, 6, true>\n"
+    "use prelu_layer = prelu<3>\n"
+    "use bilinear_layer = bilinear<3, 4, 2>\n"
+    "use conv3d_layer = conv3d<2, 2, 2>\n"
+    "use conv_transpose1d_layer = conv_transpose1d<4, 2, 3, 2, output_padding = 1, groups = 2>\n"
+    "use conv_transpose2d_layer = conv_transpose2d<2, 3, 2, padding = 1>\n"
+    "use bidirectional_layer = bidirectional<rnn, 3, 4>\n"
+    "use decoder_layer = transformer_decoder_block<4, 2, 6>\n"
+    "fn log_size(x: float[4, 4]) {\n"
+    "    sign_, size_ = slogdet(x)\n"
+    "    return size_ + sign_\n}\n"
+    "fn sorted_top(x: float[*]) {\n"
+    "    values, places = topk(x, 2, axis = 1)\n"
+    "    return values * (1 + places)\n}\n";
 
 typedef struct {
     char *bytes;
@@ -227,11 +238,16 @@ static void run_case(Compilation *compilation, gradc_program *program, const Cas
 
 // Functions of the library that layers_test.c has, or that others here stand on.
 static const char *const elsewhere[] = {
-    "uniform",       "normal",         "fan_in",       "fan_out",         "parameters",     "grad",
-    "dropout",       "he_normal",      "he_uniform",   "xavier_normal",   "xavier_uniform", "lecun_normal",
-    "lecun_uniform", "euclidean_norm", "general_norm", "finite_amax",     "along",          "first_max",
-    "length",        "part_means",     "in_groups",    "w_groups",        "bernoulli",      "randint",
-    "permutation",   "topk",           "heads",        "class_reduction", "orthogonal"};
+    "uniform",        "normal",       "fan_in",          "fan_out",        "parameters",
+    "grad",           "dropout",      "he_normal",       "he_uniform",     "xavier_normal",
+    "xavier_uniform", "lecun_normal", "lecun_uniform",   "euclidean_norm", "general_norm",
+    "finite_amax",    "along",        "first_max",       "length",         "part_means",
+    "in_groups",      "w_groups",     "bernoulli",       "randint",        "permutation",
+    "topk",           "heads",        "class_reduction", "orthogonal",     "prod_along",
+    "prod_over",      "by_channel",   "mean_along",      "past_end",       "line_weights",
+    "same_padding",   "volumes",      "grouped_volumes", "eliminate",      "gumbel",
+    "exponential",    "categorical",  "gumbel_softmax",  "trunc_normal",   "dropout2d",
+    "slogdet"};
 
 static bool is_named(const char *text, const char *name) {
     size_t length = strlen(name);
