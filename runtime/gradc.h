@@ -462,18 +462,6 @@ gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *
 // Reads the file of a data block (NULL: of each one), or `file` in its place, and checks it as gradc_fit does.
 gradc_status gradc_check_data(gradc_program *program, const char *data, const char *file);
 
-// ---- arrays in files
-
-// Reads an array as the dtype: NumPy's NAME.npy; the array `name` of NAME.npz (NULL: the only one); or the numbers of
-// NAME.csv as [rows, columns]. GRADC_DATA: it is no such file, or holds a number that the dtype does not have. The array
-// does not depend on the program, which is told of errors; free it with gradc_array_free.
-gradc_status gradc_array_read(gradc_program *program, const char *path, const char *name, gradc_dtype dtype,
-                              gradc_tensor *array);
-void gradc_array_free(gradc_tensor *array);
-// Writes one array as NAME.npy, or `count` under their names as NAME.npz. The file appears whole or not at all.
-gradc_status gradc_array_write(gradc_program *program, const char *path, int count, const char *const *names,
-                               const gradc_tensor *arrays);
-
 // ---- compiling ahead, and loops that call compiled code directly
 
 typedef enum {
@@ -508,6 +496,18 @@ gradc_status gradc_trainer_function(gradc_trainer *trainer, gradc_kind kind, gra
 // Counts steps or updates that the host made by calling the function: the iteration, which schedules and optimizers read,
 // the random numbers, and that the parameters have changed.
 void gradc_trainer_advance(gradc_trainer *trainer, int64_t steps);
+
+// ---- arrays in files
+
+// Reads an array as the dtype: NumPy's NAME.npy; the array `name` of NAME.npz (NULL: the only one); or the numbers of
+// NAME.csv as [rows, columns]. GRADC_DATA: it is no such file, or holds a number that the dtype does not have. The array
+// does not depend on the program, which is told of errors; free it with gradc_array_free.
+gradc_status gradc_array_read(gradc_program *program, const char *path, const char *name, gradc_dtype dtype,
+                              gradc_tensor *array);
+void gradc_array_free(gradc_tensor *array);
+// Writes one array as NAME.npy, or `count` under their names as NAME.npz. The file appears whole or not at all.
+gradc_status gradc_array_write(gradc_program *program, const char *path, int count, const char *const *names,
+                               const gradc_tensor *arrays);
 
 // ---- looking inside
 

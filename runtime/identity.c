@@ -68,7 +68,15 @@ static void print_optimizers(Text *text, const TrainBlock *block) {
 
 static void add_data(Identity *identity, const DataBlock *data) {
     Text text = {.arena = identity->arena};
-    text_add(&text, "split %a\n", data->split);
+    text_add(&text, "split %a by %s\n", data->split, data->stratify ? data->stratify : "rows");
+    if (data->may_miss) text_add(&text, "missing %a\n", data->missing);
+    for (int i = 0; i < data->missing_word_count; i++) text_add(&text, "word %s\n", data->missing_words[i].text);
+    for (int i = 0; i < data->feeds.count; i++) {
+        const Feed *feed = &data->feeds.items[i];
+        text_add(&text, "feed %d:", feed->kind);
+        for (int k = 0; k < feed->name_count; k++) text_add(&text, " %s", feed->names[k]);
+        text_add(&text, "\n");
+    }
     for (int i = 0; i < data->fields.count; i++) {
         text_add(&text, "%s\n", data->fields.items[i].name);
         print_computation(&text, &data->fields.items[i].value);

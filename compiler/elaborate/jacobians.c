@@ -46,12 +46,24 @@ static bool one_target(const BuiltinCall *call) {
     if (target.kind != VALUE_TUPLE && target.kind != VALUE_LIST) return true;
     report(call->e, D_wrong_arguments, call->spans[1], "'%s' takes one thing to differentiate by, not %s",
            call->builtin->name, describe(call->e, target));
+    help(call->e, "all parameters of a net are one: parameters(net)");
     return false;
 }
 
 Value builtin_jacobian(const BuiltinCall *call) {
+    Elaborator *e = call->e;
     Node *y = floating_argument(call, 0);
-    return y && one_target(call) ? jacobian_by(call, y, call->values[1]) : no_value();
+    Value target = call->values[1];
+    if (!y) return no_value();
+    if (target.kind != VALUE_TUPLE && target.kind != VALUE_LIST) return jacobian_by(call, y, target);
+    Value result = {.kind = VALUE_TUPLE};
+    result.list.count = target.list.count;
+    result.list.items = arena_array(e->arena, Value, target.list.count);
+    for (int i = 0; i < target.list.count; i++) {
+        result.list.items[i] = jacobian_by(call, y, target.list.items[i]);
+        if (result.list.items[i].kind == VALUE_ERROR) return no_value();
+    }
+    return result;
 }
 
 Value builtin_hessian(const BuiltinCall *call) {

@@ -30,7 +30,7 @@ void verdict_set(Verdict *verdict, FaultKind kind, const char *format, ...) {
     verdict->kind = kind;
 }
 
-// The child: what the check prints goes to a file that nobody keeps, but for the end of it after a crash.
+// The child: what the check prints goes to a file, whose beginning is kept if something is wrong.
 static void run_child(IsolatedCheck *check, void *context, Verdict *verdict, FILE *output, unsigned seconds) {
     dup2(fileno(output), STDOUT_FILENO);
     dup2(fileno(output), STDERR_FILENO);
@@ -64,8 +64,8 @@ Verdict isolated(IsolatedCheck *check, void *context, int seconds) {
         shared->kind = FAULT_NONE;
         if (WIFSIGNALED(status)) verdict_set(shared, FAULT_CRASH, "signal %d: ", WTERMSIG(status));
         else verdict_set(shared, FAULT_CRASH, "exit status %d: ", WEXITSTATUS(status));
-        keep_output(shared, output);
     }
+    if (shared->kind) keep_output(shared, output);
     Verdict verdict = *shared;
     munmap(shared, sizeof *shared);
     fclose(output);

@@ -35,7 +35,7 @@ void verdict_set(Verdict *verdict, FaultKind kind, const char *format, ...) __at
 
 typedef void IsolatedCheck(void *context, Verdict *verdict);
 
-// What `check` says, or that it crashed, or took longer than `seconds`. What it prints is dropped.
+// What `check` says, or that it crashed, or took longer than `seconds`. What it prints is kept if something is wrong.
 Verdict isolated(IsolatedCheck *check, void *context, int seconds);
 
 #endif

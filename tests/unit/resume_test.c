@@ -303,7 +303,9 @@ static void test_other_programs(void) {
     refuse(program, (gradc_fit_options){.loss = "fit"}, "the number of losses that are trained is 2 there, but 1 here");
     refuse_changed("dense<3, 8, tanh>", "dense<3, 8, relu>", "it is of another program; what differs: loss fit");
     refuse_changed("momentum = 0.5", "momentum = 0.6", "what differs: the optimizer of small");
-    refuse_changed("split 0.8", "split 0.5", "data points");
+    refuse_changed("split 0.8", "split 0.5", "what differs: data points");
+    refuse_changed("y = columns[3]", "y = columns[2]", "what differs: data points");
+    refuse_changed("y = columns[3]", "y = columns[\"y\"]", "what differs: data points");
     refuse_changed("dense<3, 8, tanh>\n    use last = dense<8, 1>", "dense<3, 9, tanh>\n    use last = dense<9, 1>",
                    "the parameters");
     // Comments, layout, local names, entries that are not trained and settings that may be chosen anew do not matter.
