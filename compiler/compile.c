@@ -100,7 +100,7 @@ bool run_passes(Compilation *compilation, Function *function, Stage last) {
 
 static bool same_key(FunctionKey a, FunctionKey b) {
     return a.kind == b.kind && a.entry == b.entry && a.train == b.train && a.training == b.training &&
-           a.tracked_inputs == b.tracked_inputs;
+           a.tracked_inputs == b.tracked_inputs && a.shared == b.shared;
 }
 
 // `message` is freed; NULL: there was no memory for it.
@@ -142,6 +142,8 @@ static const CompiledFunction *compile_new(Compilation *compilation, FunctionKey
                                    .call = call,
                                    .scratch_bytes = kernels->scratch_bytes,
                                    .tape_bytes = tape,
+                                   .shared_work = kernel_program_shared_work(kernels),
+                                   .for_workers = kernels->workers > 1,
                                    .check_count = key.kind == KIND_UPDATE ? 0 : entry->checks.count,
                                    .checks = entry->checks.items};
     array_push(compilation->arena, &compilation->functions, function);
@@ -166,6 +168,13 @@ const CompiledFunction *compile_function(Compilation *compilation, FunctionKey k
 
 bool compilation_exhausted(const Compilation *compilation) {
     return compilation->exhausted;
+}
+
+int function_workers(const Compilation *compilation, const CompiledFunction *function, const int64_t *dims) {
+    bool overflow = false;
+    if (compilation->options.threads < 2) return 1;
+    int64_t work = extent_evaluate(function->shared_work, dims, &overflow);
+    return overflow || work >= SHARED_WORK ? compilation->options.threads : 1;
 }
 
 // ---- the life of a compilation

@@ -16,6 +16,7 @@ typedef const char *ReadSource(Arena *arena, const char *path, size_t *length, c
 typedef struct {
     Dtype floating;     // what `float` means
     int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
+    int threads;        // how many workers may share the work of a function; 0, 1: one
     bool verify;        // run the verifiers after every pass
     ReadSource *read;   // NULL: nothing can be imported
     Allocator allocator;
@@ -46,6 +47,7 @@ typedef struct {
     const TrainBlock *train;   // UPDATE, STEP
     bool training;             // VALUE, FORWARD, BACKWARD: the mode `training`
     uint64_t tracked_inputs;   // FORWARD, BACKWARD: bit i: the entry's input i is tracked by the host
+    bool shared;               // for several workers, if the open dims decide whether that pays
 } FunctionKey;
 
 typedef struct {
@@ -53,6 +55,8 @@ typedef struct {
     gradc_function *call;
     const Extent *scratch_bytes;   // polynomials of the open dims: what the frame's arrays must hold
     const Extent *tape_bytes;      // 0 for kinds without a tape
+    const Extent *shared_work;     // what workers could share; from SHARED_WORK on it pays to have several
+    bool for_workers;              // the code can be run by several
     int check_count;
     const Check *checks;   // the entry's conditions on the open dims: the caller looks before a call
 } CompiledFunction;
@@ -62,6 +66,9 @@ typedef struct {
 const CompiledFunction *compile_function(Compilation *compilation, FunctionKey key);
 // Whether memory ran out in the last call that compiles, dumps or prints; it can be made again.
 bool compilation_exhausted(const Compilation *compilation);
+// How many workers should run the function for these dims. More than one is wanted of a function that was not compiled
+// for_workers when it is worth compiling it again, with `shared` in its key.
+int function_workers(const Compilation *compilation, const CompiledFunction *function, const int64_t *dims);
 
 typedef enum {
     STAGE_AST,

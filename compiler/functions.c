@@ -251,8 +251,12 @@ KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Exten
     Function function = has_graph ? joint_of(compilation, key).function : (Function){0};
     if (has_graph && !run_passes(compilation, &function, STAGE_OPT)) return NULL;
     double start = now_ms();
-    KernelProgram *kernels = kernel_program_create(compilation->program->graph, symbol_of(compilation, key));
+    int workers = compilation->options.threads > 1 ? compilation->options.threads : 1;
+    KernelProgram *kernels = kernel_program_create(compilation->program->graph, symbol_of(compilation, key), workers);
     if (!add_all(compilation, key, kernels, cut, &function, tape)) return NULL;
+    int64_t work;
+    bool known = extent_is_constant(kernel_program_shared_work(kernels), &work);
+    if (known ? work < SHARED_WORK : !key.shared) kernel_program_serialise(kernels);
     kernel_program_plan(kernels);
     const char *fault = compilation->options.verify ? kernel_program_verify(kernels) : NULL;
     add_time(compilation, offsetof(Timings, kernels_ms), start);

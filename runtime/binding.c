@@ -264,8 +264,25 @@ gradc_status binding_check_ranges(Binding *binding) {
 
 // ---- running
 
+// The code for as many workers as these dims are worth, and the threads.
+static gradc_status choose_workers(Runner *runner, Binding *binding) {
+    gradc_program *program = binding->program;
+    FunctionKey key = runner->function->key;
+    int workers = function_workers(program->compilation, runner->function, binding->dims);
+    bool other = workers > 1 ? !runner->function->for_workers : key.shared;
+    key.shared = workers > 1;
+    const CompiledFunction *function = other ? program_function(program, key) : runner->function;
+    if (!function) return fail_compiler(program);
+    runner->function = function;
+    if (workers > 1 && !program->team) program->team = team_create(workers);
+    runner->team = workers > 1 ? program->team : NULL;   // where there are no threads to have, one does it all
+    return GRADC_OK;
+}
+
 gradc_status runner_prepare(Runner *runner, Binding *binding) {
     if (runner->generation == binding->generation) return GRADC_OK;
+    gradc_status status = choose_workers(runner, binding);
+    if (status) return status;
     const CompiledFunction *function = runner->function;
     for (int i = 0; i < function->check_count; i++) {
         bool overflow = false;
@@ -289,6 +306,11 @@ void runner_complete(const Runner *runner, Binding *binding, gradc_frame *frame)
     frame->scratch = runner->scratch.bytes;
     frame->seed = binding->program->seed;
     frame->fault = binding->fault;
+    be_alone(frame);
+}
+
+int32_t runner_call(const Runner *runner, const gradc_frame *frame) {
+    return runner->team ? team_run(runner->team, runner->function->call, frame) : runner->function->call(frame);
 }
 
 gradc_status fail_fault(Binding *binding) {
@@ -299,5 +321,5 @@ gradc_status fail_fault(Binding *binding) {
 
 gradc_status runner_run(const Runner *runner, Binding *binding, gradc_frame *frame) {
     runner_complete(runner, binding, frame);
-    return runner->function->call(frame) == 0 ? GRADC_OK : fail_fault(binding);
+    return runner_call(runner, frame) ? fail_fault(binding) : GRADC_OK;
 }

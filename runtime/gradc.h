@@ -100,7 +100,12 @@ typedef struct {
     void *(*allocate)(void *context, size_t bytes);
     void (*release)(void *context, void *memory);
     void *allocate_context;
+    int threads;   // at most so many share a run (the same bits for any number); 0: one for each processor
 } gradc_options;
+
+// Threads are started when a run is large enough to be worth them, and belong to the program; small runs stay on the
+// caller's. A process that forks must not use in the child what was compiled before.
+enum { GRADC_MAX_THREADS = 256 };
 
 // Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it has
 // one, is where imported files and data files are looked for). options NULL: all zero. *program is set even on failure, so that its

@@ -15,6 +15,8 @@ extern "C" {
 #endif
 
 typedef struct gradc_frame gradc_frame;
+// Waits until all workers of the region have called it.
+typedef void gradc_synchronise(const gradc_frame *frame);
 
 // FRAME_FIELD(type, name): in the order of the struct; code generation counts on it.
 #define GRADC_FRAME_FIELDS(FRAME_FIELD)                                                                      \
@@ -30,9 +32,14 @@ typedef struct gradc_frame gradc_frame;
     FRAME_FIELD(const double *, hyperparameters) /* run-time scalars of the optimizer */                     \
     FRAME_FIELD(uint64_t, seed)                                                                              \
     FRAME_FIELD(uint64_t, draw_count) /* advanced by the caller after each step or forward */                \
-    FRAME_FIELD(int64_t *, fault)     /* two numbers, set by the first index out of range: the     \
+    FRAME_FIELD(int64_t *, fault)     /* two numbers, set by the first index out of range: the    \
                                                     index, and its position in the index tensor; may not be   \
-                                                    NULL. The caller clears it. */
+                                                    NULL. The caller clears it. */          \
+    FRAME_FIELD(int64_t, worker)      /* which of the workers runs this call, from 0 */                      \
+    FRAME_FIELD(int64_t, workers)     /* how many there are, each with a frame of its own; read   \
+                                                    only by code that was compiled for several */          \
+    FRAME_FIELD(gradc_synchronise *, synchronise)                                                            \
+    FRAME_FIELD(void *, team) /* the caller's, for synchronise */
 
 struct gradc_frame {
 #define GRADC_FRAME_FIELD(type, name) type name;

@@ -4,6 +4,7 @@
 
 #include "compile.h"
 #include "runtime/gradc.h"
+#include "runtime/team.h"
 
 // ---- status.c: messages and memory
 
@@ -91,6 +92,7 @@ struct gradc_program {
     bool initialised;
     uint64_t seed, draw_count;
     uint64_t version;   // of the parameters: changes whenever they do
+    Team *team;         // NULL: nothing was worth one so far
 };
 
 // compile_function, and new messages go to the host's function. NULL: see fail_compiler.
@@ -157,12 +159,15 @@ int64_t array_bytes(const gradc_tensor *tensor);
 typedef struct {
     const CompiledFunction *function;
     Memory scratch;
+    Team *team;            // the program's, if these dims are worth one
     uint64_t generation;   // the binding's, for which the checks and the scratch hold; 0: none
 } Runner;
 // Checks the function's conditions and makes the scratch large enough. Does nothing while the dims stay.
 gradc_status runner_prepare(Runner *runner, Binding *binding);
-// Sets what is still missing in `frame`: inputs, dims, scratch, seed and fault.
+// Sets what is still missing in `frame`: inputs, dims, scratch, seed and fault; and that one worker does it all.
 void runner_complete(const Runner *runner, Binding *binding, gradc_frame *frame);
+// Calls the function, on as many threads as the dims are worth. Not 0: an index was out of bounds.
+int32_t runner_call(const Runner *runner, const gradc_frame *frame);
 // Completes the frame and calls the function. GRADC_DATA: an index was out of bounds.
 gradc_status runner_run(const Runner *runner, Binding *binding, gradc_frame *frame);
 // What to return after the function has set the fault.

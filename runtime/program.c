@@ -102,6 +102,7 @@ static const char *read_import(Arena *arena, const char *path, size_t *length, c
 
 static gradc_status read_options(gradc_program *program, const gradc_options *options, CompileOptions *chosen) {
     *chosen = (CompileOptions){.floating = DTYPE_F32, .read = read_import, .allocator = program->allocator};
+    chosen->threads = processor_count();
     if (!options) return GRADC_OK;
     if (options->floating != GRADC_F32 && options->floating != GRADC_F64)
         return fail(program, GRADC_ARGUMENT, "`float` can be f32 or f64, not %s", gradc_dtype_name(options->floating));
@@ -110,6 +111,9 @@ static gradc_status read_options(gradc_program *program, const gradc_options *op
         return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
     if (!options->allocate != !options->release)
         return fail(program, GRADC_ARGUMENT, "allocate and release are given both or not at all");
+    if (options->threads < 0 || options->threads > GRADC_MAX_THREADS)
+        return fail(program, GRADC_ARGUMENT, "threads can be 0 to %d, not %d", GRADC_MAX_THREADS, options->threads);
+    if (options->threads) chosen->threads = options->threads;
     chosen->floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32;
     chosen->vector_bytes = bytes;
     chosen->verify = program->verify = options->verify;
@@ -163,6 +167,7 @@ void gradc_program_free(gradc_program *program) {
     memory_free(&program->gradients);
     memory_free(&program->states);
     memory_free(&program->returned);
+    team_free(program->team);
     memory_free(&program->evaluated);
     compilation_destroy(program->compilation);
     program_release(program, program->message);

@@ -180,7 +180,7 @@ static gradc_status step(Steps *steps, TrainState *train, double *loss) {
     if (status) return status;
     train->hyperparameters[0] = (double)train->iteration;
     steps->frame.draw_count = program->draw_count;
-    int32_t fault = trainer->step.runner.function->call(&steps->frame);
+    int32_t fault = runner_call(&trainer->step.runner, &steps->frame);
     program->draw_count++;
     program->version++;
     train->iteration++;

@@ -29,7 +29,9 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     TileSize best = {1, 1};
     for (int c = 1; c <= 4 && c <= vectors; c++) {
         for (int r = 1; r * inner <= MAX_ROWS && r <= rows && r * inner * c <= accumulators; r++) {
-            if (!static_rows && r > 1 && r * inner > accumulators / 3) continue;   // the last block wastes less
+            if (!static_rows && r > 1 && r * inner > accumulators / 3 && !kernel->pack_left) continue;
+            if (kernel->pack_left && r > width && (r + width - 1) / width * width > 2 * r)
+                continue;   // there is no more room
             int all = r * inner;
             int64_t tile = all * c > all + c ? all * c : all + c;
             if (tile < LATENCY) tile = LATENCY;
@@ -64,8 +66,8 @@ static void emit_rows(Emitter *emitter, const Product *product, Scope *columns, 
         emit_tile_rows(emitter, product, columns, count);
         return;
     }
-    LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[*axes].extent);
-    Loop loop = loop_begin(code, "outer_rows", v_i64(code, 0), extent, v_i64(code, 1), NULL, 0);
+    Range range = axis_range(emitter, product->kernel, *axes, 1);
+    Loop loop = loop_begin(code, "outer_rows", range.start, range.limit, v_i64(code, 1), NULL, 0);
     Scope outer = scope_inside(emitter, product->outer), inside[MAX_GROUP];
     scope_bind(&outer, *axes, loop.index);
     scope_hoist(emitter, &outer);
@@ -85,6 +87,29 @@ static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *contex
     for (int i = 0; i < count; i++) scope_hoist(emitter, &scopes[i]);
     if (product->panel) emit_pack(emitter, product, scopes, count);
     emit_rows(emitter, product, scopes, count, axes, rows - (product->inner >= 0 ? 2 : 1));
+}
+
+// How many panels all rows meet before the next ones are packed: as many as stay in the cache and leave no rest.
+static int panels_at_once(const Emitter *emitter, const Product *product) {
+    const Kernel *kernel = product->kernel;
+    int64_t columns;
+    if (!product->panel || !product->blocks || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
+    int each = product->columns * kernel_lanes(emitter, kernel);
+    if (columns % each) return 1;
+    int panels = kernel->pack_columns / each;
+    while (panels > 1 && columns / each % panels) panels--;
+    return panels;
+}
+
+static void emit_panels(Emitter *emitter, Product *product) {
+    const Code *code = &emitter->code;
+    int64_t step = (int64_t)product->panels * product->columns * kernel_lanes(emitter, product->kernel);
+    Range range = axis_range(emitter, product->kernel, product->n, step);
+    Loop loop = loop_begin(code, "columns", range.start, range.limit, v_i64(code, step), NULL, 0);
+    product->at = loop.index;
+    emit_pack_panels(emitter, product);
+    emit_tile_rows(emitter, product, NULL, 0);
+    loop_end(code, &loop, NULL);
 }
 
 // Rows go along the last M axis; if that is short, along the one before, and a tile has all of the last.
@@ -122,7 +147,13 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.rows = tile.rows;
     product.columns = tile.columns;
     product.totals = totals_of(emitter);
-    if (kernel->pack) product.panel = buffer_address(emitter, kernel->pack);
-    walk_vectors(emitter, outer, product.n, product.columns, visit_panel, &product);
+    if (kernel->pack) product.panel = own_copy(emitter, kernel->pack);
+    if (kernel->pack_left) {
+        product.blocks = own_copy(emitter, kernel->pack_left);
+        emit_pack_rows(emitter, &product);
+    }
+    product.panels = panels_at_once(emitter, &product);
+    if (product.panels > 1) emit_panels(emitter, &product);
+    else walk_vectors(emitter, outer, product.n, product.columns, visit_panel, &product);
     close_axes(emitter, &nest);
 }

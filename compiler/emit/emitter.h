@@ -10,6 +10,7 @@
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
+//   split.c          which part of a kernel each worker does
 //   jit.c            LLVM's targets and JIT
 #ifndef GRADC_EMIT_EMITTER_H
 #define GRADC_EMIT_EMITTER_H
@@ -48,9 +49,12 @@ typedef struct {
     LLVMValueRef seed, draw_count, fault;
     ARRAY(ExtentValue) extents;
     ARRAY(FactorValue) factors;
-    LLVMValueRef status;                 // i32 in memory: 1 after an index was out of range
-    LLVMValueRef loop_index[MAX_AXES];   // of the enclosing loop kernels
-    LLVMValueRef totals;                 // of a tile, on the stack; NULL: none yet
+    LLVMValueRef status;                         // i32 in memory: 1 after an index was out of range
+    LLVMValueRef loop_index[MAX_AXES];           // of the enclosing loop kernels
+    LLVMValueRef totals;                         // of a tile, on the stack; NULL: none yet
+    LLVMValueRef worker, workers, synchronise;   // NULL: the code is for one worker
+    int split_axis;                              // of the kernel at hand; -1: it is not divided
+    LLVMValueRef part, parts;                    // which of how many this worker does
 } Emitter;
 
 // A place in a kernel's loop nest. Axes bound by a scope and its parents have an index. A vector scope stands for
@@ -103,6 +107,27 @@ LLVMValueRef op_value(Emitter *emitter, Op op, Dtype dtype, Dtype operand_dtype,
 LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width);
 
+// ---- split.c
+// Whether workers share a kernel: known while compiling, or by the open dims (`condition`, an i1).
+typedef struct {
+    enum { SHARED_NEVER, SHARED_SOMETIMES, SHARED_ALWAYS } when;
+    LLVMValueRef condition;
+} Sharing;
+Sharing kernel_sharing(Emitter *emitter, const Kernel *kernel);
+// All workers wait for each other, if one of the kernels is shared.
+void emit_barrier(Emitter *emitter, const Kernel *before, const Kernel *after);
+// What follows, up to b_join, only the first worker runs, unless the kernel is shared. False: every worker does.
+bool begin_one_worker(Emitter *emitter, const Kernel *kernel, Branch *branch);
+// Chooses what of the kernel this worker does: for axis_range.
+void begin_split(Emitter *emitter, const Kernel *kernel);
+bool is_split(const Emitter *emitter, int axis);
+// The elements of the axis that this worker does, from a multiple of `block`; all, if the axis is not divided.
+typedef struct {
+    LLVMValueRef start, limit;
+} Range;
+Range axis_range(Emitter *emitter, const Kernel *kernel, int axis, int64_t block);
+LLVMValueRef own_copy(Emitter *emitter, const Buffer *buffer);   // the worker's, of a buffer with copies
+
 // ---- nest.c
 // A loop for each of `axes`, outermost first, and the scopes that they open; close_axes ends them.
 typedef struct {
@@ -146,10 +171,24 @@ typedef struct {
     int inner_rows;        // along `inner`, for each row along m
     bool plain_left;       // operand 0 is a load that only needs an address
     LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
+    LLVMValueRef blocks;   // packed operand 0: blocks of `rows` rows, for every k side by side; or NULL
     LLVMValueRef totals;   // room for a tile
+    int panels;            // that every block of rows meets in turn: 1, or more if both operands are packed
+    LLVMValueRef at;       // the first column of those panels, if they are several
 } Product;
+// All rows times the columns at hand; or, for several panels, times each of them (`columns` NULL).
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count);
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count);
+void emit_pack_rows(Emitter *emitter, const Product *product);
+void emit_pack_panels(Emitter *emitter, const Product *product);
+// Opens the scopes of panel number `number`, all of whose columns are there; the product of that panel alone.
+Product open_panel(Emitter *emitter, const Product *product, LLVMValueRef number, Scope *columns);
+// Elements from one k to the next in a block of operand 0: as many as it has rows, or whole vectors of them.
+static inline int block_stride(const Product *product, int width) {
+    return product->rows <= width ? product->rows : (product->rows + width - 1) / width * width;
+}
+// Where the block of `blocks` begins whose first row is `first`, a multiple of `rows`.
+LLVMValueRef block_pointer(Emitter *emitter, const Product *product, LLVMValueRef first);
 
 // A loop over the summed elements, in order: `loop.index` counts them, `index` is where each of the axes k stands.
 typedef struct {

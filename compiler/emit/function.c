@@ -18,7 +18,7 @@ static LLVMValueRef load_field(Emitter *emitter, int field, LLVMTypeRef type, co
     return LLVMBuildLoad2(code->builder, type, place, name);
 }
 
-_Static_assert(sizeof(gradc_frame) == 8 * (FIELD_fault + 1), "a field of the frame is not eight bytes");
+_Static_assert(sizeof(gradc_frame) == 8 * (FIELD_team + 1), "a field of the frame is not eight bytes");
 
 static const int space_fields[] = {[SPACE_PARAMETERS] = FIELD_parameters,
                                    [SPACE_GRADIENTS] = FIELD_gradients,
@@ -87,6 +87,11 @@ static void emit_entry(Emitter *emitter, LLVMValueRef status) {
     emitter->seed = load_field(emitter, FIELD_seed, i64, "seed");
     emitter->draw_count = load_field(emitter, FIELD_draw_count, i64, "draw_count");
     emitter->fault = load_field(emitter, FIELD_fault, pointer, "fault");
+    if (emitter->program->workers > 1) {
+        emitter->worker = load_field(emitter, FIELD_worker, i64, "worker");
+        emitter->workers = load_field(emitter, FIELD_workers, i64, "workers");
+        emitter->synchronise = load_field(emitter, FIELD_synchronise, pointer, "synchronise");
+    }
     LLVMBasicBlockRef body = b_new(code, "kernels");
     LLVMBuildBr(code->builder, body);
     b_go(code, body);
@@ -140,12 +145,23 @@ static EmitKernel *const kinds[] = {
     [KERNEL_LOOP] = emit_loop};
 
 void emit_kernel_here(Emitter *emitter, const Kernel *kernel) {
+    begin_split(emitter, kernel);
     kinds[kernel->kind](emitter, kernel);
 }
 
+static void emit_kernel(Emitter *emitter, const Kernel *kernel) {
+    Branch one_worker;
+    bool branches = begin_one_worker(emitter, kernel, &one_worker);
+    if (kernel->kind == KERNEL_LOOP || !call_shared(emitter, kernel)) emit_kernel_here(emitter, kernel);
+    if (branches) b_join(&emitter->code, one_worker);
+}
+
+// Barriers stand between them; before the first and after the last the caller sees to it.
 static void emit_range(Emitter *emitter, Kernel *const *kernels, int count) {
-    for (int i = 0; i < count; i++)
-        if (kernels[i]->kind == KERNEL_LOOP || !call_shared(emitter, kernels[i])) emit_kernel_here(emitter, kernels[i]);
+    for (int i = 0; i < count; i++) {
+        if (i) emit_barrier(emitter, kernels[i - 1], kernels[i]);
+        emit_kernel(emitter, kernels[i]);
+    }
 }
 
 static void emit_part(Emitter *emitter, Kernel *const *kernels, int count) {
@@ -167,6 +183,7 @@ void emit_kernels(Emitter *emitter, const KernelArray *kernels) {
     else
         for (int i = 0; i < kernels->count; i += PART_KERNELS) {
             int left = kernels->count - i;
+            if (i) emit_barrier(emitter, kernels->items[i - 1], kernels->items[i]);
             emit_part(emitter, kernels->items + i, left < PART_KERNELS ? left : PART_KERNELS);
         }
 }

@@ -23,8 +23,8 @@ Scope *open_axes(Emitter *emitter, Nest *nest, const Kernel *kernel, const int *
     nest->scopes[0] = scope_root(emitter, kernel);
     for (int i = 0; i < count; i++) {
         scope_hoist(emitter, &nest->scopes[i]);
-        LLVMValueRef limit = extent_value_of(emitter, kernel->axes[axes[i]].extent);
-        nest->loops[i] = loop_begin(code, kernel->name, v_i64(code, 0), limit, v_i64(code, 1), NULL, 0);
+        Range range = axis_range(emitter, kernel, axes[i], 1);
+        nest->loops[i] = loop_begin(code, kernel->name, range.start, range.limit, v_i64(code, 1), NULL, 0);
         nest->scopes[i + 1] = scope_inside(emitter, &nest->scopes[i]);
         scope_bind(&nest->scopes[i + 1], axes[i], nest->loops[i].index);
     }
@@ -36,6 +36,9 @@ void close_axes(Emitter *emitter, Nest *nest) {
 }
 
 // ---- along the vector axis
+
+// Workers' parts begin at whole cache lines.
+enum { SPLIT_ELEMENTS = 64 };
 
 typedef struct {
     Emitter *emitter;
@@ -78,15 +81,19 @@ static void walk_static(const Walk *walk, int64_t extent, int group) {
     visit_group(walk, v_i64(code, whole), count, remaining, false);
 }
 
-static void walk_open(const Walk *walk, LLVMValueRef extent, int group) {
+// Elements [start, limit): all, or a worker's part of them, which begins at a multiple of the step.
+static void walk_open(const Walk *walk, Range range, int group) {
     const Code *code = &walk->emitter->code;
     LLVMValueRef step = v_i64(code, (int64_t)group * walk->width);
-    LLVMValueRef rest = LLVMBuildSRem(code->builder, extent, step, "");
-    LLVMValueRef whole = v_subtract(code, extent, rest);
-    Loop loop = loop_begin(code, "vectors", v_i64(code, 0), whole, step, NULL, 0);
+    LLVMValueRef rest = LLVMBuildSRem(code->builder, range.limit, step, "");
+    LLVMValueRef whole = v_subtract(code, range.limit, rest);
+    Loop loop = loop_begin(code, "vectors", range.start, whole, step, NULL, 0);
     visit_group(walk, loop.index, group, NULL, false);
     loop_end(code, &loop, NULL);
-    Branch tail = b_if(code, v_less(code, v_i64(code, 0), rest));
+    LLVMValueRef left = v_less(code, v_i64(code, 0), rest);
+    if (is_split(walk->emitter, walk->axis))   // a part may be empty
+        left = LLVMBuildAnd(code->builder, left, v_less(code, range.start, range.limit), "");
+    Branch tail = b_if(code, left);
     visit_group(walk, whole, group, rest, true);
     b_join(code, tail);
 }
@@ -100,7 +107,7 @@ void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *vi
     const Extent *extent = outer->kernel->axes[axis].extent;
     Walk walk = {emitter, outer, axis, kernel_lanes(emitter, outer->kernel), visit, context};
     scope_spread(emitter, outer, axis, walk.width);
-    int64_t constant;
-    if (extent_is_constant(extent, &constant)) walk_static(&walk, constant, group);
-    else walk_open(&walk, extent_value_of(emitter, extent), group);
+    int64_t constant, step = (int64_t)group * walk.width, block = (SPLIT_ELEMENTS + step - 1) / step * step;
+    if (extent_is_constant(extent, &constant) && !is_split(emitter, axis)) walk_static(&walk, constant, group);
+    else walk_open(&walk, axis_range(emitter, outer->kernel, axis, block), group);
 }

@@ -7,13 +7,16 @@ typedef struct {
     const Product *product;
     Scope *columns;
     int count, width;
+    int stride;   // elements from one k to the next; less than the vectors have: each k overwrites what the one before
+                  // it left over
 } Pack;
 
 static void store_packed(const Pack *pack, LLVMValueRef k, LLVMValueRef column, LLVMValueRef value) {
     const Code *code = &pack->emitter->code;
-    LLVMValueRef at = v_multiply(code, k, v_i64(code, pack->count));
-    at = v_add(code, at, column);
-    LLVMValueRef pointer = LLVMBuildGEP2(code->builder, LLVMTypeOf(value), pack->product->panel, &at, 1, "");
+    LLVMValueRef at = v_multiply(code, k, v_i64(code, pack->stride));
+    at = v_add(code, at, v_multiply(code, column, v_i64(code, pack->width)));
+    LLVMTypeRef type = v_scalar_type(code, pack->product->dtype);
+    LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, pack->product->panel, &at, 1, "");
     LLVMSetAlignment(LLVMBuildStore(code->builder, value, pointer), (unsigned)dtype_size(pack->product->dtype));
 }
 
@@ -179,12 +182,89 @@ static void pack_transposed(const Pack *pack) {
     loop_end(code, &columns, NULL);
 }
 
-void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count) {
-    Pack pack = {emitter, product, columns, count, kernel_lanes(emitter, product->kernel)};
+static void pack_panel(Emitter *emitter, const Product *product, Scope *columns, int count, int stride) {
+    Pack pack = {emitter, product, columns, count, kernel_lanes(emitter, product->kernel), stride};
     const Instruction *right = &product->kernel->instructions.items[product->right];
     bool turned = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && right->dtype != DTYPE_BOOL &&
                   extent_is(right->affine.strides[product->k[product->k_count - 1]], 1) &&
                   !extent_is(right->affine.strides[product->n], 0) && !extent_is(right->affine.strides[product->n], 1);
     if (turned) pack_transposed(&pack);
     else pack_values(&pack);
+}
+
+void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count) {
+    pack_panel(emitter, product, columns, count, count * kernel_lanes(emitter, product->kernel));
+}
+
+// ---- several panels
+
+static LLVMValueRef panel_pointer(Emitter *emitter, const Product *product, LLVMValueRef number) {
+    const Code *code = &emitter->code;
+    int columns = product->columns * kernel_lanes(emitter, product->kernel);
+    LLVMValueRef rows = v_add(code, extent_value_of(emitter, product->summed), v_i64(code, PACK_BLOCK));
+    LLVMValueRef offset = v_multiply(code, number, v_multiply(code, rows, v_i64(code, columns)));
+    LLVMTypeRef type = v_scalar_type(code, product->dtype);
+    return LLVMBuildGEP2(code->builder, type, product->panel, &offset, 1, "");
+}
+
+Product open_panel(Emitter *emitter, const Product *product, LLVMValueRef number, Scope *columns) {
+    const Code *code = &emitter->code;
+    Product panel = *product;
+    int width = kernel_lanes(emitter, product->kernel);
+    LLVMValueRef first = v_multiply(code, number, v_i64(code, (int64_t)product->columns * width));
+    first = v_add(code, product->at, first);
+    panel.panels = 1;
+    panel.panel = panel_pointer(emitter, product, number);
+    for (int i = 0; i < product->columns; i++) {
+        columns[i] = scope_inside(emitter, product->outer);
+        scope_bind(&columns[i], product->n, v_add(code, first, v_i64(code, (int64_t)i * width)));
+        scope_vector(&columns[i], product->n, width, NULL);
+        scope_hoist(emitter, &columns[i]);
+    }
+    return panel;
+}
+
+void emit_pack_panels(Emitter *emitter, const Product *product) {
+    const Code *code = &emitter->code;
+    LLVMValueRef count = v_i64(code, product->panels);
+    Loop loop = loop_begin(code, "panels", v_i64(code, 0), count, v_i64(code, 1), NULL, 0);
+    Scope columns[MAX_GROUP];
+    Product panel = open_panel(emitter, product, loop.index, columns);
+    emit_pack(emitter, &panel, columns, product->columns);
+    loop_end(code, &loop, NULL);
+}
+
+// ---- operand 0
+
+LLVMValueRef block_pointer(Emitter *emitter, const Product *product, LLVMValueRef first) {
+    const Code *code = &emitter->code;
+    int stride = block_stride(product, kernel_lanes(emitter, product->kernel));
+    LLVMValueRef number = LLVMBuildUDiv(code->builder, first, v_i64(code, product->rows), "");
+    LLVMValueRef size = v_multiply(code, extent_value_of(emitter, product->summed), v_i64(code, stride));
+    LLVMValueRef offset = v_multiply(code, number, size);
+    LLVMTypeRef type = v_scalar_type(code, product->dtype);
+    return LLVMBuildGEP2(code->builder, type, product->blocks, &offset, 1, "");
+}
+
+// Rows are to operand 0 what columns are to operand 1. The vectors of a block may reach into the next one's rows.
+void emit_pack_rows(Emitter *emitter, const Product *product) {
+    const Code *code = &emitter->code;
+    int width = kernel_lanes(emitter, product->kernel), count = (product->rows + width - 1) / width;
+    Range range = axis_range(emitter, product->kernel, product->m, product->rows);
+    LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[product->m].extent);
+    Loop loop = loop_begin(code, "blocks", range.start, range.limit, v_i64(code, product->rows), NULL, 0);
+    Scope vectors[MAX_GROUP];
+    for (int i = 0; i < count; i++) {
+        LLVMValueRef first = v_add(code, loop.index, v_i64(code, (int64_t)i * width));
+        vectors[i] = scope_inside(emitter, product->outer);
+        scope_bind(&vectors[i], product->m, first);
+        scope_vector(&vectors[i], product->m, width, tail_mask(emitter, v_subtract(code, extent, first), width));
+        scope_hoist(emitter, &vectors[i]);
+    }
+    Product turned = *product;
+    turned.n = product->m;
+    turned.right = product->left;
+    turned.panel = block_pointer(emitter, product, loop.index);
+    pack_panel(emitter, &turned, vectors, count, block_stride(product, width));
+    loop_end(code, &loop, NULL);
 }

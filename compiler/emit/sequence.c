@@ -15,6 +15,8 @@ void emit_loop(Emitter *emitter, const Kernel *kernel) {
     LLVMValueRef limit = extent_value_of(emitter, kernel->axes[counter].extent);
     Loop loop = loop_begin(code, kernel->name, v_i64(code, 0), limit, v_i64(code, 1), NULL, 0);
     emitter->loop_index[counter] = loop.index;
+    // The last kernel of a round and the first of the next.
+    if (kernel->body.count) emit_barrier(emitter, kernel->body.items[kernel->body.count - 1], kernel->body.items[0]);
     emit_kernels(emitter, &kernel->body);
     loop_end(code, &loop, NULL);
 }

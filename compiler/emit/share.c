@@ -52,6 +52,7 @@ static Kernel number_places(Emitter *emitter, const Kernel *kernel, Places *plac
         instruction->affine.base = zero;
     }
     if (kernel->pack) shape.pack = place_of(emitter, places, kernel->pack, zero);
+    if (kernel->pack_left) shape.pack_left = place_of(emitter, places, kernel->pack_left, zero);
     return shape;
 }
 
@@ -80,7 +81,12 @@ static void put_instruction(Text *text, const Kernel *kernel, const Instruction 
 // Extents are interned, so that their addresses stand for them.
 static Text signature_of(Emitter *emitter, const Kernel *shape) {
     Text text = {.arena = emitter->arena};
-    int head[] = {(int)shape->kind, shape->axis_count, shape->phase_count, shape->pack ? shape->pack->id : -1};
+    int head[] = {(int)shape->kind,
+                  shape->axis_count,
+                  shape->phase_count,
+                  shape->pack ? shape->pack->id : -1,
+                  shape->pack_left ? shape->pack_left->id : -1,
+                  shape->pack_columns};
     put(&text, head, sizeof head);
     for (int i = 0; i < shape->axis_count; i++) {
         put(&text, &shape->axes[i].role, sizeof shape->axes[i].role);

@@ -148,7 +148,7 @@ void emit_sort(Emitter *emitter, const Kernel *kernel) {
     sort.dtype = kernel->instructions.items[sort.keys].dtype;
     sort.descending = instruction->scalar.integer != 0;
     sort.count = extent_value_of(emitter, kernel->axes[rows[0]].extent);
-    LLVMValueRef room = buffer_address(emitter, kernel->pack), twice = v_add(&emitter->code, sort.count, sort.count);
+    LLVMValueRef room = own_copy(emitter, kernel->pack), twice = v_add(&emitter->code, sort.count, sort.count);
     Row row = {access_pointer(emitter, &first, number), place_pointer(&sort, room, sort.count)};
     Row other = {room, place_pointer(&sort, room, twice)};
     assert(extent_is(instruction->affine.strides[rows[0]], 1));

@@ -19,6 +19,7 @@ typedef struct {
     LLVMValueRef valid;   // how many rows are left; NULL: enough
     Scope row_scopes[MAX_TILE_ROWS];
     LLVMValueRef row_pointers[MAX_TILE_ROWS];
+    LLVMValueRef block;   // of packed rows; NULL: they are not
 } Tile;
 
 // ---- operands
@@ -44,6 +45,8 @@ static void bind_row(Scope *scope, const Product *product, LLVMValueRef row, LLV
 static void open_rows(Tile *tile) {
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
+    tile->block = product->blocks ? block_pointer(tile->emitter, product, tile->first) : NULL;
+    if (tile->block) return;
     LLVMTypeRef type = v_memory_type(code, product->dtype);
     Scope first = scope_inside(tile->emitter, product->outer);
     bind_row(&first, product, tile->first, v_i64(code, 0));
@@ -71,7 +74,15 @@ static LLVMValueRef left_value(Tile *tile, int row, const SummedLoop *summed, LL
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
     LLVMValueRef value;
-    if (product->plain_left) {
+    if (tile->block) {
+        int stride = block_stride(product, tile->width);
+        LLVMValueRef at = v_multiply(code, summed->loop.index, v_i64(code, stride));
+        at = v_add(code, at, v_i64(code, row));
+        LLVMTypeRef type = v_scalar_type(code, product->dtype);
+        LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, tile->block, &at, 1, "");
+        value = LLVMBuildLoad2(code->builder, type, pointer, "");
+        LLVMSetAlignment(value, (unsigned)dtype_size(product->dtype));
+    } else if (product->plain_left) {
         LLVMTypeRef type = v_memory_type(code, product->dtype);
         LLVMValueRef pointer = LLVMBuildGEP2(code->builder, type, tile->row_pointers[row], &offset, 1, "");
         value = LLVMBuildLoad2(code->builder, type, pointer, "");
@@ -127,7 +138,7 @@ static void sum_chunk(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMVa
     summed_begin(tile->emitter, product, &summed, "k", start, limit, sums, count);
     LLVMValueRef right[MAX_GROUP], offset = NULL;
     for (int j = 0; j < tile->column_count; j++) right[j] = right_value(tile, j, &summed);
-    if (product->plain_left) offset = summed_offset(tile->emitter, product, &summed, product->left);
+    if (product->plain_left && !tile->block) offset = summed_offset(tile->emitter, product, &summed, product->left);
     for (int i = 0; i < tile->rows; i++) {
         LLVMValueRef left = left_value(tile, i, &summed, offset);
         for (int j = 0; j < tile->column_count; j++) {
@@ -276,19 +287,35 @@ static void emit_uneven(Emitter *emitter, const Product *product, Scope *columns
     epilogue_in_memory(&tile, v_minimum(code, left, size));
 }
 
+// One block of rows, times one panel. `last`: rows of the last block; 0: they are known at run time.
+static void emit_rows_of(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first,
+                         LLVMValueRef left, bool even, int last) {
+    if (even) emit_block(emitter, product, columns, count, first);
+    else emit_uneven(emitter, product, columns, count, first, left, last);
+}
+
 void emit_tile_rows(Emitter *emitter, const Product *product, Scope *columns, int count) {
     const Code *code = &emitter->code;
     LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[product->m].extent);
     int64_t known = 0;
     bool is_static = extent_is_constant(product->kernel->axes[product->m].extent, &known);
     bool even = is_static && known % product->rows == 0;
-    if (even && known == product->rows) {
+    if (even && known == product->rows && !is_split(emitter, product->m) && product->panels == 1) {
         emit_block(emitter, product, columns, count, v_i64(code, 0));
         return;
     }
-    Loop loop = loop_begin(code, "rows", v_i64(code, 0), extent, v_i64(code, product->rows), NULL, 0);
+    Range range = axis_range(emitter, product->kernel, product->m, product->rows);
+    Loop loop = loop_begin(code, "rows", range.start, range.limit, v_i64(code, product->rows), NULL, 0);
     LLVMValueRef left = v_subtract(code, extent, loop.index);
-    if (even) emit_block(emitter, product, columns, count, loop.index);
-    else emit_uneven(emitter, product, columns, count, loop.index, left, (int)(known % product->rows));
+    int last = (int)(known % product->rows);
+    if (product->panels == 1) emit_rows_of(emitter, product, columns, count, loop.index, left, even, last);
+    else {
+        LLVMValueRef panels = v_i64(code, product->panels);
+        Loop inside = loop_begin(code, "panels", v_i64(code, 0), panels, v_i64(code, 1), NULL, 0);
+        Scope scopes[MAX_GROUP];
+        Product panel = open_panel(emitter, product, inside.index, scopes);
+        emit_rows_of(emitter, &panel, scopes, product->columns, loop.index, left, even, last);
+        loop_end(code, &inside, NULL);
+    }
     loop_end(code, &loop, NULL);
 }

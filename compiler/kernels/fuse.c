@@ -441,6 +441,7 @@ static void place_sort(Lowering *lowering, const Root *root) {
     const Extent *room =
         extent_multiply(lowering->extents, x->shape[x->rank - 1], extent_constant(lowering->extents, 3));
     kernel->pack = add_buffer(lowering, DTYPE_I64, SPACE_SCRATCH, 0, NULL, room, "order");
+    kernel->pack->copies = lowering->program->workers;
 }
 
 void place_root(Lowering *lowering, const Root *root) {

@@ -33,10 +33,11 @@ typedef struct Buffer {
     const Extent *elements;
     const char *name;          // from the source
     int first_use, last_use;   // positions of kernels, top level; scratch only
+    int copies;                // scratch: one for each worker, where every worker needs its own; else 1
 } Buffer;
 
 // A contraction may have MAX_RANK axes of its result, M and N besides, and MAX_RANK that are summed; around it are loops.
-enum { MAX_AXES = 2 * MAX_RANK + 2 + MAX_LOOP_DEPTH, PACK_COLUMNS = 64, MAX_REDUCTIONS = 8 };
+enum { MAX_AXES = 2 * MAX_RANK + 2 + MAX_LOOP_DEPTH, PACK_COLUMNS = 64, PACK_BLOCK = 4, MAX_REDUCTIONS = 8 };
 
 typedef enum {
     AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first
@@ -120,9 +121,11 @@ struct Kernel {
     Axis axes[MAX_AXES];
     ARRAY(Instruction) instructions;
     int phase_count;   // ROW and COLUMN: passes over the reduced axes
-    Buffer
-        *pack;   // CONTRACT: room for a panel of operand 1 (PACK_COLUMNS columns); NULL: read where it lies. SORT: too
-    KernelArray body;   // LOOP: their axes begin with this kernel's axes
+    // CONTRACT: room for pack_columns columns of operand 1, at least PACK_COLUMNS; NULL: read where it lies. SORT: too
+    Buffer *pack;
+    int pack_columns;
+    Buffer *pack_left;   // CONTRACT: room for all rows of operand 0, in blocks; NULL: read where they lie
+    KernelArray body;    // LOOP: their axes begin with this kernel's axes
 };
 
 // What a function reads that is not a node's own computation, and where its results go.
@@ -141,9 +144,11 @@ typedef struct {
     KernelArray kernels;
     ARRAY(Buffer *) buffers;
     const Extent *scratch_bytes;   // set by the plan
+    int workers;                   // that share the work of large kernels; 1: there is but one
+    int64_t split_work;            // a kernel of less work is left to one of them: SPLIT_WORK, or what a test says
 } KernelProgram;
 
-KernelProgram *kernel_program_create(Graph *graph, const char *name);
+KernelProgram *kernel_program_create(Graph *graph, const char *name, int workers);
 
 // Appends the kernels that compute `results` from `leaves` (variables, and nodes that another function left on the
 // tape). Results whose place is that of a leaf (an update in place) are computed last. Needs: no gradient, track or
@@ -161,6 +166,26 @@ const Extent **kernel_program_live(const KernelProgram *program);
 static inline bool is_effect(const Instruction *instruction) {
     return instruction->kind >= INSTRUCTION_STORE;
 }
+
+// ---- cost.c: the cost model. All that gradc guesses about time is in that file; it moves no bit
+
+typedef struct {
+    const Extent *flops;   // floating operations; a function such as exp counts as many
+    const Extent *bytes;   // that are read and written, each array once
+} KernelCost;
+KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel);
+// The axis whose elements the workers divide among them; -1: there is none, or it is too short.
+int kernel_split_axis(const KernelProgram *program, const Kernel *kernel);
+// The kernel's work in units of which a core does about 32 in a cycle. A loop's is that of one round.
+const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel);
+// A kernel is divided if its work is at least this: what a barrier costs must be little beside it.
+enum { SPLIT_WORK = 1 << 17 };
+// The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
+const Extent *kernel_program_shared_work(const KernelProgram *program);
+enum { SHARED_WORK = 1 << 21 };
+// Leaves all work to one worker. Before the plan.
+void kernel_program_serialise(KernelProgram *program);
+
 // For each instruction the axes, as a bit mask, along which its value changes, or for an effect its value or its place.
 const uint32_t *kernel_depends(Arena *arena, const Kernel *kernel);
 const char *kernel_program_verify(const KernelProgram *program);   // NULL or the first fault

@@ -6,7 +6,7 @@
 //   value.c    a node's value at an index, as instructions of a kernel
 //   shapes.c   tidies finished kernels: dead stores, dead instructions, axes that run as one
 //   loop.c     loop nodes
-//   plan.c     the arena; depends.c, print.c, verify.c
+//   plan.c     the arena; cost.c, depends.c, print.c, verify.c
 #ifndef GRADC_KERNELS_LOWERING_H
 #define GRADC_KERNELS_LOWERING_H
 

@@ -31,11 +31,13 @@ static void touch(Buffer *buffer, int position) {
 static void touch_all(const Kernel *kernel, int position) {
     for (int i = 0; i < kernel->instructions.count; i++) touch(kernel->instructions.items[i].buffer, position);
     touch(kernel->pack, position);
+    touch(kernel->pack_left, position);
     for (int i = 0; i < kernel->body.count; i++) touch_all(kernel->body.items[i], position);
 }
 
 static const Extent *bytes_of(ExtentTable *extents, const Buffer *buffer) {
-    return extent_multiply(extents, buffer->elements, extent_constant(extents, dtype_size(buffer->dtype)));
+    int64_t size = (int64_t)dtype_size(buffer->dtype) * buffer->copies;
+    return extent_multiply(extents, buffer->elements, extent_constant(extents, size));
 }
 
 static const Extent *align(ExtentTable *extents, const Extent *bytes) {

@@ -5,18 +5,20 @@
 
 enum { ROUNDS = 3 };
 
-KernelProgram *kernel_program_create(Graph *graph, const char *name) {
+KernelProgram *kernel_program_create(Graph *graph, const char *name, int workers) {
     KernelProgram *program = arena_new(graph->arena, KernelProgram);
     program->arena = graph->arena;
     program->graph = graph;
     program->name = name;
+    program->workers = workers;
+    program->split_work = SPLIT_WORK;
     program->scratch_bytes = extent_constant(graph->extents, 0);
     return program;
 }
 
 Buffer *kernel_program_reserve(KernelProgram *program, Dtype dtype, const Extent *elements, const char *name) {
     Buffer *buffer = arena_new(program->arena, Buffer);
-    *buffer = (Buffer){program->buffers.count, dtype, SPACE_SCRATCH, 0, NULL, elements, name, -1, -1};
+    *buffer = (Buffer){program->buffers.count, dtype, SPACE_SCRATCH, 0, NULL, elements, name, -1, -1, 1};
     array_push(program->arena, &program->buffers, buffer);
     return buffer;
 }

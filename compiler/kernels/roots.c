@@ -52,7 +52,7 @@ bool is_expensive(const Node *node) {
 Buffer *add_buffer(Lowering *lowering, Dtype dtype, Space space, int index, const Extent *offset,
                    const Extent *elements, const char *name) {
     Buffer *buffer = arena_new(lowering->arena, Buffer);
-    *buffer = (Buffer){lowering->program->buffers.count, dtype, space, index, offset, elements, name, -1, -1};
+    *buffer = (Buffer){lowering->program->buffers.count, dtype, space, index, offset, elements, name, -1, -1, 1};
     array_push(lowering->arena, &lowering->program->buffers, buffer);
     return buffer;
 }

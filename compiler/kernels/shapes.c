@@ -168,12 +168,24 @@ static void single_columns(Kernel *kernel) {
 
 // Copying operand 1 to panels pays when it is computed or strided, or has several panels, is large, and is read by many
 // rows of tiles. An open dim counts as the size of a usual batch.
-enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, PACK_BLOCK = 4, USUAL_BATCH = 128 };
+enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, USUAL_BATCH = 128 };
+// The same for operand 0, by where its elements lie.
+enum {
+    PACK_CACHED = 1 << 18,
+    PACK_LEFT_COLUMNS = 128,
+    PACK_COMPUTED = 1024,
+    PACK_TURNED = 1 << 15,
+    PACK_ROWS_FAR = 1 << 17
+};
 
 static double usual_size(const Extent *extent) {
     int64_t size = USUAL_BATCH;
     extent_is_constant(extent, &size);
     return (double)size;
+}
+
+static bool is_plain_load(const Instruction *instruction) {
+    return instruction->kind == INSTRUCTION_LOAD && instruction->operands[0] < 0;
 }
 
 // The product of the extents of a role's axes.
@@ -192,26 +204,67 @@ static double usual_size_of_role(const Kernel *kernel, AxisRole role) {
     return size;
 }
 
+static Buffer *add_pack(Lowering *lowering, Dtype dtype, const Extent *elements, const char *name) {
+    Buffer *pack = add_buffer(lowering, dtype, SPACE_SCRATCH, 0, NULL, elements, name);
+    pack->copies = lowering->program->workers;
+    return pack;
+}
+
+// So many columns of operand 1 as stay in a second-level cache while all rows pass by.
+static int columns_at_once(const Kernel *kernel) {
+    double columns = PACK_CACHED / usual_size_of_role(kernel, AXIS_K), all = usual_size_of_role(kernel, AXIS_N);
+    if (columns > all) columns = all;
+    for (int axis = 0; axis < kernel->axis_count; axis++)   // the room grows with what is summed
+        if (kernel->axes[axis].role == AXIS_K && !extent_is_constant(kernel->axes[axis].extent, NULL)) columns = 0;
+    return columns > PACK_COLUMNS ? (int)columns : PACK_COLUMNS;
+}
+
+static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *contract, int n_axis) {
+    const Instruction *right = &kernel->instructions.items[contract->operands[1]];
+    bool plain = is_plain_load(right) && extent_is(right->affine.strides[n_axis], 1);
+    double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
+    bool large = columns > PACK_COLUMNS && columns * usual_size_of_role(kernel, AXIS_K) > PACK_ELEMENTS;
+    bool pays = plain ? large && rows_of_tiles >= PACK_ROWS : rows_of_tiles > UNPACKED_ROWS;
+    if (!pays) return;
+    // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
+    const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
+                                    extent_constant(lowering->extents, PACK_BLOCK));
+    kernel->pack_columns = columns_at_once(kernel);
+    const Extent *columns_room = extent_constant(lowering->extents, kernel->pack_columns);
+    kernel->pack = add_pack(lowering, contract->dtype, extent_multiply(lowering->extents, rows, columns_room), "panel");
+}
+
+// Copying operand 0 to blocks of rows pays when every panel of columns would compute it again, or when it is read from
+// far apart: rows that do not fit in the caches, or a step from one summed element to the next.
+static void pack_left(Lowering *lowering, Kernel *kernel, const Instruction *contract, int m_axis) {
+    const Instruction *left = &kernel->instructions.items[contract->operands[0]];
+    double rows = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
+    double elements = rows * usual_size_of_role(kernel, AXIS_K);
+    bool turned = is_plain_load(left) && extent_is(left->affine.strides[m_axis], 1);
+    double least = !is_plain_load(left) ? PACK_COMPUTED : turned ? PACK_TURNED : PACK_ROWS_FAR;
+    if (rows < PACK_ROWS || columns < PACK_LEFT_COLUMNS || elements < least) return;
+    // The last block has rows that are not there, and blocks of several vectors are filled up, which at most doubles
+    // them.
+    ExtentTable *extents = lowering->extents;
+    const Extent *room =
+        extent_multiply(extents, extent_of_role(lowering, kernel, AXIS_M), extent_constant(extents, 2));
+    room = extent_add(extents, room, extent_constant(extents, PACK_COLUMNS));
+    const Extent *summed =
+        extent_add(extents, extent_of_role(lowering, kernel, AXIS_K), extent_constant(extents, PACK_BLOCK));
+    kernel->pack_left = add_pack(lowering, contract->dtype, extent_multiply(extents, room, summed), "rows");
+}
+
 static void choose_pack(Lowering *lowering, Kernel *kernel) {
-    int n_axis = 0;
-    for (int axis = 0; axis < kernel->axis_count; axis++)
+    int n_axis = 0, m_axis = 0, m_count = 0;
+    for (int axis = 0; axis < kernel->axis_count; axis++) {
         if (kernel->axes[axis].role == AXIS_N) n_axis = axis;
+        if (kernel->axes[axis].role == AXIS_M) m_axis = axis, m_count++;
+    }
     for (int i = 0; i < kernel->instructions.count; i++) {
         const Instruction *contract = &kernel->instructions.items[i];
         if (contract->kind != INSTRUCTION_CONTRACT) continue;
-        const Instruction *right = &kernel->instructions.items[contract->operands[1]];
-        bool plain =
-            right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && extent_is(right->affine.strides[n_axis], 1);
-        double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
-        bool large = columns > PACK_COLUMNS && columns * usual_size_of_role(kernel, AXIS_K) > PACK_ELEMENTS;
-        bool pays = plain ? large && rows_of_tiles >= PACK_ROWS : rows_of_tiles > UNPACKED_ROWS;
-        if (!pays) continue;
-        // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
-        const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
-                                        extent_constant(lowering->extents, PACK_BLOCK));
-        const Extent *elements =
-            extent_multiply(lowering->extents, rows, extent_constant(lowering->extents, PACK_COLUMNS));
-        kernel->pack = add_buffer(lowering, contract->dtype, SPACE_SCRATCH, 0, NULL, elements, "panel");
+        pack_right(lowering, kernel, contract, n_axis);
+        if (m_count == 1) pack_left(lowering, kernel, contract, m_axis);
     }
 }
 

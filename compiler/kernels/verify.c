@@ -81,7 +81,8 @@ static const char *check_places(const KernelProgram *program, int64_t dim) {
     for (int i = 0; i < dims; i++) values[i] = dim + i % 3;
     for (int i = 0; i < live; i++) {
         begins[i] = extent_evaluate(buffers[i]->offset, values, NULL);
-        ends[i] = begins[i] + extent_evaluate(buffers[i]->elements, values, NULL) * dtype_size(buffers[i]->dtype);
+        int64_t size = (int64_t)dtype_size(buffers[i]->dtype) * buffers[i]->copies;
+        ends[i] = begins[i] + extent_evaluate(buffers[i]->elements, values, NULL) * size;
     }
     for (int i = 0; i < live; i++)
         for (int k = 0; k < i; k++)

@@ -30,7 +30,7 @@ static KernelProgram *product(Arena *arena, const char *layout, int64_t m, int64
     const Extent *zero = extent_constant(graph->extents, 0);
     Placement leaves[] = {{x, SPACE_INPUT, 0, zero, false}, {y, SPACE_INPUT, 1, zero, false}};
     Placement results[] = {{result, SPACE_OUTPUT, 0, zero, false}};
-    KernelProgram *program = kernel_program_create(graph, "product");
+    KernelProgram *program = kernel_program_create(graph, "product", 1);
     kernel_program_add(program, leaves, 2, results, 1);
     kernel_program_plan(program);
     return program;

@@ -1,4 +1,6 @@
 #include "harness.h"
+#include "guarded.h"
+#include "runtime/team.h"
 #include "simplify/simplify.h"
 
 #include <llvm-c/Core.h>
@@ -14,6 +16,9 @@ int harness_failures;
 static const int all_widths[] = {0, 16, 32, 64};
 enum { WIDTHS = sizeof all_widths / sizeof *all_widths };
 static Jit *jits[WIDTHS];
+// Every case runs once more on several threads, which share each kernel.
+enum { WORKERS = 3, SHARED_WIDTH = 2 };
+static Team *team;
 
 void fail(const Case *test, const char *format, ...) {
     va_list arguments;
@@ -100,6 +105,18 @@ static void collect_function(Case *test) {
     for (int i = 0; i < test->result_count; i++) function->results[i] = (Named){"result", test->results[i].node};
 }
 
+static KernelProgram *lower(Case *test, int workers) {
+    Placement leaves[MAX_CASE_VALUES];
+    for (int i = 0; i < test->leaf_count; i++) leaves[i] = test->leaves[i].place;
+    KernelProgram *program = kernel_program_create(test->graph, "test", workers);
+    program->split_work = 0;   // whatever can be divided is
+    kernel_program_add(program, leaves, test->leaf_count, test->results, test->result_count);
+    kernel_program_plan(program);
+    const char *fault = kernel_program_verify(program);
+    if (fault) fail(test, "the kernels: %s", fault);
+    return program;
+}
+
 void case_lower(Case *test) {
     collect_function(test);
     if (!test->raw) {
@@ -109,13 +126,8 @@ void case_lower(Case *test) {
     }
     const char *fault = verify_function(test->graph, &test->function);
     if (fault) fail(test, "the graph: %s", fault);
-    Placement leaves[MAX_CASE_VALUES];
-    for (int i = 0; i < test->leaf_count; i++) leaves[i] = test->leaves[i].place;
-    test->program = kernel_program_create(test->graph, "test");
-    kernel_program_add(test->program, leaves, test->leaf_count, test->results, test->result_count);
-    kernel_program_plan(test->program);
-    fault = kernel_program_verify(test->program);
-    if (fault) fail(test, "the kernels: %s", fault);
+    test->program = lower(test, 1);
+    test->shared = lower(test, WORKERS);
 }
 
 static int count_kernels(const KernelArray *kernels, int kind) {
@@ -214,6 +226,16 @@ static void check_plan(Case *test, const int64_t *dims) {
     }
 }
 
+static gradc_function *shared_code(Case *test) {
+    char *message = NULL;
+    Jit *jit = test->shared_code ? NULL : jit_of(test, SHARED_WIDTH);
+    if (!jit) return test->shared_code;
+    test->shared_code = jit_compile(jit, test->shared, NULL, NULL, &message);
+    if (!test->shared_code) fail(test, "for workers: %s", message);
+    free(message);
+    return test->shared_code;
+}
+
 // ---- contents
 
 static uint64_t random_state = 88172645463325252u;
@@ -279,7 +301,7 @@ typedef struct {
     Tensor arguments[MAX_CASE_VALUES], expected[MAX_CASE_VALUES];
     Environment environment;
     Guarded spaces[SPACE_HYPERPARAMETERS + 1], inputs[MAX_CASE_VALUES], outputs[MAX_CASE_VALUES];
-    bool low;
+    bool low, shared;
 } Run;
 
 static void fill_arguments(Run *run) {
@@ -331,7 +353,8 @@ static void allocate_frame(Run *run) {
     size_t sizes[SPACE_HYPERPARAMETERS + 1] = {0};
     for (int i = 0; i < test->leaf_count; i++) allocate_place(run, &test->leaves[i].place, sizes);
     for (int i = 0; i < test->result_count; i++) allocate_place(run, &test->results[i], sizes);
-    sizes[SPACE_SCRATCH] = (size_t)extent_evaluate(test->program->scratch_bytes, run->dims, NULL);
+    const Extent *scratch = run->shared ? test->shared->scratch_bytes : test->program->scratch_bytes;
+    sizes[SPACE_SCRATCH] = (size_t)extent_evaluate(scratch, run->dims, NULL);
     for (int space = 0; space <= SPACE_HYPERPARAMETERS; space++) {
         size_t rounded = (sizes[space] + 63) / 64 * 64;   // aligned to 64 bytes, as the frame promises
         run->spaces[space] = guarded(rounded, run->low);
@@ -424,13 +447,23 @@ static void run_code(Run *run, gradc_function *code, int width) {
     frame.scratch = run->spaces[SPACE_SCRATCH].data;
     frame.hyperparameters = (const double *)(const void *)run->spaces[SPACE_HYPERPARAMETERS].data;
     frame.fault = fault;
-    int32_t status = code(&frame);
+    if (run->shared && !team) team = team_create(WORKERS);
+    int32_t status = run->shared ? team_run(team, code, &frame) : code(&frame);
     if (status != run->environment.faulted) fail(test, "width %d: status %d", width, status);
-    if (status && run->environment.faulted &&
+    if (status && run->environment.faulted && !run->shared &&
         (fault[0] != run->environment.fault[0] || fault[1] != run->environment.fault[1]))
         fail(test, "width %d: fault %lld at %lld, not %lld at %lld", width, (long long)fault[0], (long long)fault[1],
              (long long)run->environment.fault[0], (long long)run->environment.fault[1]);
     compare(run, width);
+}
+
+static void check_shared(Run *run) {
+    gradc_function *code = shared_code(run->test);
+    if (!code) return;
+    run->shared = true;
+    allocate_frame(run);
+    run_code(run, code, WORKERS * 1000 + all_widths[SHARED_WIDTH]);
+    release_frame(run);
 }
 
 void case_check_widths(Case *test, const int64_t *dims, const int *widths, int width_count) {
@@ -453,6 +486,7 @@ void case_check_widths(Case *test, const int64_t *dims, const int *widths, int w
         run_code(&run, code, all_widths[w]);
         release_frame(&run);
     }
+    if (good && width_count > 1) check_shared(&run);
     if (test->index_fault != run.environment.faulted)
         fail(test, "the evaluator's fault is %d", run.environment.faulted);
     arena_destroy(run.arena);
@@ -465,6 +499,7 @@ void case_check(Case *test, const int64_t *dims) {
 int harness_finish(void) {
     for (int i = 0; i < WIDTHS; i++)
         if (jits[i]) jit_destroy(jits[i]);
+    team_free(team);
     if (harness_failures) printf("%d failures\n", harness_failures);
     return harness_failures != 0;
 }

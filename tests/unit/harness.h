@@ -39,8 +39,10 @@ typedef struct {
     bool raw;                 // lower the graph as it is: no pass runs before
     int index_fault;          // 1: an index out of range is expected
     KernelProgram *program;   // after case_lower
+    KernelProgram *shared;    // the same for several workers
     Function function;
     gradc_function *code[8];   // by vector width; compiled at first use
+    gradc_function *shared_code;
 } Case;
 
 extern int harness_failures;

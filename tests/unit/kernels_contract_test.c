@@ -211,6 +211,27 @@ static void check_producers(Dtype dtype) {
 }
 
 // A layer's forward and backward products in one program, as a perceptron has them.
+// Large enough for both operands to be packed, with columns for several panels, and some that are left over; rows that
+// are computed where they are packed.
+static void check_packed(Dtype dtype) {
+    static const int64_t sizes[][3] = {{300, 256, 400}, {187, 192, 390}, {260, 131, 260}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        check_product(dtype, FILL_REAL, TN, sizes[i][0], sizes[i][1], sizes[i][2], NULL);
+        check_product(dtype, FILL_REAL, TT, sizes[i][0], sizes[i][1], sizes[i][2], NULL);
+    }
+    if (dtype == DTYPE_F32) check_product(dtype, FILL_REAL, NN, 1030, 128, 1030, NULL);
+    static const int64_t computed[][3] = {{100, 192, 64}, {61, 130, 70}, {48, 128, 400}, {-1, 256, 50}};
+    static const int64_t open[] = {0, 1, 47, 48, 130};
+    for (size_t i = 0; i < sizeof computed / sizeof *computed; i++) {
+        Case *test = case_begin("computed rows");
+        Node *x = case_input(test, dtype, FILL_REAL, SHAPE(computed[i][0], computed[i][2]));
+        Node *y = case_input(test, dtype, FILL_REAL, SHAPE(computed[i][2], computed[i][1]));
+        case_output(test, product(test, relu(test, x), y, NN));
+        for (int k = 0; k < (computed[i][0] < 0 ? 5 : 1); k++) case_check(test, &open[k]);
+        case_end(test);
+    }
+}
+
 static void check_perceptron(Dtype dtype) {
     Case *test = case_begin("perceptron");
     Graph *graph = test->graph;
@@ -242,6 +263,7 @@ int main(void) {
         check_epilogue(dtype, -1, 33, 17);
         check_epilogue(dtype, 100, 300, 400);
         check_producers(dtype);
+        check_packed(dtype);
         check_perceptron(dtype);
     }
     for (Dtype dtype = DTYPE_I32; dtype <= DTYPE_I64; dtype++)

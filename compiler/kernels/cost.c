@@ -1,0 +1,182 @@
+// The cost model: what kernels read, write and compute, counted from their instructions, and what is concluded from it.
+//
+// Costs are polynomials of the open dims, like everything that counts elements. They choose who does the work, never
+// what is computed: no bit depends on this file.
+#include "kernels/kernel.h"
+
+// In floating operations: what one element of an op takes.
+enum { FLOPS_SIMPLE = 1, FLOPS_DIVIDE = 8, FLOPS_FUNCTION = 20, FLOPS_RANDOM = 40, FLOPS_SORTED = 64 };
+// A byte of memory takes as long as so many operations.
+enum { BYTE_WORK = 4 };
+// About how many elements a worker takes at once along an axis, and what an open dim counts as.
+enum { VECTOR_BLOCK = 64, ROW_BLOCK = 8, OPEN_EXTENT = 4096, SHORT_AXIS = 12, PARTS = 8 };
+
+static ExtentTable *table_of(const KernelProgram *program) {
+    return program->graph->extents;
+}
+
+static const Extent *times(const KernelProgram *program, const Extent *extent, int64_t factor) {
+    return extent_multiply(table_of(program), extent, extent_constant(table_of(program), factor));
+}
+
+static const Extent *plus(const KernelProgram *program, const Extent *a, const Extent *b) {
+    return extent_add(table_of(program), a, b);
+}
+
+// How many elements the axes of `mask` have together; the counters of enclosing loops count as one.
+static const Extent *elements_along(const KernelProgram *program, const Kernel *kernel, uint32_t mask) {
+    const Extent *count = extent_constant(table_of(program), 1);
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if ((mask >> axis & 1) && kernel->axes[axis].role != AXIS_LOOP)
+            count = extent_multiply(table_of(program), count, kernel->axes[axis].extent);
+    return count;
+}
+
+static int64_t flops_of(const Instruction *instruction) {
+    switch (instruction->kind) {
+    case INSTRUCTION_RANDOM: return FLOPS_RANDOM;
+    case INSTRUCTION_CONTRACT: return 2;
+    case INSTRUCTION_SORT: return FLOPS_SORTED;
+    case INSTRUCTION_REDUCE:
+    case INSTRUCTION_ADD_STORE:
+    case INSTRUCTION_SCATTER: return FLOPS_SIMPLE;
+    case INSTRUCTION_MAP:
+        if (op_is_function(instruction->op)) return FLOPS_FUNCTION;
+        if (instruction->op == OP_divide || instruction->op == OP_sqrt) return FLOPS_DIVIDE;
+        return instruction->op == OP_fma ? 2 * FLOPS_SIMPLE : FLOPS_SIMPLE;
+    default: return 0;
+    }
+}
+
+// The axes over which the instruction runs: reductions run over those that they sum, too.
+static uint32_t axes_run(const Kernel *kernel, const uint32_t *depends, int number) {
+    const Instruction *instruction = &kernel->instructions.items[number];
+    uint32_t axes = depends[number];
+    for (int i = 0; i < MAX_ARITY; i++)
+        if (instruction->operands[i] >= 0) axes |= depends[instruction->operands[i]];
+    return axes;
+}
+
+// Of each place in memory only the first access costs bytes. Places are told apart as in emit/share.c, so that kernels
+// that share their code have the same cost.
+static bool is_repeated(const Kernel *kernel, int number) {
+    const Instruction *access = &kernel->instructions.items[number];
+    for (int i = 0; i < number; i++) {
+        const Instruction *other = &kernel->instructions.items[i];
+        bool same = other->buffer == access->buffer && other->affine.base == access->affine.base;
+        if (same && is_effect(other) == is_effect(access)) return true;
+    }
+    return false;
+}
+
+static int64_t bytes_of(const Kernel *kernel, int number) {
+    const Instruction *instruction = &kernel->instructions.items[number];
+    bool accesses = instruction->kind == INSTRUCTION_LOAD || is_effect(instruction);
+    if (!accesses || is_repeated(kernel, number)) return 0;
+    int64_t size = dtype_size(instruction->buffer->dtype);
+    return instruction->kind == INSTRUCTION_ADD_STORE || instruction->kind == INSTRUCTION_SCATTER ? 2 * size : size;
+}
+
+KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel) {
+    const Extent *zero = extent_constant(table_of(program), 0);
+    KernelCost cost = {zero, zero};
+    const uint32_t *depends = kernel_depends(program->arena, kernel);
+    for (int i = 0; i < kernel->instructions.count; i++) {
+        const Extent *count = elements_along(program, kernel, axes_run(kernel, depends, i));
+        cost.flops = plus(program, cost.flops, times(program, count, flops_of(&kernel->instructions.items[i])));
+        count = elements_along(program, kernel, depends[i]);
+        cost.bytes = plus(program, cost.bytes, times(program, count, bytes_of(kernel, i)));
+    }
+    for (int i = 0; i < kernel->body.count; i++) {
+        KernelCost part = kernel_cost(program, kernel->body.items[i]);
+        cost.flops = plus(program, cost.flops, part.flops);
+        cost.bytes = plus(program, cost.bytes, part.bytes);
+    }
+    return cost;
+}
+
+const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel) {
+    KernelCost cost = kernel_cost(program, kernel);
+    return plus(program, cost.flops, times(program, cost.bytes, BYTE_WORK));
+}
+
+// ---- what workers divide among them
+
+// About how many pieces the axis has for workers to take.
+static int64_t blocks_along(const Kernel *kernel, int axis, bool is_vector) {
+    int64_t extent = OPEN_EXTENT, block = 1;
+    extent_is_constant(kernel->axes[axis].extent, &extent);
+    if (is_vector) block = VECTOR_BLOCK;
+    else if (kernel->axes[axis].role == AXIS_M) block = ROW_BLOCK;
+    return (extent + block - 1) / block;
+}
+
+static int last_of_role(const Kernel *kernel, AxisRole role, int *count) {
+    int last = -1;
+    *count = 0;
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == role) last = axis, (*count)++;
+    return last;
+}
+
+// A short last axis of rows belongs to the tiles (emit/contract.c).
+static bool is_inner(const Kernel *kernel, int axis) {
+    int count, last = last_of_role(kernel, AXIS_M, &count);
+    int64_t extent;
+    return axis == last && count > 1 && extent_is_constant(kernel->axes[axis].extent, &extent) && extent <= SHORT_AXIS;
+}
+
+// Every effect must change along the axis: what does not would happen once for each worker.
+static uint32_t axes_of_effects(const KernelProgram *program, const Kernel *kernel) {
+    const uint32_t *depends = kernel_depends(program->arena, kernel);
+    uint32_t axes = UINT32_MAX;
+    for (int i = 0; i < kernel->instructions.count; i++)
+        if (is_effect(&kernel->instructions.items[i])) axes &= depends[i];
+    return axes;
+}
+
+int kernel_split_axis(const KernelProgram *program, const Kernel *kernel) {
+    if (kernel->kind == KERNEL_SCATTER || kernel->kind == KERNEL_LOOP) return -1;
+    uint32_t allowed = axes_of_effects(program, kernel);
+    bool vectors = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_COLUMN;
+    int count, last = last_of_role(kernel, AXIS_PARALLEL, &count), best = -1;
+    int64_t most = 1;
+    for (int axis = 0; axis < kernel->axis_count; axis++) {
+        AxisRole role = kernel->axes[axis].role;
+        bool may = role == AXIS_PARALLEL || role == AXIS_N || (role == AXIS_M && !is_inner(kernel, axis));
+        if (!may || !(allowed >> axis & 1)) continue;
+        int64_t blocks = blocks_along(kernel, axis, role == AXIS_N || (vectors && axis == last));
+        if (blocks <= most || (best >= 0 && most >= (int64_t)PARTS * program->workers)) continue;
+        most = blocks;
+        best = axis;
+    }
+    return best;
+}
+
+static void add_shared(const KernelProgram *program, const KernelArray *kernels, const Extent *rounds,
+                       const Extent **work) {
+    for (int i = 0; i < kernels->count; i++) {
+        const Kernel *kernel = kernels->items[i];
+        if (kernel->kind == KERNEL_LOOP) {
+            const Extent *trips = kernel->axes[kernel->axis_count - 1].extent;
+            add_shared(program, &kernel->body, extent_multiply(table_of(program), rounds, trips), work);
+            continue;
+        }
+        const Extent *once = kernel_work(program, kernel);
+        int64_t known;
+        bool small = extent_is_constant(once, &known) && known < program->split_work;
+        if (small || kernel_split_axis(program, kernel) < 0) continue;
+        *work = plus(program, *work, extent_multiply(table_of(program), rounds, once));
+    }
+}
+
+const Extent *kernel_program_shared_work(const KernelProgram *program) {
+    const Extent *work = extent_constant(table_of(program), 0);
+    add_shared(program, &program->kernels, extent_constant(table_of(program), 1), &work);
+    return work;
+}
+
+void kernel_program_serialise(KernelProgram *program) {
+    program->workers = 1;
+    for (int i = 0; i < program->buffers.count; i++) program->buffers.items[i]->copies = 1;
+}

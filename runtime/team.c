@@ -1,0 +1,193 @@
+// The threads of a team wait for work, first awake, then asleep: a training loop calls again within microseconds, and a
+// thread that slept takes fifty to wake; a program that does other things should not lose a processor to waiting.
+//
+// pthreadpool, which Debian has, would be the library for this. But it waits awake either not at all or for a million
+// rounds, and it deals out parts that must not wait for each other, while here all workers of a region meet at barriers.
+#define _GNU_SOURCE
+#include "runtime/team.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPINS = 2000, BARRIER_SPINS = 4000, LINE_BYTES = 64 };
+
+typedef struct {
+    Team *team;
+    pthread_t thread;
+    gradc_frame frame;
+    int64_t fault[2];
+    int32_t result;
+    bool started;
+} Worker;
+
+struct Team {
+    int count;
+    Worker *workers;   // 0 is the caller's thread
+    gradc_function *function;
+    atomic_uint region;      // counts the regions
+    atomic_int unfinished;   // workers, without the caller
+    atomic_bool stopping;
+    // Each on a cache line of its own: every worker writes `arrived`, and all who wait read `phase`.
+    _Alignas(LINE_BYTES) atomic_int arrived;
+    _Alignas(LINE_BYTES) atomic_uint phase;
+    _Alignas(LINE_BYTES) atomic_int sleeping;
+    pthread_mutex_t mutex;
+    pthread_cond_t begin;
+};
+
+int processor_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// ---- inside a region
+
+static void synchronise(const gradc_frame *frame) {
+    Team *team = frame->team;
+    unsigned phase = atomic_load_explicit(&team->phase, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->count - 1) {
+        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&team->phase, phase + 1, memory_order_release);
+        return;
+    }
+    for (int spins = 0; atomic_load_explicit(&team->phase, memory_order_acquire) == phase; spins++)
+        if (spins < BARRIER_SPINS) relax();
+        else sched_yield();   // another thread may need this processor to get there
+}
+
+static void work(Worker *worker) {
+    worker->result = worker->team->function(&worker->frame);
+}
+
+// ---- between regions
+
+static bool has_begun(const Team *team, unsigned seen) {
+    return atomic_load(&team->region) != seen || atomic_load(&team->stopping);
+}
+
+static void wait_for_region(Team *team, unsigned seen) {
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (has_begun(team, seen)) return;
+        relax();
+    }
+    pthread_mutex_lock(&team->mutex);
+    atomic_fetch_add(&team->sleeping, 1);
+    while (!has_begun(team, seen)) pthread_cond_wait(&team->begin, &team->mutex);
+    atomic_fetch_sub(&team->sleeping, 1);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+static void *serve(void *argument) {
+    Worker *worker = argument;
+    Team *team = worker->team;
+    for (unsigned seen = 0;; seen++) {
+        wait_for_region(team, seen);
+        if (atomic_load(&team->stopping)) return NULL;
+        work(worker);
+        atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_release);
+    }
+}
+
+// Whoever went to sleep before the change is woken; whoever goes to sleep after it sees it first.
+static void wake(Team *team) {
+    if (atomic_load(&team->sleeping) == 0) return;
+    pthread_mutex_lock(&team->mutex);
+    pthread_cond_broadcast(&team->begin);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+// ---- the caller's side
+
+Team *team_create(int count) {
+    Team *team = aligned_alloc(LINE_BYTES, sizeof *team);
+    Worker *workers = calloc((size_t)count, sizeof *workers);
+    if (!team || !workers) {
+        free(team);
+        free(workers);
+        return NULL;
+    }
+    memset(team, 0, sizeof *team);
+    team->count = count;
+    team->workers = workers;
+    pthread_mutex_init(&team->mutex, NULL);
+    pthread_cond_init(&team->begin, NULL);
+    for (int i = 0; i < count; i++) workers[i].team = team;
+    for (int i = 1; i < count; i++) {
+        workers[i].started = pthread_create(&workers[i].thread, NULL, serve, &workers[i]) == 0;
+        if (workers[i].started) continue;
+        team_free(team);
+        return NULL;
+    }
+    return team;
+}
+
+void team_free(Team *team) {
+    if (!team) return;
+    atomic_store(&team->stopping, true);
+    wake(team);
+    for (int i = 1; i < team->count; i++)
+        if (team->workers[i].started) pthread_join(team->workers[i].thread, NULL);
+    pthread_cond_destroy(&team->begin);
+    pthread_mutex_destroy(&team->mutex);
+    free(team->workers);
+    free(team);
+}
+
+static void prepare_worker(Team *team, int number, const gradc_frame *frame) {
+    Worker *worker = &team->workers[number];
+    worker->frame = *frame;
+    worker->frame.worker = number;
+    worker->frame.workers = team->count;
+    worker->frame.synchronise = synchronise;
+    worker->frame.team = team;
+    worker->frame.fault = worker->fault;
+    worker->fault[0] = worker->fault[1] = 0;
+}
+
+// Of the workers that found an index out of range the one whose part comes first: parts lie in the workers' order.
+static int32_t first_fault(const Team *team, const gradc_frame *frame) {
+    for (int i = 0; i < team->count; i++) {
+        const Worker *worker = &team->workers[i];
+        if (!worker->result) continue;
+        memcpy(frame->fault, worker->fault, sizeof worker->fault);
+        return worker->result;
+    }
+    return 0;
+}
+
+static void nobody_else(const gradc_frame *frame) {
+    (void)frame;
+}
+
+void be_alone(gradc_frame *frame) {
+    frame->worker = 0;
+    frame->workers = 1;
+    frame->synchronise = nobody_else;
+}
+
+int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame) {
+    for (int i = 0; i < team->count; i++) prepare_worker(team, i, frame);
+    team->function = function;
+    atomic_store(&team->unfinished, team->count - 1);
+    atomic_fetch_add(&team->region, 1);
+    wake(team);
+    work(&team->workers[0]);
+    for (int spins = 0; atomic_load_explicit(&team->unfinished, memory_order_acquire); spins++)
+        if (spins < BARRIER_SPINS) relax();
+        else sched_yield();
+    return first_fault(team, frame);
+}

@@ -1,0 +1,23 @@
+// A team of threads that run one compiled function together: one region a call (semantics.md, S10: the same bits for any
+// number of them).
+#ifndef GRADC_RUNTIME_TEAM_H
+#define GRADC_RUNTIME_TEAM_H
+
+#include "runtime/gradc_frame.h"
+
+typedef struct Team Team;
+
+// NULL: no memory, or the system gives no more threads. `workers`: at least 2, the caller's thread among them.
+Team *team_create(int workers);
+void team_free(Team *team);
+
+// Calls the function on every worker, each with a copy of `frame`, and waits for all. The result is that of the function;
+// frame->fault has what one worker alone would have found first. One caller at a time.
+int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame);
+// Makes the frame that of one worker, who does it all.
+void be_alone(gradc_frame *frame);
+
+// How many processors this process may run on; at least 1.
+int processor_count(void);
+
+#endif
