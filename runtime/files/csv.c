@@ -17,15 +17,16 @@ typedef struct {
 // ---- where
 
 // Characters from the line's beginning to the cell, from 1: bytes that continue one of UTF-8 do not count.
-static int64_t place_of(const char *line, const char *cell) {
-    int64_t place = 1;
-    for (; line < cell; line++) place += ((unsigned char)*line & 0xC0) != 0x80;
+static long long cell_place(const Csv *csv) {
+    long long place = 1;
+    for (const char *at = csv->cell_line_begin; at < csv->cell_begin; at++)
+        place += ((unsigned char)*at & 0xC0) != 0x80;
     return place;
 }
 
 static gradc_status cell_error(Csv *csv, const char *what) {
-    return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: %s", csv->path, (long long)csv->cell_line,
-                (long long)csv->cell_place, what);
+    return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: %s", csv->path, (long long)csv->cell_line, cell_place(csv),
+                what);
 }
 
 // The column as a program calls it, into `text`.
@@ -81,7 +82,8 @@ static bool ends_cell(const Csv *csv) {
 static gradc_status read_cell(Csv *csv, Cell *cell) {
     while (csv->at < csv->end && is_blank(csv, *csv->at)) csv->at++;
     csv->cell_line = csv->line;
-    csv->cell_place = place_of(csv->line_begin, csv->at);
+    csv->cell_line_begin = csv->line_begin;
+    csv->cell_begin = csv->at;
     if (*csv->at == '"' && csv->at < csv->end) {
         gradc_status status = read_quoted(csv, cell);
         while (!status && csv->at < csv->end && is_blank(csv, *csv->at)) csv->at++;
@@ -170,10 +172,10 @@ static gradc_status number_error(Csv *csv, CellKind kind, Cell cell) {
     if (kind == CELL_EMPTY)
         return fail(csv->program, GRADC_DATA,
                     "%s:%lld:%lld: the cell is empty (%s); `missing 0` or `missing nan` in the data block allows that",
-                    csv->path, (long long)csv->cell_line, (long long)csv->cell_place, column);
+                    csv->path, (long long)csv->cell_line, cell_place(csv), column);
     return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: '%s' is not a %snumber (%s)%s", csv->path,
-                (long long)csv->cell_line, (long long)csv->cell_place, shown, kind == CELL_NOT_FINITE ? "finite " : "",
-                column, hint(csv, shown));
+                (long long)csv->cell_line, cell_place(csv), shown, kind == CELL_NOT_FINITE ? "finite " : "", column,
+                hint(csv, shown));
 }
 
 // ---- rows

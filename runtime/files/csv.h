@@ -31,9 +31,10 @@ typedef struct {
     const char *at, *end;   // what is still to be read; *end is a zero byte
     int64_t line;           // from 1
     const char *line_begin;
-    const char *cell_begin;   // of the cell that is read, on the line cell_line
-    int64_t cell_line, cell_place, column;
-    char *quoted;   // content of the last quoted cell
+    const char *cell_begin, *cell_line_begin;   // of the cell that is read, on the line cell_line
+    int64_t cell_line;
+    int64_t column;   // of the cell, from 0
+    char *quoted;     // content of the last quoted cell
     size_t quoted_capacity;
     int64_t columns;      // of every row
     const char **names;   // or NULL

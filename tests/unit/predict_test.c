@@ -112,6 +112,61 @@ static void test_prediction(void) {
     gradc_program_free(program);
 }
 
+// Predicts all rows of a file with this text.
+static void check_new_data(int line, const char *model, const char *data, const char *expected) {
+    gradc_program *program = compile_in_folder(model);
+    char path[256], out[256];
+    snprintf(path, sizeof path, "%s/new.csv", folder);
+    snprintf(out, sizeof out, "%s/out.csv", folder);
+    write_file("new.csv", data);
+    gradc_predict_options options = {.file = path};
+    if (gradc_predict(program, &options, out) == GRADC_OK) {
+        check_text("out.csv", expected);
+    } else if (!strstr(gradc_message(program), expected)) {
+        printf("line %d: %s\n", line, gradc_message(program));
+        failures++;
+    }
+    unlink(path);
+    unlink(out);
+    gradc_program_free(program);
+}
+#define NEW_DATA(model, data, expected) check_new_data(__LINE__, model, data, expected)
+
+// New data need not have labels: what is there is written, what the net reads must be there.
+static void test_new_data(void) {
+    static const char numbered[] = "dim N\n"
+                                   "net n(x: f32[N, 2]) -> f32[N] { param w: f32[2] ~ ones; return x @ w }\n"
+                                   "loss fit(x: f32[N, 2], y: f32[N]) { return mse_loss(n(x), y) }\n"
+                                   "data d { file \"no.csv\"; x = columns[0:2]; y = columns[2]; split 0.5 }\n";
+    NEW_DATA(numbered, "1,2,3\n4,5,9\n", "row,y,n\n1,3,3\n2,9,9\n");
+    NEW_DATA(numbered, "1,2\n4,5\n", "row,n\n1,3\n2,9\n");
+    NEW_DATA(numbered, "1,2,?\n4,5,?\n", "row,n\n1,3\n2,9\n");
+    NEW_DATA(numbered, "1\n4\n", "new.csv has 1 column, but x of data d reads columns[1]");
+    NEW_DATA(numbered, "1,2\n4,x\n", "new.csv:2:3: 'x' is not a number (columns[1])");
+    static const char last[] = "dim N\n"
+                               "net n(x: f32[N, 2]) -> f32[N] { param w: f32[2] ~ ones; return x @ w }\n"
+                               "loss fit(x: f32[N, 2], y: f32[N]) { return mse_loss(n(x), y) }\n"
+                               "data d { file \"no.csv\"; x = columns[0:2]; y = columns[-1]; split 0.5 }\n";
+    NEW_DATA(last, "1,2,3\n4,5,9\n", "row,y,n\n1,3,3\n2,9,9\n");
+    NEW_DATA(last, "1,2\n4,5\n", "row,n\n1,3\n2,9\n");   // the last column is an input then
+    static const char named[] =
+        "dim N\n"
+        "net n(x: f32[N, 2]) -> f32[N] { param w: f32[2] ~ ones; return x @ w }\n"
+        "loss fit(x: f32[N, 2], y: i32[N]) { return mse_loss(n(x), f32(y)) }\n"
+        "data d { file \"no.csv\"; y = i32(columns[\"y\"]); x = columns[\"a\", \"b\"]; split 0.5; stratify y }\n";
+    NEW_DATA(named, "y,a,b\n3,1,2\n4,4,5\n", "row,y,n\n1,3,3\n2,4,9\n");
+    NEW_DATA(named, "b,name,a\n2,ann,1\n5,bob,4\n", "row,n\n1,3\n2,9\n");
+    NEW_DATA(named, "B,a\n2,1\n5,4\n", "new.csv has no column 'b'; did you mean 'B'?");
+    // The loss cannot do without.
+    gradc_program *program = compile_in_folder(named);
+    gradc_evaluation evaluation;
+    write_file("new.csv", "b,a\n2,1\n5,4\n");
+    gradc_evaluate_options options = {.file = in_folder("new.csv")};
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_DATA, "new.csv has no column 'y'; it has 'b', 'a'");
+    unlink(in_folder("new.csv"));
+    gradc_program_free(program);
+}
+
 static void test_checking(void) {
     gradc_program *program = compile_in_folder(line);
     gradc_data_info info;
@@ -131,6 +186,7 @@ int main(void) {
     if (!mkdtemp(folder)) return 1;
     test_evaluation();
     test_prediction();
+    test_new_data();
     test_checking();
     unlink(in_folder("other.csv"));
     CHECK(rmdir(folder) == 0);
