@@ -91,10 +91,10 @@ static void print_attributes(Text *text, const Node *node) {
     }
 }
 
-static void print_place(Text *text, const Node *node) {
+static void print_place(Text *text, Positions *positions, const Node *node) {
     if (!node->span.source) return;
     int line, column;
-    source_position(node->span.source, node->span.begin, &line, &column);
+    positions_find(positions, node->span.source, node->span.begin, &line, &column);
     const char *path = node->span.source->path, *base = strrchr(path, '/');
     text_add(text, "   # %s:%d:%d", base ? base + 1 : path, line, column);
 }
@@ -103,9 +103,10 @@ typedef struct {
     int *numbers;   // by node id
     int indent;
     bool bare;   // neither the names that nodes have in the source, nor places
+    Positions *positions;
 } Printer;
 
-static void print_body(Text *text, const Function *function, int indent, bool bare);
+static void print_body(Text *text, const Function *function, int indent, bool bare, Positions *positions);
 
 static void print_node(Text *text, const Printer *printer, const Node *node) {
     text_add(text, "%*s%%%d", printer->indent, "", printer->numbers[node->id]);
@@ -120,9 +121,9 @@ static void print_node(Text *text, const Printer *printer, const Node *node) {
     else print_attributes(text, node);
     for (int i = 0; i < node->input_count; i++)
         text_add(text, "%s%%%d", i ? ", " : " ", printer->numbers[node->inputs[i]->id]);
-    if (!printer->bare) print_place(text, node);
+    if (!printer->bare) print_place(text, printer->positions, node);
     text_add(text, "\n");
-    if (node->body) print_body(text, node->body, printer->indent + 4, printer->bare);
+    if (node->body) print_body(text, node->body, printer->indent + 4, printer->bare, printer->positions);
 }
 
 static int highest_id(const Function *function) {
@@ -132,12 +133,12 @@ static int highest_id(const Function *function) {
     return highest;
 }
 
-static void print_body(Text *text, const Function *function, int indent, bool bare) {
+static void print_body(Text *text, const Function *function, int indent, bool bare, Positions *positions) {
     Graph store = {.arena = text->arena, .node_count = highest_id(function) + 1};
     Node **roots = arena_array(text->arena, Node *, function->result_count);
     for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
     NodeArray nodes = reachable(&store, roots, function->result_count);
-    Printer printer = {arena_array(text->arena, int, store.node_count), indent, bare};
+    Printer printer = {arena_array(text->arena, int, store.node_count), indent, bare, positions};
     for (int i = 0; i < nodes.count; i++) {
         printer.numbers[nodes.items[i]->id] = i;
         print_node(text, &printer, nodes.items[i]);
@@ -157,7 +158,8 @@ static void print(Text *text, const Function *function, bool bare) {
         print_shape(text, argument->dtype, (const Extent *const *)argument->shape, argument->rank);
     }
     text_add(text, ")\n");
-    print_body(text, function, 4, bare);
+    Positions positions = {.arena = text->arena};
+    print_body(text, function, 4, bare, &positions);
 }
 
 void print_function(Text *text, const Function *function) {

@@ -99,15 +99,45 @@ const char *diagnostic_name(DiagnosticId id) {
     return kinds[id].name;
 }
 
-void source_position(const Source *source, uint32_t offset, int *line, int *column) {
-    *line = *column = 1;
-    for (uint32_t i = 0; i < offset && i < source->length; i++) {
+// Moves on from a position to a later offset.
+static void advance(const Source *source, uint32_t from, uint32_t to, int *line, int *column) {
+    for (uint32_t i = from; i < to && i < source->length; i++) {
         unsigned char byte = (unsigned char)source->text[i];
         if (byte == '\n') {
             ++*line;
             *column = 1;
         } else if ((byte & 0xC0) != 0x80) ++*column;   // bytes that continue a code point do not count
     }
+}
+
+void source_position(const Source *source, uint32_t offset, int *line, int *column) {
+    *line = *column = 1;
+    advance(source, 0, offset, line, column);
+}
+
+static const SourceLines *lines_of(Positions *positions, const Source *source) {
+    for (int i = 0; i < positions->sources.count; i++)
+        if (positions->sources.items[i].source == source) return &positions->sources.items[i];
+    int count = 1;
+    for (uint32_t i = 0; i < source->length; i++) count += source->text[i] == '\n';
+    SourceLines lines = {source, arena_array(positions->arena, uint32_t, count), 1};
+    for (uint32_t i = 0; i < source->length; i++)
+        if (source->text[i] == '\n') lines.begins[lines.count++] = i + 1;
+    array_push(positions->arena, &positions->sources, lines);
+    return &positions->sources.items[positions->sources.count - 1];
+}
+
+void positions_find(Positions *positions, const Source *source, uint32_t offset, int *line, int *column) {
+    const SourceLines *lines = lines_of(positions, source);
+    int low = 0, high = lines->count;   // the line is at least `low` and less than `high`, from 0
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (lines->begins[middle] <= offset) low = middle;
+        else high = middle;
+    }
+    *line = low + 1;
+    *column = 1;
+    advance(source, lines->begins[low], offset, line, column);
 }
 
 // ---- messages in pieces

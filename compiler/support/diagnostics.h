@@ -66,4 +66,17 @@ const char *diagnostics_text(const Diagnostics *diagnostics, bool colour);
 // The 1-based line and column (in code points) of a byte offset.
 void source_position(const Source *source, uint32_t offset, int *line, int *column);
 
+// Where the lines of sources begin, for those who ask for many positions. `{.arena = arena}` knows of none.
+typedef struct {
+    const Source *source;
+    uint32_t *begins;
+    int count;
+} SourceLines;
+typedef struct {
+    Arena *arena;
+    ARRAY(SourceLines) sources;
+} Positions;
+// The same as source_position, in time that does not grow with the source after the first question.
+void positions_find(Positions *positions, const Source *source, uint32_t offset, int *line, int *column);
+
 #endif

@@ -71,8 +71,25 @@ static void test_too_large(void) {
     compilation_destroy(compilation);
 }
 
+static void test_positions(void) {
+    Arena *arena = arena_create();
+    Positions positions = {.arena = arena};
+    static const Source empty = {"b.grad", "", 0}, ends = {"c.grad", "\n\nx\n", 4};
+    const Source *sources[] = {&source, &empty, &ends};
+    for (int i = 0; i < 6; i++)
+        for (uint32_t offset = 0; offset <= sources[i % 3]->length; offset++) {
+            int line, column, other_line, other_column;
+            source_position(sources[i % 3], offset, &line, &column);
+            positions_find(&positions, sources[i % 3], offset, &other_line, &other_column);
+            check(line == other_line && column == other_column, "a position found by its line is another");
+        }
+    check(positions.sources.count == 3, "the lines of a source are found once");
+    arena_destroy(arena);
+}
+
 int main(void) {
     test_text();
+    test_positions();
     test_limit();
     test_too_large();
     return failures != 0;
