@@ -62,11 +62,23 @@ Node *sigmoid_by_hand(Simplifier *simplifier, Node *node) {
     return unary(simplifier, OP_sigmoid, x->op == OP_negate ? x->inputs[0] : unary(simplifier, OP_negate, x));
 }
 
+// -x where a minus shows: a negation, or a product with a negative number. Else NULL.
+static Node *without_minus(Simplifier *simplifier, Node *x) {
+    if (x->op == OP_negate) return x->inputs[0];
+    for (int i = 0; i < 2 && x->op == OP_multiply; i++) {
+        const Node *number = constant_below(x->inputs[i]);
+        if (!number || !(number->scalar.real < 0)) continue;
+        Node *turned = constant_like(simplifier->graph, x, -number->scalar.real);
+        return map2(simplifier->graph, OP_multiply, turned, x->inputs[1 - i]);
+    }
+    return NULL;
+}
+
 // 1 - sigmoid(-x). That of x itself stays: it would cost another exponential.
 Node *one_minus_sigmoid(Simplifier *simplifier, Node *node) {
-    Node *x = below_one(node);
-    bool fits = x && x->op == OP_sigmoid && x->inputs[0]->op == OP_negate;
-    return fits ? unary(simplifier, OP_sigmoid, x->inputs[0]->inputs[0]) : NULL;
+    Node *x = below_one(node), *turned = NULL;
+    if (x && x->op == OP_sigmoid) turned = without_minus(simplifier, x->inputs[0]);
+    return turned ? unary(simplifier, OP_sigmoid, turned) : NULL;
 }
 
 // As far as its structure shows: -abs(x), and -x where abs(x) is x; min(x, 0), where(0 < x, -x, x). What is

@@ -230,8 +230,8 @@ static void compare_difference(Trial *trial, int result, double slope, double sc
     for (int i = 0; i < 6; i++) at[i] = result_at(trial, result, places[i] * step);
     double wide = (at[1] - at[0]) / (4 * step), narrow = (at[3] - at[2]) / (2 * step), finest = (at[5] - at[4]) / step;
     double difference = (4 * narrow - wide) / 3, uneven = (wide - narrow) - 4 * (narrow - finest);
-    bool smooth = fabs(wide - narrow) <= 1e-4 * scale && fabs(narrow - finest) <= 1e-4 * scale &&
-                  fabs(uneven) <= 2e-6 * scale;
+    bool smooth =
+        fabs(wide - narrow) <= 1e-4 * scale && fabs(narrow - finest) <= 1e-4 * scale && fabs(uneven) <= 2e-6 * scale;
     trial->verdict->counts[result ? GRAPH_SECOND : GRAPH_COMPARED]++;
     if (!smooth && !result) trial->verdict->counts[GRAPH_KINKS]++;
     if (!smooth || fabs(difference - slope) <= 4e-6 * scale) return;
@@ -241,8 +241,7 @@ static void compare_difference(Trial *trial, int result, double slope, double sc
 
 // Differences see through a stop_gradient, so such programs are compared only where there is none.
 static bool stops_gradients(const Trial *trial, const Function *function) {
-    NodeArray nodes =
-        reachable(trial->graph, result_nodes(trial->arena, function), function->result_count);
+    NodeArray nodes = reachable(trial->graph, result_nodes(trial->arena, function), function->result_count);
     for (int i = 0; i < nodes.count; i++)
         if (nodes.items[i]->op == OP_stop_gradient ||
             (nodes.items[i]->body && nodes.items[i]->op == OP_loop && stops_gradients(trial, nodes.items[i]->body)))

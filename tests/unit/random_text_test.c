@@ -123,6 +123,10 @@ static void check_counts(const int *counts) {
         printf("too few\n");
         failures++;
     }
+    if (counts[COUNT_UNSUPPORTED] * 100 > PROGRAMS) {
+        printf("%d programs ask for what is not supported: too many\n", counts[COUNT_UNSUPPORTED]);
+        failures++;
+    }
     if (counts[COUNT_KINKS] * 5 > counts[COUNT_COMPARED]) {
         printf("%d of them at kinks: too many\n", counts[COUNT_KINKS]);
         failures++;

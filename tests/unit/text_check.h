@@ -32,6 +32,7 @@ enum {
     COUNT_STEPS,          // training steps
     COUNT_PRINTED,        // derivatives that were read back
     COUNT_REFUSED_DIMS,   // entries that no open dims were found for
+    COUNT_UNSUPPORTED,    // programs that ask for what the reference says is refused
     TEXT_COUNTS
 };
 

@@ -144,13 +144,29 @@ static void run_backward(Machine *machine, const Subject *subject) {
     }
 }
 
+// What the value function computes: the entry without its gradients has a graph of its own, of the same bits.
+static bool check_value(Machine *machine, const Subject *subject) {
+    Subject alone = *subject;
+    FunctionKey key = {.kind = KIND_VALUE, .entry = subject->entry, .training = subject->training};
+    alone.joint = joint_of(subject->compilation, key);
+    alone.function = alone.joint.function;
+    if (!run_passes(subject->compilation, &alone.function, STAGE_OPT)) return false;
+    alone.expected = subject_evaluate(&alone, &alone.function, subject->arguments);
+    if (!alone.expected) return false;
+    run_values(machine, &alone, KIND_VALUE);
+    for (int i = 0; i < alone.joint.forward_count && !subject->verdict->kind; i++)
+        if (!same_bits(&subject->expected[i], alone.expected[i].data))
+            verdict_set(subject->verdict, FAULT_CUT, "%s: result %d has other bits by value than by forward",
+                        subject->entry->name, i);
+    return !subject->verdict->kind;
+}
+
 void check_machine_code(const Subject *subject) {
     if (subject->joint.function.argument_count > MOST_ARRAYS || subject->joint.function.result_count > MOST_ARRAYS)
         return;
     Machine machine;
     machine_start(&machine, subject);
-    run_values(&machine, subject, KIND_VALUE);
-    if (!subject->verdict->kind && subject->joint.targets.count) {
+    if (check_value(&machine, subject) && subject->joint.targets.count) {
         run_values(&machine, subject, KIND_FORWARD);
         if (!subject->verdict->kind) run_backward(&machine, subject);
     }

@@ -119,7 +119,8 @@ int bind_value(Writer *w, Value type, const char *expression) {
     if (w->count == MOST_VALUES || typical_elements(&type) > LARGEST_VALUE || type.rank > 5) return -1;
     type.text = new_name(w, "v");
     type.is_parameter = false;
-    if (type.kind != WHOLE && one_in(w, 3)) write_line(w, "%s: %s = %s", type.text, type_in_text(w, &type), expression);
+    if (type.kind != WHOLE && (type.rank || type.kind == REAL) && one_in(w, 3))
+        write_line(w, "%s: %s = %s", type.text, type_in_text(w, &type), expression);
     else write_line(w, "%s = %s", type.text, expression);
     w->values[w->count] = type;
     return w->count++;
