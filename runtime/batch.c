@@ -45,7 +45,7 @@ gradc_status value_of_rows(gradc_call *call, Batch *batch, const int64_t *rows, 
     return status;
 }
 
-static double number_of(const gradc_tensor *tensor) {
+double number_of(const gradc_tensor *tensor) {
     switch (tensor->dtype) {
     case GRADC_F32: return *(const float *)tensor->data;
     case GRADC_F64: return *(const double *)tensor->data;

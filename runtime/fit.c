@@ -1,6 +1,7 @@
 // Training: epochs over a program's own data. The train blocks take turns in the order of the file, each its `repeat`
 // steps (semantics.md, S7), until every one has done its epochs, or what is watched gets no better.
 #include "runtime/training.h"
+#include "runtime/call.h"
 
 static void begin_epoch(Fit *fit, Turn *turn) {
     turn->position = 0;
@@ -16,7 +17,11 @@ static gradc_status end_epoch(Fit *fit, Turn *turn) {
                                .iteration = gradc_trainer_iteration(turn->trainer),
                                .mean_loss = turn->loss_sum / (double)turn->rows,
                                .metric_count = turn->metric_count,
-                               .metrics = turn->metrics};
+                               .metrics = turn->metrics,
+                               .report_count = turn->report_count,
+                               .reports = turn->reports};
+    for (int i = 0; i < turn->report_count; i++)
+        turn->reports[i].value = number_of(&turn->trainer->outputs.tensors[1 + i]);
     for (int i = 0; i < turn->metric_count; i++) {
         gradc_status status = metric_value(turn->metric_calls[i], &turn->metric_batches[i], &turn->metrics[i].value);
         if (status) return status;

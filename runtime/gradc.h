@@ -369,6 +369,8 @@ typedef struct {
     double mean_loss;        // over the rows of the epoch, each with the parameters of its step
     int metric_count;
     const gradc_metric_value *metrics;   // over the held-out rows (all rows if none are held out)
+    int report_count;
+    const gradc_metric_value *reports;   // the loss's `report`s, as the epoch's last step had them
     double monitored;                    // what `monitor` watches, after this epoch; NaN: not of this block
     bool best;                           // no epoch before had a better one
     double seconds;                      // that the epoch took, metrics included

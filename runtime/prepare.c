@@ -48,6 +48,15 @@ static gradc_status prepare_metrics(Fit *fit, Turn *turn) {
     return GRADC_OK;
 }
 
+static gradc_status prepare_reports(Fit *fit, Turn *turn) {
+    const Entry *entry = turn->block->entry;
+    turn->report_count = entry->reports.count;
+    turn->reports = program_allocate(fit->program, (size_t)turn->report_count + 1, sizeof *turn->reports);
+    if (!turn->reports) return fail_memory(fit->program);
+    for (int i = 0; i < turn->report_count; i++) turn->reports[i].name = entry->reports.items[i];
+    return GRADC_OK;
+}
+
 static gradc_status prepare_data(Fit *fit, Turn *turn) {
     const TrainBlock *block = turn->block;
     gradc_status status = check_feeds(fit, block->data, block->entry);
@@ -73,6 +82,8 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
     gradc_status status = gradc_trainer_create(fit->program, block->loss, &turn->trainer);
     if (status) return status;
     trainer_set_batch(turn->trainer, turn->batch_rows);
+    status = prepare_reports(fit, turn);
+    if (status) return status;
     turn->rows = block->steps;   // without data each step counts as a row
     if (block->data) return prepare_data(fit, turn);
     if (!block->entry->function.argument_count) return prepare_metrics(fit, turn);
@@ -147,6 +158,7 @@ static void free_turn(const gradc_program *program, Turn *turn) {
     program_release(program, turn->metrics);
     program_release(program, turn->metric_calls);
     program_release(program, turn->metric_batches);
+    program_release(program, turn->reports);
     if (turn->batch.entry) batch_free(&turn->batch);
     gradc_trainer_free(turn->trainer);
     program_release(program, turn->order);

@@ -22,6 +22,8 @@ typedef struct {
     gradc_metric_value *metrics;
     gradc_call **metric_calls;
     Batch *metric_batches;
+    int report_count;
+    gradc_metric_value *reports;   // of the loss: outputs of the trainer from number 1 on
 } Turn;
 
 // What is watched to find the best epoch, and that epoch.

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,22 +71,14 @@ static void print_blocks(const gradc_program *program) {
     }
 }
 
-// 0, or why a data block's file cannot be read. That is no error of the program: it may come later.
-static int data_error(const char *file, const gradc_data_info *data) {
-    char *path = path_beside(file, data->file);
-    int error = path && access(path, R_OK) != 0 ? errno : 0;
-    free(path);
-    return error;
-}
-
-static void warn_of_data(const gradc_program *program, const char *file) {
+// Data that cannot be read are no error of the program: they may come later.
+static void note_data(const gradc_program *program) {
     gradc_data_info data;
-    for (int i = 0; gradc_data_block(program, i, &data); i++) {
-        int error = data_error(file, &data);
-        if (error)
-            fprintf(stderr, "gradc: note: data %s: cannot read '%s' beside the model: %s\n", data.name, data.file,
-                    strerror(error));
-    }
+    const char *path;
+    for (int i = 0; gradc_data_block(program, i, &data); i++)
+        for (int k = 0; (path = gradc_data_file(program, i, k)); k++)
+            if (access(path, R_OK) != 0)
+                fprintf(stderr, "gradc: note: data %s: cannot read '%s': %s\n", data.name, path, strerror(errno));
 }
 
 static void print_all(gradc_program *program, const char *file) {
@@ -156,15 +147,21 @@ static json_t *parameters_json(gradc_program *program) {
     return list;
 }
 
-static json_t *data_json(const gradc_program *program, const char *file) {
+static json_t *data_json(const gradc_program *program) {
     gradc_data_info data;
     json_t *list = json_list();
     for (int i = 0; gradc_data_block(program, i, &data); i++) {
-        json_t *table = json_table(), *fields = json_list();
+        json_t *table = json_table(), *fields = json_list(), *files = json_list();
+        const char *path;
         for (int k = 0; k < data.field_count; k++) json_add(fields, json_text(gradc_data_field(program, i, k)));
         json_put(table, "name", json_text(data.name));
-        json_put(table, "file", json_text(data.file));
-        json_put(table, "readable", json_truth(data_error(file, &data) == 0));
+        for (int k = 0; (path = gradc_data_file(program, i, k)); k++) {
+            json_t *entry = json_table();
+            json_put(entry, "path", json_text(path));
+            json_put(entry, "readable", json_truth(access(path, R_OK) == 0));
+            json_add(files, entry);
+        }
+        json_put(table, "files", files);
         json_put(table, "fields", fields);
         json_put(table, "split", json_number(data.split));
         json_add(list, table);
@@ -228,7 +225,7 @@ static void print_json(gradc_program *program, const char *file, const char *fai
     json_put(table, "entries", entries);
     json_put(table, "parameter_elements", json_whole(gradc_parameter_elements(program)));
     json_put(table, "parameters", parameters_json(program));
-    json_put(table, "data", data_json(program, file));
+    json_put(table, "data", data_json(program));
     json_put(table, "train", trains_json(program));
     json_print(table, 9);
 }
@@ -269,7 +266,7 @@ static int run_check(int argc, char **argv) {
     }
     if (status) return close_program(program, common, report_status(program, status));
     print_diagnostics(program);
-    warn_of_data(program, common->file);
+    note_data(program);
     print_all(program, common->file);
     return close_program(program, common, EXIT_DONE);
 }

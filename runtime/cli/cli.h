@@ -113,9 +113,6 @@ bool can_write(const char *path);
 // Whether both paths lead to the same file, which need not be there yet. NULL leads nowhere.
 bool same_place(const char *a, const char *b);
 
-// A file that is named in the file `model`: beside it, unless its path begins with /. NULL for none; free() it.
-char *path_beside(const char *model, const char *name);
-
 // A file that the command writes: beside `path` under another name until it is complete. `path` NULL: stdout.
 typedef struct {
     const char *path;

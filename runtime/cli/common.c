@@ -146,16 +146,6 @@ bool same_place(const char *a, const char *b) {
     return same;
 }
 
-char *path_beside(const char *model, const char *name) {
-    const char *slash = strrchr(model, '/');
-    if (!name) return NULL;
-    if (!slash || name[0] == '/') return strdup(name);
-    size_t folder = (size_t)(slash - model) + 1, size = folder + strlen(name) + 1;
-    char *path = malloc(size);
-    if (path) snprintf(path, size, "%.*s%s", (int)folder, model, name);
-    return path;
-}
-
 bool output_begin(Output *output, const char *path) {
     struct stat status;
     *output = (Output){.path = path};

@@ -31,13 +31,28 @@ static void find_blocks(Progress *progress, const char *loss) {
 
 // ---- the log
 
-static void list_metrics(Progress *progress) {
+static void add_column(Progress *progress, const char *name) {
+    for (int i = 0; i < progress->column_count; i++)
+        if (strcmp(progress->columns[i], name) == 0) return;
+    progress->columns[progress->column_count++] = name;
+}
+
+// The program's metrics, then the reports of the losses that are trained.
+static void list_columns(Progress *progress) {
     gradc_entry_info entry;
+    gradc_tensor_info output;
     int count = 0;
-    while (gradc_entry(progress->program, count, &entry)) count++;
-    progress->metrics = calloc((size_t)count + 1, sizeof *progress->metrics);
-    for (int i = 0; progress->metrics && gradc_entry(progress->program, i, &entry); i++)
-        if (entry.kind == GRADC_METRIC) progress->metrics[progress->metric_count++] = entry.name;
+    for (int i = 0; gradc_entry(progress->program, i, &entry); i++) count += 1 + entry.report_count;
+    progress->columns = calloc((size_t)count + 1, sizeof *progress->columns);
+    for (int i = 0; progress->columns && gradc_entry(progress->program, i, &entry); i++)
+        if (entry.kind == GRADC_METRIC) add_column(progress, entry.name);
+    for (int i = 0; progress->columns && gradc_entry(progress->program, i, &entry); i++) {
+        bool trained = false;
+        for (int k = 0; k < progress->block_count; k++)
+            trained = trained || strcmp(progress->blocks[k].loss, entry.name) == 0;
+        for (int k = entry.output_count - entry.report_count; trained && k < entry.output_count; k++)
+            if (gradc_entry_output(progress->program, i, k, &output)) add_column(progress, output.name);
+    }
 }
 
 static bool cannot_write_log(Progress *progress) {
@@ -47,24 +62,30 @@ static bool cannot_write_log(Progress *progress) {
 }
 
 static bool open_log(Progress *progress) {
-    list_metrics(progress);
+    list_columns(progress);
     progress->log = fopen(progress->log_path, progress->append ? "a" : "w");
     if (!progress->log || fseek(progress->log, 0, SEEK_END) != 0) return cannot_write_log(progress);
     if (ftell(progress->log) > 0) return true;   // goes on with what is there
     fprintf(progress->log, "train,epoch,iteration,loss");
-    for (int i = 0; i < progress->metric_count; i++) fprintf(progress->log, ",%s", progress->metrics[i]);
+    for (int i = 0; i < progress->column_count; i++) fprintf(progress->log, ",%s", progress->columns[i]);
     fprintf(progress->log, ",seconds\n");
     return fflush(progress->log) == 0 || cannot_write_log(progress);
+}
+
+static const gradc_metric_value *find_value(int count, const gradc_metric_value *values, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(values[i].name, name) == 0) return &values[i];
+    return NULL;
 }
 
 static bool log_epoch(Progress *progress, const gradc_progress *epoch) {
     fprintf(progress->log, "%s,%" PRId64 ",%" PRId64 ",%.9g", epoch->loss, epoch->epoch, epoch->iteration,
             epoch->mean_loss);
-    for (int i = 0; i < progress->metric_count; i++) {
+    for (int i = 0; i < progress->column_count; i++) {
+        const gradc_metric_value *value = find_value(epoch->metric_count, epoch->metrics, progress->columns[i]);
+        if (!value) value = find_value(epoch->report_count, epoch->reports, progress->columns[i]);
         fputc(',', progress->log);
-        for (int k = 0; k < epoch->metric_count; k++)
-            if (strcmp(epoch->metrics[k].name, progress->metrics[i]) == 0)
-                fprintf(progress->log, "%.9g", epoch->metrics[k].value);
+        if (value) fprintf(progress->log, "%.9g", value->value);
     }
     fprintf(progress->log, ",%.4f\n", epoch->seconds);
     return (fflush(progress->log) == 0 && !ferror(progress->log)) || cannot_write_log(progress);
@@ -152,6 +173,8 @@ static char *metrics_text(const Progress *progress, const gradc_progress *epoch)
     if (!stream) return NULL;
     for (int i = 0; i < epoch->metric_count; i++)
         fprintf(stream, "  %s %.4f", epoch->metrics[i].name, epoch->metrics[i].value);
+    for (int i = 0; i < epoch->report_count; i++)
+        fprintf(stream, "  %s %.6g", epoch->reports[i].name, epoch->reports[i].value);
     if (progress->monitor && epoch->best) fprintf(stream, "  best");
     return fclose(stream) == 0 ? text : NULL;
 }
@@ -167,16 +190,21 @@ static char *epoch_line(const Progress *progress, const gradc_progress *epoch, c
     return fclose(stream) == 0 ? text : NULL;
 }
 
+static json_t *values_json(int count, const gradc_metric_value *values) {
+    json_t *table = json_table();
+    for (int i = 0; i < count; i++) json_put(table, values[i].name, json_number(values[i].value));
+    return table;
+}
+
 static void print_json(const Progress *progress, const gradc_progress *epoch) {
-    json_t *table = json_table(), *metrics = json_table();
+    json_t *table = json_table();
     json_put(table, "train", json_text(epoch->loss));
     json_put(table, "epoch", json_whole(epoch->epoch));
     json_put(table, "epochs", json_whole(epoch->epochs));
     json_put(table, "iteration", json_whole(epoch->iteration));
     json_put(table, "loss", json_number(epoch->mean_loss));
-    for (int i = 0; i < epoch->metric_count; i++)
-        json_put(metrics, epoch->metrics[i].name, json_number(epoch->metrics[i].value));
-    json_put(table, "metrics", metrics);
+    json_put(table, "metrics", values_json(epoch->metric_count, epoch->metrics));
+    json_put(table, "reports", values_json(epoch->report_count, epoch->reports));
     if (progress->monitor) {
         json_put(table, "monitored", json_number(epoch->monitored));
         json_put(table, "best", json_truth(epoch->best));
@@ -241,6 +269,6 @@ void progress_free(Progress *progress) {
         free(progress->blocks[i].line);
         free(progress->blocks[i].metrics);
     }
-    free(progress->metrics);
+    free(progress->columns);
     if (progress->log) fclose(progress->log);
 }

@@ -28,8 +28,8 @@ typedef struct {
     // What progress_begin finds.
     bool bar, lines, several;
     FILE *log;
-    int metric_count;
-    const char **metrics;   // the log's columns
+    int column_count;
+    const char **columns;   // of the log: metrics and reports
     int block_count;
     BlockProgress blocks[MAX_BLOCKS];
     double started, drawn;   // when the first step had ended, and when the bar was drawn; 0: not yet

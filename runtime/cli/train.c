@@ -161,23 +161,14 @@ static bool is_taken(gradc_program *program, const Options *options, const Named
     const char *taken = same_place(output->path, options->common.file) ? "the model" : NULL;
     if (same_place(output->path, options->fit.data)) taken = "the data";
     gradc_data_info info;
-    for (int i = 0; gradc_data_block(program, i, &info); i++) {
-        char *path = path_beside(options->common.file, info.file);
-        if (same_place(output->path, path)) taken = "the data";
-        free(path);
-    }
+    const char *path;
+    for (int i = 0; gradc_data_block(program, i, &info); i++)
+        for (int k = 0; (path = gradc_data_file(program, i, k)); k++)
+            if (same_place(output->path, path)) taken = "the data";
     for (int i = 0; i < index; i++)
         if (same_place(output->path, outputs[i].path)) taken = outputs[i].option;
     if (taken) fprintf(stderr, "gradc: %s=%s would overwrite %s\n", output->option, output->path, taken);
     return taken != NULL;
-}
-
-static bool has_entry(const gradc_program *program, const char *name) {
-    gradc_entry_info entry;
-    for (int i = 0; gradc_entry(program, i, &entry); i++)
-        if (strcmp(entry.name, name) == 0) return true;
-    fprintf(stderr, "gradc: the program has no loss, metric, net or fn '%s' that can be called\n", name);
-    return false;
 }
 
 static bool check_outputs(gradc_program *program, const Options *options) {
@@ -303,7 +294,8 @@ static int train(gradc_program *program, Options *options) {
     gradc_predict_options predict = {.entry = options->predict, .file = options->fit.data, .rows = GRADC_ROWS_HELD_OUT};
     if (!check_outputs(program, options)) return EXIT_ERROR;
     gradc_status status = GRADC_OK;
-    if (options->predict && !has_entry(program, options->predict)) return EXIT_ERROR;
+    // What is wrong with the data, and with what is to be predicted, is said before anything is computed.
+    if (options->predictions) status = gradc_predict(program, &predict, NULL);
     if (!status && options->weights.load) status = load_weights(program, &options->weights);
     else if (!status && options->no_epochs && options->fit.seed) status = gradc_initialise(program, options->seed);
     if (!status && options->no_epochs) status = save_all(program, options, &predict);

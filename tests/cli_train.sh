@@ -1,0 +1,158 @@
+#!/bin/sh
+# gradc train: what it prints and logs, when it ends, what it keeps, Ctrl-C, and mistakes that are found before training.
+# Usage: sh tests/cli_train.sh BUILD_DIR
+set -eu
+. tests/cli/common.sh "$1"
+write_points
+train() { "$gradc" train points.grad "$@"; }
+
+# ---- the log says what the lines say
+expect 0 'epoch 12/12' train --log=log.csv --save=straight
+[ "$(head -n 1 log.csv)" = train,epoch,iteration,loss,accuracy,seconds ] || fail 'the heading of the log'
+sed 's/epoch \([0-9]*\).*loss \([^ ]*\)  accuracy \([0-9.]*\).*/\1 \2 \3/' out >said
+awk -F, 'NR > 1 { printf "%d %.6g %.4f\n", $2, $4, $5 }' log.csv >logged
+cmp -s said logged || fail "the log says something else: $(diff said logged | head -n 3)"
+expect 1 "cannot write 'none/log.csv'" train --log=none/log.csv
+expect 1 'No space left' train --log=/dev/full
+expect 1 'cannot write the output' sh -c "'$gradc' train points.grad --epochs=1 >/dev/full"
+
+# ---- reports, and losses and metrics without inputs
+cat >free.grad <<'MODEL'
+net place(x: f32) -> f32 {
+    param w: f32 ~ ones
+    return w * x
+}
+loss valley() {
+    d = place(1) - 3
+    report distance = abs(d)
+    return d^2
+}
+metric height() { return place(2) }
+train valley { optimizer sgd(lr = 0.1); steps 4; epochs 3 }
+MODEL
+expect 0 'distance' "$gradc" train free.grad --log=log.csv
+[ "$(head -n 1 log.csv)" = train,epoch,iteration,loss,height,distance,seconds ] || fail 'a report is not in the log'
+# After n steps the distance is 2 * 0.8^n; the report is that of the last step, before it moved.
+awk -F, 'NR > 1 { d = $6 - 2 * 0.8 ^ ($3 - 1); h = $5 - 2 * (3 - 2 * 0.8 ^ $3); if (d * d + h * h > 1e-10) exit 1 }' log.csv ||
+    fail 'the report or the metric is wrong'
+
+# ---- the best epoch, and an early end
+expect 0 'the best epoch was' train --epochs=200 --lr=0.1 --monitor=accuracy:max --patience=4 --save=best --log=log.csv
+grep -q 'epochs were no better' out || fail 'an early end is not told'
+awk -F, 'NR > 1 { if ($5 > best) { best = $5; at = $2 } last = $2 } END { print at, last, best }' log.csv >best.txt
+read -r at last best <best.txt
+[ "$last" -eq $((at + 4)) ] || fail "it ended after epoch $last, though the best was $at"
+[ "$(grep -c '  best  ' out)" -gt 0 ] || fail 'the best epochs are not marked'
+grep '  best  ' out | tail -n 1 | grep -q "^epoch $at/" || fail 'another epoch is marked as the best'
+found=$("$gradc" eval points.grad --load=best --entry=accuracy | sed 's/.*accuracy //')
+awk "BEGIN { d = $found - $best; exit d * d > 1e-10 }" || fail "the weights kept have accuracy $found, and the best was $best"
+expect 0 'with loss' train --epochs=3 --patience=2
+expect 1 'what can be watched is: loss, accuracy' train --monitor=speed
+for monitor in '' :max accuracy:more accuracy:; do
+    expect 2 '--monitor takes' train --monitor="$monitor"
+done
+expect 2 "not '0'" train --patience=0
+
+# ---- checkpoints: stopped and resumed gives the bits of a training that never was
+expect 0 'epoch 5/5' train --epochs=5 --checkpoint=point
+expect 0 'epoch 12/12' train --resume=point --epochs=12 --save=resumed
+cmp -s straight resumed || fail 'a training that was resumed ends with other weights'
+! grep -q 'epoch 5/' out || fail 'it begins anew'
+expect 0 'no epoch was left' train --resume=point
+expect 1 "cannot read 'none'" train --resume=none
+expect 1 '' train --resume=points.csv
+expect 2 'choose one' train --resume=point --load=straight
+expect 2 'needs --checkpoint' train --checkpoint-steps=3
+expect 0 '' train --epochs=1 --checkpoint=point2 --checkpoint-steps=3
+
+# ---- Ctrl-C: ends after the step that runs, and saves; the checkpoint goes on with the same bits
+# stopped SIGNAL CODE OPTION...: the signal ends the training with this exit code, and a message that holds "stopped".
+stopped() {
+    signal=$1 code=$2
+    shift 2
+    rm -f err
+    found=0
+    env --default-signal=INT,TERM timeout --preserve-status -s "$signal" -k 60 1.5 "$gradc" train points.grad --epochs=100000000 "$@" >out 2>err </dev/null || found=$?
+    [ "$found" -eq "$code" ] || fail "exit code $found instead of $code after SIG$signal: $(tail -n 1 err)"
+    grep -q 'gradc: stopped' err || fail "after SIG$signal it does not say that it stopped"
+}
+stopped INT 130 --quiet --save=stopped --checkpoint=point
+[ -s stopped ] && [ -s point ] || fail 'nothing was saved after Ctrl-C'
+stopped TERM 143 --quiet --predictions=p.csv
+[ "$(wc -l <p.csv)" -eq 42 ] || fail 'no predictions after SIGTERM'
+stopped INT 130
+grep -q 'nothing was saved' err || fail 'it does not say that nothing was saved'
+expect 0 '' "$gradc" eval points.grad --load=stopped
+# Resumed twice after different numbers of steps: the end is the same.
+epoch_after() { train --json --resume="$1" --checkpoint=unused --epochs=100000000 2>/dev/null | head -n 1 | "$json" epoch; }
+epochs=$(epoch_after point)
+cp point early
+stopped INT 130 --quiet --resume=point
+later=$(epoch_after point)
+[ "$later" -gt "$epochs" ] || fail "it went on from epoch $later, though $epochs was there already"
+expect 0 '' train --resume=point --checkpoint=unused --epochs=$((later + 2)) --save=one
+expect 0 '' train --resume=early --checkpoint=unused2 --epochs=$((later + 2)) --save=two
+cmp -s one two || fail 'where a training was stopped changes its end'
+
+# ---- mistakes with files: said before training
+refused() {
+    words=$1
+    shift
+    expect 1 "$words" train "$@"
+    [ ! -s out ] || fail "it trains before it says: $words"
+}
+refused 'would overwrite the model' --save=points.grad
+refused 'would overwrite the model' --log=./points.grad
+refused 'would overwrite the data' --save=points.csv
+refused 'would overwrite the data' --predictions="$folder/points.csv"
+refused 'would overwrite the data' --checkpoint=few.csv --data=few.csv
+ln -s points.csv link.csv
+refused 'would overwrite the data' --save=link.csv
+refused 'would overwrite --save' --save=same --log=./same
+refused 'would overwrite --checkpoint' --checkpoint=same --predictions="$folder/same"
+refused "'nothing'" --predictions=p --predict=nothing
+refused "cannot write 'none/w'" --export=none/w
+refused "cannot read 'none'" --load=none
+refused "cannot read 'none.csv'" --data=none.csv
+refused 'no `train other`' --loss=other
+expect 2 'needs --predictions' train --predict=regions
+nothing same p few.csv
+[ -s points.grad ] && [ -s points.csv ] || fail 'files were overwritten'
+
+# ---- a loss that runs away
+expect 1 'try --lr=1e+37' train --lr=1e38 --save=w
+nothing w
+sed 's/lr = 0.02/lr = 1e36/' points.grad >wild.grad
+expect 1 'it was 1e+36; try --lr=1e+35' "$gradc" train wild.grad
+cat >runs.grad <<'MODEL'
+net place(x: f32) -> f32 {
+    param w: f32 ~ ones
+    return w * x
+}
+loss valley() { return (place(1) - 3)^2 }
+train valley { optimizer sgd(lr = 1.05); steps 4; epochs 3 }
+MODEL
+expect 0 'try --lr=0.105' "$gradc" train runs.grad
+expect 0 '' "$gradc" train runs.grad --lr=0.1
+[ ! -s err ] || fail 'it gives advice that nobody needs'
+
+# ---- the terminal: a bar on stderr, and the last line stays on stdout
+if command -v script >/dev/null; then
+    TERM=xterm script -qec "stty cols 200; '$gradc' train points.grad --epochs=400" /dev/null >screen </dev/null
+    tr '\r' '\n' <screen >lines
+    for words in 'epoch 400/400 \[####################\] 100%' 'loss [0-9.]*  accuracy [0-9.]*' '[0-9]* rows/s' ' left'; do
+        grep -q "$words" lines || fail "the bar lacks '$words'"
+    done
+    tail -n 2 lines | grep -q 'epoch 400/400  loss ' || fail 'the last line does not stay'
+    TERM=xterm script -qec "stty cols 60; '$gradc' train points.grad --epochs=400 >quiet.txt" /dev/null >screen </dev/null
+    [ "$(wc -l <quiet.txt)" -eq 400 ] || fail 'not a line an epoch where stdout is no terminal'
+    ! grep -q "$(printf '\033')" quiet.txt || fail 'the bar is written to a file'
+    tr '\r' '\n' <screen | sed "s/$(printf '\033')\[K//" | awk '{ if (length($0) > 60) exit 1 }' || fail 'the bar is wider than the terminal'
+    TERM=xterm script -qec "'$gradc' train points.grad --quiet" /dev/null >screen </dev/null
+    [ ! -s screen ] || fail '--quiet prints'
+    TERM=dumb script -qec "'$gradc' train points.grad" /dev/null >screen </dev/null
+    ! grep -q '#' screen || fail 'a bar on a terminal that cannot move back'
+else
+    echo 'no script here: terminals are not tried'
+fi
+finish
