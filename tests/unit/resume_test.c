@@ -63,10 +63,10 @@ static const char model[] =
     "    optimizer adam(lr = cosine_annealing(iteration, 2e-2, iterations))\n"
     "    optimizer sgd(lr = 0.05, momentum = 0.9) for \"*.b\"\n"
     "    batch 7\n"
-    "    epochs 6\n"
+    "    epochs 4\n"
     "    seed 3\n"
     "}\n"
-    "train small { parameters scale; optimizer sgd(lr = 0.01, momentum = 0.5); epochs 17; repeat 2 }\n";
+    "train small { parameters scale; optimizer sgd(lr = 0.01, momentum = 0.5); epochs 11; repeat 2 }\n";
 
 static gradc_program *compile_model(const char *text) {
     gradc_program *program;
@@ -90,6 +90,8 @@ static gradc_fit_options watched(void) {
 
 typedef struct {
     int steps, stop_after;
+    int epochs;
+    double told[64][2];   // of each epoch: its mean loss, and what was watched
 } Stop;
 
 static bool stop_after(void *context, const gradc_step *step) {
@@ -97,12 +99,21 @@ static bool stop_after(void *context, const gradc_step *step) {
     return step->rows > 0 && ++stop->steps != stop->stop_after;
 }
 
+static bool note_epoch(void *context, const gradc_progress *progress) {
+    Stop *stop = context;
+    stop->told[stop->epochs][0] = progress->mean_loss;
+    stop->told[stop->epochs++][1] = isnan(progress->monitored) ? 0 : progress->monitored;
+    return stop->epochs < 64;
+}
+
 // Resumes until it ends by itself, stopped after every `steps` steps.
-static int train_in_pieces(gradc_program *program, gradc_fit_options options, int steps) {
+static int train_in_pieces(gradc_program *program, gradc_fit_options options, int steps, Stop *stop) {
+    *stop = (Stop){.stop_after = steps};
+    options.step = stop_after;
+    options.progress = note_epoch;
+    options.context = stop;
     for (int pieces = 1;; pieces++) {
-        Stop stop = {.stop_after = steps};
-        options.step = stop_after;
-        options.context = &stop;
+        stop->steps = 0;
         gradc_status status = gradc_fit(program, &options);
         if (status != GRADC_STOPPED) {
             OK(status);
@@ -117,13 +128,18 @@ static int train_in_pieces(gradc_program *program, gradc_fit_options options, in
 static void test_pieces(void) {
     gradc_program *program = compile_model(model), *other = compile_model(model);
     gradc_fit_options options = watched();
+    Stop once = {0}, stop;
     options.checkpoint = NULL;
+    options.progress = note_epoch;
+    options.context = &once;
     OK(gradc_fit(program, &options));
+    CHECK(once.epochs == 4 + 11);
     OK(gradc_save(program, in_folder("whole")));
-    static const int sizes[] = {1, 2, 5, 6, 13, 40};
+    static const int sizes[] = {1, 2, 5, 6, 13, 30};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        int pieces = train_in_pieces(other, watched(), sizes[i]);
-        CHECK(pieces > 1);
+        int pieces = train_in_pieces(other, watched(), sizes[i], &stop);
+        CHECK(pieces > 1 && stop.epochs == once.epochs);
+        CHECK(memcmp(stop.told, once.told, sizeof once.told) == 0);
         OK(gradc_save(other, in_folder("pieces")));
         CHECK(same_files("whole", "pieces"));
     }
@@ -197,13 +213,15 @@ static void test_early_end(void) {
     OK(gradc_save(program, in_folder("whole")));
     int epochs = course.epochs;
     OK(gradc_trainer_set(trainer, "*.b:lr", rate));
-    course.stop_at = 3;
-    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after epoch 3 of fit");
+    course.stop_at = epochs - 1;   // one of the two epochs that patience waits is over
+    REFUSED(gradc_fit(program, &options), GRADC_STOPPED, "stopped after epoch");
     OK(gradc_trainer_set(trainer, "*.b:lr", rate));
     course.stop_at = 0;
     // Patience, epochs and what is watched come from the checkpoint.
     OK(gradc_fit(program, &(gradc_fit_options){.resume = checkpoint, .progress = follow, .context = &course}));
     CHECK(course.epochs == epochs);
+    OK(gradc_trainer_get(trainer, "*.b:lr", &rate));
+    CHECK(rate == 0.3);
     OK(gradc_save(program, in_folder("pieces")));
     CHECK(same_files("whole", "pieces"));
     gradc_trainer_free(trainer);
@@ -316,7 +334,7 @@ static void test_other_programs(void) {
     same = compile_changed("param s: f32 ~ ones; return s", "param s: f32 ~ ones\n    t = s\n    return t");
     OK(gradc_fit(same, &(gradc_fit_options){.resume = checkpoint}));
     gradc_program_free(same);
-    same = compile_changed("epochs 17; repeat 2", "epochs 18\nrepeat 2");
+    same = compile_changed("epochs 11; repeat 2", "epochs 12\nrepeat 2");
     OK(gradc_fit(same, &(gradc_fit_options){.resume = checkpoint, .batch = 5}));
     gradc_program_free(same);
     // Weights are no checkpoint.
