@@ -15,6 +15,7 @@ typedef struct {
     const Extent *rows, *columns;
     const Node *table;        // f64[rows, columns]; its feed is number 0
     const Setting *setting;   // the field that is made
+    bool failed;              // something in it is reported
     bool has_shape;           // `shape` is that of the arrays in it
     Shape shape;
 } Fields;
@@ -161,17 +162,21 @@ static bool find_shape(Fields *fields, const Expression *expression) {
     return fields->has_shape;
 }
 
-static Expression *named_array(Fields *fields, const Expression *expression) {
-    Elaborator *e = fields->e;
-    const char **names;
-    if (index_names(e, &expression->indices, &names) && expression->indices.count == 1) {
-        if (!find_shape(fields, expression)) return NULL;
-        Node *variable = feed_variable(fields, FEED_ARRAY, names, 1, &fields->shape, expression->span);
-        return feed_expression(fields, variable, expression->span);
-    }
-    report(e, D_wrong_arrays, expression->span, "'arrays' takes one array of the files, by its name");
-    help(e, "write it as: %s = arrays[\"%s\"]", fields->setting->name.text, fields->setting->name.text);
+static Expression *wrong_arrays(Fields *fields, const Expression *expression) {
+    report(fields->e, D_wrong_arrays, expression->span, "'arrays' takes one array of the files, by its name");
+    help(fields->e, "write it as: %s = arrays[\"%s\"]", fields->setting->name.text, fields->setting->name.text);
+    fields->failed = true;
     return NULL;
+}
+
+static Expression *named_array(Fields *fields, const Expression *expression) {
+    const char **names;
+    if (!index_names(fields->e, &expression->indices, &names) || expression->indices.count != 1)
+        return wrong_arrays(fields, expression);
+    fields->failed = !find_shape(fields, expression) || fields->failed;
+    if (!fields->has_shape) return NULL;
+    Node *variable = feed_variable(fields, FEED_ARRAY, names, 1, &fields->shape, expression->span);
+    return feed_expression(fields, variable, expression->span);
 }
 
 // ---- `columns[i]` is `columns[:, i]` of the table
@@ -211,6 +216,7 @@ static Indices indices_over_rows(Fields *fields, const Expression *expression) {
 
 static Expression *wrong_columns(Fields *fields, const Expression *expression) {
     Elaborator *e = fields->e;
+    fields->failed = true;
     if (has_name(&expression->indices)) {
         report(e, D_wrong_columns, expression->span, "columns are taken by their names or by their numbers, not both");
         help(e, "columns with these names are columns[\"length\", \"width\"]");
@@ -222,7 +228,7 @@ static Expression *wrong_columns(Fields *fields, const Expression *expression) {
 }
 
 // A copy of the expression in which names stand for feeds, and every other index into `columns` goes to the second axis.
-// NULL: reported, or `expression` is NULL.
+// NULL: fields->failed, or `expression` is NULL.
 static Expression *over_rows(Fields *fields, const Expression *expression) {
     if (!expression) return NULL;
     Elaborator *e = fields->e;
@@ -233,11 +239,7 @@ static Expression *over_rows(Fields *fields, const Expression *expression) {
     if (columns && index_names(e, &expression->indices, &names)) return named_columns(fields, expression, names);
     if (columns && (expression->indices.count != 1 || has_name(&expression->indices)))
         return wrong_columns(fields, expression);
-    if (is_name(expression, "arrays")) {
-        report(e, D_wrong_arrays, expression->span, "'arrays' takes one array of the files, by its name");
-        help(e, "write it as: %s = arrays[\"%s\"]", fields->setting->name.text, fields->setting->name.text);
-        return NULL;
-    }
+    if (is_name(expression, "arrays")) return wrong_arrays(fields, expression);
     Expression *copy = arena_copy(e->arena, expression, sizeof *expression);
     copy->left = over_rows(fields, expression->left);
     copy->right = over_rows(fields, expression->right);
@@ -318,9 +320,9 @@ static Node *as_written(Fields *fields, Node *node) {
 static Node *field_node(Fields *fields) {
     Elaborator *e = fields->e;
     const Setting *setting = fields->setting;
-    fields->has_shape = false;
+    fields->has_shape = fields->failed = false;
     Expression *expression = over_rows(fields, setting->values.items[0]);
-    Value value = expression ? evaluate(e, expression) : (Value){.kind = VALUE_ERROR};
+    Value value = fields->failed ? (Value){.kind = VALUE_ERROR} : evaluate(e, expression);
     Node *node = as_tensor(e, value, setting->values.items[0]->span);
     if (!node || !check_rows(fields, node) || !check_reads(fields, node)) return NULL;
     if (setting->type) node = as_written(fields, node);

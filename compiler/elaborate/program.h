@@ -91,10 +91,10 @@ typedef struct {
     ARRAY(const char *) files;   // where they are: beside the program's file that declares the block
     ARRAY(Feed) feeds;
     ARRAY(DataField) fields;
-    ARRAY(Check) checks;        // on sizes of arrays that only the files know
-    double split;               // share of rows that train; the rest is held out. 1: none is
-    const char *stratify;       // the field whose values have the same shares on both sides; NULL: none
-    bool may_miss;              // cells may be missing, and are then `missing`, which may be NaN
+    ARRAY(Check) checks;    // on sizes of arrays that only the files know
+    double split;           // share of rows that train; the rest is held out. 1: none is
+    const char *stratify;   // the field whose values have the same shares on both sides; NULL: none
+    bool may_miss;          // cells may be missing, and are then `missing`, which may be NaN
     double missing;
     const Name *missing_words;   // texts that mean a missing cell, besides an empty one
     int missing_word_count;      // 0: the usual ones

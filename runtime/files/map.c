@@ -38,8 +38,7 @@ bool map_file(const char *path, MappedFile *file) {
     }
     void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, descriptor, 0);
     if (bytes == MAP_FAILED) return give_up(descriptor, errno);
-    *file = (MappedFile){
-        .bytes = bytes, .size = status.st_size, .descriptor = descriptor, .changed = status.st_mtim};
+    *file = (MappedFile){.bytes = bytes, .size = status.st_size, .descriptor = descriptor, .changed = status.st_mtim};
     return true;
 }
 
