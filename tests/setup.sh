@@ -6,7 +6,7 @@ set -eu
 packages='gcc libc6-dev cmake ninja-build flex bison llvm-19-dev libjansson-dev libzip-dev'
 commands='gcc cmake ninja flex bison llvm-config-19'
 if [ "${1:-}" = tests ]; then
-    packages="$packages clang-format-19 g++ libmpfr-dev gnuplot-nox mandoc zsh fish"
+    packages="$packages clang-format-19 g++ libmpfr-dev pkgconf gnuplot-nox mandoc zsh fish"
 fi
 
 fail() {
