@@ -70,9 +70,19 @@ expect 0 '' train --epochs=1 --checkpoint=point2 --checkpoint-steps=3
 stopped() {
     signal=$1 code=$2
     shift 2
-    rm -f err
+    rm -f began.csv
+    # What a shell starts in the background is deaf to Ctrl-C: undone by env.
+    env --default-signal=INT,TERM "$gradc" train points.grad --epochs=100000000 --log=began.csv "$@" >out 2>err </dev/null &
+    process=$!
+    waited=0
+    while [ ! -e began.csv ] || [ "$(wc -l <began.csv)" -lt 3 ]; do
+        waited=$((waited + 1))
+        [ $waited -lt 600 ] || break
+        sleep 0.1
+    done
+    kill -s "$signal" "$process"
     found=0
-    env --default-signal=INT,TERM timeout --preserve-status -s "$signal" -k 60 1.5 "$gradc" train points.grad --epochs=100000000 "$@" >out 2>err </dev/null || found=$?
+    wait "$process" || found=$?
     [ "$found" -eq "$code" ] || fail "exit code $found instead of $code after SIG$signal: $(tail -n 1 err)"
     grep -q 'gradc: stopped' err || fail "after SIG$signal it does not say that it stopped"
 }
@@ -93,6 +103,28 @@ later=$(epoch_after point)
 expect 0 '' train --resume=point --checkpoint=unused --epochs=$((later + 2)) --save=one
 expect 0 '' train --resume=early --checkpoint=unused2 --epochs=$((later + 2)) --save=two
 cmp -s one two || fail 'where a training was stopped changes its end'
+
+# A second Ctrl-C ends it at once, here while it waits for a reader of its output that never reads.
+mkfifo pipe
+sleep 600 <pipe &
+reader=$!
+rm -f began.csv
+env --default-signal=INT "$gradc" train points.grad --json --epochs=100000000 --log=began.csv --save=late >pipe 2>err &
+process=$!
+size=0
+while [ ! -s began.csv ] || [ "$(wc -c <began.csv)" -ne "$size" ]; do
+    [ ! -e began.csv ] || size=$(wc -c <began.csv)
+    sleep 0.5
+done
+kill -s INT "$process"
+sleep 0.3
+kill -s 0 "$process" || fail 'it did not wait'
+kill -s INT "$process"
+found=0
+wait "$process" || found=$?
+[ "$found" -eq 130 ] || fail "exit code $found instead of 130 after the second Ctrl-C"
+nothing late
+kill "$reader"
 
 # ---- mistakes with files: said before training
 refused() {

@@ -23,7 +23,7 @@ typedef struct {
     const char *name;
     const char *summary;                 // one line, for `gradc --help` and the head of the manual page
     const char *arguments;               // "FILE [ENTRY]"
-    const struct argp_option *options;   // its own
+    const struct argp_option *options;   // its own, or NULL: argp leaks for an empty table
     argp_parser_t parser;                // for them; its input is what parse_line gets
     bool compiles;                       // takes the options of how a program is compiled, too: see Common
     bool loads;                          // takes those of a weight file, too: see Weights

@@ -12,8 +12,6 @@ typedef struct {
     const char *file;
 } Options;
 
-static const struct argp_option own_options[] = {{0}};
-
 static error_t parse_option(int key, char *argument, struct argp_state *state) {
     Options *options = state->input;
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
@@ -148,7 +146,6 @@ const Command init_command = {
     .name = "init",
     .summary = "write a starter model and its data",
     .arguments = "[FILE]",
-    .options = own_options,
     .parser = parse_option,
     .description =
         "Writes a small model that trains at once, with comments that say what is what: FILE, or `model.grad` "

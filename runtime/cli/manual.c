@@ -100,8 +100,8 @@ static void print_command_manual(const Command *command) {
     }
     puts(".Sh DESCRIPTION");
     print_paragraphs(command->description);
-    puts(".Pp\nThe options are:");
-    print_options(command->options);
+    if (command->options) puts(".Pp\nThe options are:");
+    if (command->options) print_options(command->options);
     if (command->loads) print_options(weight_options);
     if (command->compiles) print_options(common_options);
     print_examples(command->examples);
