@@ -2,64 +2,19 @@
 # The command line: exit codes, messages, files that appear whole or not at all. Usage: sh tests/cli.sh BUILD_DIR
 set -eu
 
-gradc=$(cd "$1" && pwd)/gradc
-no_proc=$(pwd)/tests/no_proc.sed
-folder=$(mktemp -d "${TMPDIR:-/tmp}/gradc-cli-XXXXXX")
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-failures=0
-
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
-
-# expect CODE WORDS COMMAND...: the exit code, and words that stand in its output (stdout or stderr).
-expect() {
-    code=$1 words=$2
-    shift 2
-    found=0
-    "$@" >out 2>err </dev/null || found=$?
-    sed -i -f "$no_proc" err
-    [ "$found" -eq "$code" ] || fail "exit code $found instead of $code: $* ($(head -n 1 err))"
-    [ -z "$words" ] || cat out err | grep -qF -e "$words" || fail "'$words' is not in the output of: $* ($(head -n 1 err))"
-}
-
-# nothing FILE...: none of them exists, nor a part of one.
-nothing() {
-    for file in "$@"; do
-        for name in "$file" "$file".tmp*; do
-            [ ! -e "$name" ] || fail "$name was written"
-        done
-    done
-}
-
-cat >points.grad <<'END'
-# Which of three regions a point lies in.
-dim N
-net regions(x: float[N, 2]) -> float[N, 3] {
-    use hidden = dense<2, 16, relu>
-    use output = dense<16, 3>
-    return output(hidden(x))
-}
-loss nll(x: float[N, 2], y: i32[N]) { return cross_entropy(regions(x), y) }
-metric accuracy(x: float[N, 2], y: i32[N]) { return mean(f32(argmax(regions(x), axis = -1) == y)) }
-data points { file "points.csv"; x = columns[0:2]; y = i32(columns[2]); split 0.8 }
-train nll { data points; optimizer adam(lr = 0.02); batch 16; epochs 12 }
-END
-awk 'BEGIN { for (i = 0; i < 203; i++) { a = (i * 37 % 101) / 50 - 1; b = (i * 53 % 89) / 44 - 1
-             print a "," b "," (a > b ? 2 : a + b > 0 ? 1 : 0) } }' >points.csv
+. tests/cli/common.sh "$1"
+write_points
 
 # ---- the line itself
 expect 0 'Usage: gradc COMMAND' "$gradc" --help
 expect 0 'gradc 0.' "$gradc" --version
 expect 2 'Usage: gradc COMMAND' "$gradc"
 expect 2 "no command 'trian'" "$gradc" trian points.grad
-for command in check train grad dump; do
+for command in check train eval run grad dump; do
     expect 0 "Usage: gradc $command" "$gradc" "$command" --help
     expect 2 'which FILE?' "$gradc" "$command"
     expect 2 'unrecognized option' "$gradc" "$command" --nothing points.grad
-    expect 2 'more than one FILE' "$gradc" "$command" points.grad other.grad
+    [ $command = run ] || expect 2 'more than one FILE' "$gradc" "$command" points.grad other.grad
     expect 2 "'f16'" "$gradc" "$command" --float=f16 points.grad
     expect 1 "cannot read 'none.grad': No such file" "$gradc" "$command" none.grad
     expect 1 "cannot read '.': Is a directory" "$gradc" "$command" .
@@ -197,4 +152,4 @@ sed 's/2, 16/2, 8/; s/16, 3/8, 3/' points.grad >narrow.grad
 expect 1 'is f32[2, 16] there, but f32[2, 8] in the program' "$gradc" train narrow.grad --load=w0 --save=bad.w
 nothing bad.w
 
-[ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
+finish
