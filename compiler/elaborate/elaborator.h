@@ -81,12 +81,14 @@ struct Value {
 struct Binding {
     const char *name;
     Value value;
-    Binding *next;
+    Binding *next, *next_in_bucket;
 };
 
 typedef struct Scope {
     struct Scope *parent;   // NULL: the frame's outermost
-    Binding *bindings;
+    Binding *bindings;      // all, the latest first; of many also by name
+    Binding **buckets;
+    int binding_count, bucket_count;
 } Scope;
 
 // What a `*name` of a signature stands for; the name of the plain one is "*".

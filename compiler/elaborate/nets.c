@@ -163,7 +163,7 @@ static bool bind_static(Elaborator *e, const Item *net, const StaticParameter *p
         return false;
     }
     Binding *binding = arena_new(e->arena, Binding);
-    *binding = (Binding){parameter->name.text, value, *statics};
+    *binding = (Binding){.name = parameter->name.text, .value = value, .next = *statics};
     *statics = binding;
     return true;
 }

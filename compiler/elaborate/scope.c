@@ -16,22 +16,53 @@ void scope_pop(Elaborator *e) {
     e->frame->scope = e->frame->scope->parent;
 }
 
+static unsigned hash_of(const char *name) {
+    unsigned hash = 2166136261u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return hash ^ (hash >> 15);
+}
+
+static void put_in_bucket(Scope *scope, Binding *binding) {
+    Binding **bucket = &scope->buckets[hash_of(binding->name) % (unsigned)scope->bucket_count];
+    binding->next_in_bucket = *bucket;
+    *bucket = binding;
+}
+
+// Few names are looked through one by one.
+static void index_bindings(Elaborator *e, Scope *scope) {
+    enum { FEW = 16 };
+    if (scope->binding_count <= FEW || scope->binding_count < scope->bucket_count) return;
+    scope->bucket_count = 4 * scope->binding_count;
+    scope->buckets = arena_array(e->arena, Binding *, scope->bucket_count);
+    for (Binding *binding = scope->bindings; binding; binding = binding->next) put_in_bucket(scope, binding);
+}
+
+static Binding *binding_in(const Scope *scope, const char *name) {
+    bool indexed = scope->bucket_count > 0;
+    Binding *binding = indexed ? scope->buckets[hash_of(name) % (unsigned)scope->bucket_count] : scope->bindings;
+    while (binding && strcmp(binding->name, name) != 0) binding = indexed ? binding->next_in_bucket : binding->next;
+    return binding;
+}
+
 void bind_name(Elaborator *e, Scope *scope, const char *name, Value value) {
-    for (Binding *binding = scope->bindings; binding; binding = binding->next) {
-        if (strcmp(binding->name, name) == 0) {
-            binding->value = value;
-            return;
-        }
+    Binding *binding = binding_in(scope, name);
+    if (binding) {
+        binding->value = value;
+        return;
     }
-    Binding *binding = arena_new(e->arena, Binding);
-    *binding = (Binding){name, value, scope->bindings};
+    binding = arena_new(e->arena, Binding);
+    *binding = (Binding){name, value, scope->bindings, NULL};
     scope->bindings = binding;
+    scope->binding_count++;
+    if (scope->bucket_count) put_in_bucket(scope, binding);
+    index_bindings(e, scope);
 }
 
 Binding *find_binding(const Elaborator *e, const char *name) {
-    for (Scope *scope = e->frame->scope; scope; scope = scope->parent)
-        for (Binding *binding = scope->bindings; binding; binding = binding->next)
-            if (strcmp(binding->name, name) == 0) return binding;
+    for (Scope *scope = e->frame->scope; scope; scope = scope->parent) {
+        Binding *binding = binding_in(scope, name);
+        if (binding) return binding;
+    }
     return NULL;
 }
 
@@ -44,9 +75,7 @@ void assign(Elaborator *e, const char *name, Value value) {
 // ---- the names of a file
 
 static unsigned bucket_of(const char *name) {
-    unsigned hash = 2166136261u;
-    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return (hash ^ (hash >> 15)) % GLOBAL_BUCKETS;
+    return hash_of(name) % GLOBAL_BUCKETS;
 }
 
 static Global *find_in(Global *const *table, const char *name) {

@@ -20,8 +20,26 @@ typedef struct {
 
 // ---- names
 
-// What the language or another name of the text means already.
-static bool is_taken(const SourceWriter *writer, const char *name) {
+static TakenName **bucket_of(SourceWriter *writer, const char *name) {
+    unsigned hash = 2166136261u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 16777619u;
+    return &writer->taken[(hash ^ (hash >> 15)) % TAKEN_BUCKETS];
+}
+
+static TakenName *find_taken(SourceWriter *writer, const char *name) {
+    TakenName *taken = *bucket_of(writer, name);
+    while (taken && strcmp(taken->name, name) != 0) taken = taken->next;
+    return taken;
+}
+
+static void take_name(SourceWriter *writer, const char *name) {
+    TakenName **bucket = bucket_of(writer, name), *taken = arena_new(writer->text->arena, TakenName);
+    *taken = (TakenName){name, 2, *bucket};
+    *bucket = taken;
+}
+
+// What the language means already.
+static bool is_word(const char *name) {
     static const char *const words[] = {
         "import",     "dim",           "const", "use", "net", "fn",    "loss", "metric", "data",    "train",
         "optimizer",  "param",         "state", "in",  "for", "yield", "true", "none",   "report",  "return",
@@ -32,8 +50,6 @@ static bool is_taken(const SourceWriter *writer, const char *name) {
         if (strcmp(words[i], name) == 0) return true;
     for (int op = 0; op < OP_COUNT; op++)
         if (strcmp(op_spelling((Op)op), name) == 0) return true;
-    for (int i = 0; i < writer->taken.count; i++)
-        if (strcmp(writer->taken.items[i], name) == 0) return true;
     return false;
 }
 
@@ -43,9 +59,17 @@ static const char *free_name(SourceWriter *writer, const char *wish) {
     for (char *at = name; *at; at++)
         if (!isalnum((unsigned char)*at)) *at = '_';
     if (isdigit((unsigned char)*name)) name = arena_print(arena, "t%s", name);
-    const char *result = name;
-    for (int i = 2; is_taken(writer, result); i++) result = arena_print(arena, "%s_%d", name, i);
-    array_push(arena, &writer->taken, result);
+    TakenName *like = find_taken(writer, name);
+    if (!like && !is_word(name)) {
+        take_name(writer, name);
+        return name;
+    }
+    if (!like) take_name(writer, name);
+    like = find_taken(writer, name);
+    const char *result;
+    do result = arena_print(arena, "%s_%d", name, like->number++);
+    while (find_taken(writer, result) || is_word(result));
+    take_name(writer, result);
     return result;
 }
 
@@ -280,7 +304,7 @@ static void add_dims(SourceWriter *writer, DimNames *dims, const Extent *extent)
     while (dims->count < extent_dim_count(extent)) array_push(writer->text->arena, dims, NULL);
     for (int dim = 0; dim < extent_dim_count(extent); dim++) {
         const char *name = extent_dim_name(extent, dim);
-        if (name && !dims->items[dim]) array_push(writer->text->arena, &writer->taken, name);
+        if (name && !dims->items[dim]) take_name(writer, name);
         if (name) dims->items[dim] = name;
     }
 }
@@ -336,6 +360,7 @@ static void write_signature(SourceWriter *writer, Block *block, const Function *
 
 const char *print_source(Text *text, Graph *graph, const Function *function, const char *name) {
     SourceWriter writer = {.text = text, .graph = graph, .indent = 4};
+    writer.taken = arena_array(text->arena, TakenName *, TAKEN_BUCKETS);
     writer.names = arena_array(text->arena, const char *, graph->node_count);
     writer.aliases = arena_array(text->arena, Node *, graph->node_count);
     writer.written = arena_array(text->arena, bool, graph->node_count);

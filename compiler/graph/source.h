@@ -19,14 +19,22 @@ typedef enum {
     BIND_POSTFIX
 } Binding;
 
+// A name that means something already, and the number that a further name like it may have.
+typedef struct TakenName {
+    const char *name;
+    int number;
+    struct TakenName *next;
+} TakenName;
+enum { TAKEN_BUCKETS = 4096 };
+
 typedef struct {
     Text *text;
     Graph *graph;
-    const char **names;          // by node id: what stands for the node; NULL: its expression does
-    Node **aliases;              // by node id: what an argument of a loop's body captures
-    bool *written;               // by node id: its statement stands above
-    bool *lists;                 // by node id: a small constant tensor, written as a list
-    ARRAY(const char *) taken;   // names that mean something already
+    const char **names;   // by node id: what stands for the node; NULL: its expression does
+    Node **aliases;       // by node id: what an argument of a loop's body captures
+    bool *written;        // by node id: its statement stands above
+    bool *lists;          // by node id: a small constant tensor, written as a list
+    TakenName **taken;    // by name: TAKEN_BUCKETS
     int indent;
     const char *missing;   // an op that has no spelling
 } SourceWriter;
