@@ -28,11 +28,20 @@ static gradc_status choose(gradc_call *call, gradc_kind kind, Slot **slot, Funct
     }
 }
 
+// Where the sizes are known the code for them is chosen, too: large runs have one for several threads.
+static gradc_status compile(Slot *slot, Binding *binding, int64_t fallback, FunctionKey key) {
+    gradc_status status = slot_compile(slot, binding->program, key);
+    for (int i = 0; i < binding->input_count; i++)
+        if (!binding->bound[i]) return status;
+    if (!status) status = binding_resolve(binding, fallback);
+    return status ? status : slot_prepare(slot, binding, key);
+}
+
 gradc_status gradc_call_compile(gradc_call *call, gradc_kind kind) {
     Slot *slot;
     FunctionKey key;
     gradc_status status = choose(call, kind, &slot, &key);
-    return status ? status : slot_compile(slot, call->binding.program, key);
+    return status ? status : compile(slot, &call->binding, -1, key);
 }
 
 gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind) {
@@ -40,7 +49,8 @@ gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind) {
     if (kind != GRADC_KIND_STEP && kind != GRADC_KIND_UPDATE) return fail_kind(program, "trainer", "step and update");
     bool step = kind == GRADC_KIND_STEP;
     FunctionKey key = {.kind = step ? KIND_STEP : KIND_UPDATE, .train = block_of(trainer)};
-    return slot_compile(step ? &trainer->step : &trainer->update, program, key);
+    return step ? compile(&trainer->step, &trainer->binding, trainer->batch, key)
+                : slot_compile(&trainer->update, program, key);
 }
 
 // ---- functions with frames

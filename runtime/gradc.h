@@ -480,13 +480,15 @@ typedef enum {
 } gradc_kind;
 
 // Compiles now what a run of that kind would compile, with the mode and the tracked inputs that are set: VALUE, FORWARD
-// or BACKWARD. Nothing need be bound.
+// or BACKWARD. Nothing need be bound; where all inputs are, the code for several threads is compiled too if the sizes are
+// worth it.
 gradc_status gradc_call_compile(gradc_call *call, gradc_kind kind);
 // UPDATE or STEP.
 gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind);
 
 // The compiled function of that kind and a frame for it in which all is set (gradc_frame.h), for the bound inputs: calling
-// it with the frame is the run, less all that gradc does around it. Compiles if need be. What is then up to the host:
+// it with the frame is the run, less all that gradc does around it, on the calling thread alone. Compiles if need be. What
+// is then up to the host:
 //   - The frame holds until something is bound or set in the handle, or one of the program's handles runs with larger
 //     arrays; `frame->fault` and the arrays belong to the handle.
 //   - `inputs` and `outputs` may be replaced by arrays of pointers to other arrays of the same shapes.

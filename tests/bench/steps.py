@@ -1,17 +1,27 @@
 """Whole training steps (forward, backward, update): gradc beside PyTorch eager, torch.compile and JAX, in one process.
 
-    cmake -B build/shared -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DBUILD_TESTING=OFF && cmake --build build/shared
+    cmake --preset release -DBUILD_TESTING=OFF && cmake --build --preset release
     pip install torch==2.13.0 jax jaxlib
-    python tests/bench/steps.py build/shared/libgradc.so [--rounds 30] [--no-compile] [--only NAME]
+    python tests/bench/steps.py build/release/libgradc.so [--rounds 30] [--no-compile] [--only NAME] [--json FILE]
 
-One thread each. The runs are interleaved: every round times each framework once, for as many steps as take about 20 ms;
-the table has the medians over the rounds, in microseconds a step, and how many times faster gradc is. gradc is called
-from Python through ctypes, and the price of such a call (an empty one, timed apart) is not taken off.
+One thread each. The runs are interleaved: every round times each of them once, for as many steps as take about 20 ms;
+the table has the medians over the rounds, in microseconds a step. What is not installed is left out.
+
+A step a call, always with the same batch:
+    gradc           gradc_trainer_step, called from a loop in C (loop.c, which cc compiles here)
+    gradc, ctypes   the same called from Python through ctypes, as a Python host would: what that adds is the caller's price
+    eager, compile, jit
+200 steps a call, over 200 batches in memory:
+    gradc, 200      gradc_trainer_steps
+    scan            lax.scan under jit
 """
 import argparse
 import ctypes
+import json
 import os
 import statistics
+import subprocess
+import tempfile
 import time
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -27,12 +37,30 @@ class Tensor(ctypes.Structure):
     _fields_ = [("dtype", ctypes.c_int), ("rank", ctypes.c_int), ("shape", ctypes.c_int64 * 8), ("data", ctypes.c_void_p)]
 
 
+class Options(ctypes.Structure):
+    """gradc_options up to `threads`, and room for what may come behind it."""
+    _fields_ = [("floating", ctypes.c_int), ("vector_bytes", ctypes.c_int), ("verify", ctypes.c_bool),
+                ("diagnose", ctypes.c_void_p), ("diagnose_context", ctypes.c_void_p), ("allocate", ctypes.c_void_p),
+                ("release", ctypes.c_void_p), ("allocate_context", ctypes.c_void_p), ("threads", ctypes.c_int),
+                ("rest", ctypes.c_char * 256)]
+
+
+class StepsOptions(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_int64), ("batch", ctypes.c_int64), ("order", ctypes.c_void_p),
+                ("order_count", ctypes.c_int64), ("position", ctypes.c_void_p), ("losses", ctypes.c_void_p)]
+
+
+SCAN = 200   # steps of one call where many are made in one
 DTYPES = {np.dtype("float32"): 0, np.dtype("float64"): 1, np.dtype("int32"): 2, np.dtype("int64"): 3}
 
 
 class Gradc:
     def __init__(self, path):
         self.library = ctypes.CDLL(path)
+        with tempfile.TemporaryDirectory() as folder:
+            source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loop.c")
+            subprocess.run(["cc", "-O2", "-shared", "-fPIC", source, "-o", folder + "/loop.so"], check=True)
+            self.loop = ctypes.CDLL(folder + "/loop.so").loop
         self.library.gradc_message.restype = ctypes.c_char_p
         self.library.gradc_diagnostics.restype = ctypes.c_char_p
 
@@ -40,29 +68,53 @@ class Gradc:
         if status:
             raise RuntimeError(self.library.gradc_message(program).decode())
 
-    def trainer(self, text, loss, arrays):
-        """A function that takes one step, and one that returns the last loss."""
+    def create(self, text, loss):
         program, trainer = ctypes.c_void_p(), ctypes.c_void_p()
         data = text.encode()
-        started = time.perf_counter()
-        status = self.library.gradc_compile_text(b"model.grad", data, ctypes.c_size_t(len(data)), None, ctypes.byref(program))
+        options = Options(threads=1)
+        status = self.library.gradc_compile_text(b"model.grad", data, ctypes.c_size_t(len(data)), ctypes.byref(options),
+                                                 ctypes.byref(program))
         if status:
             raise RuntimeError(self.library.gradc_diagnostics(program, False).decode())
         self.check(program, self.library.gradc_trainer_create(program, loss.encode(), ctypes.byref(trainer)))
+        return program, trainer
+
+    def bind(self, program, trainer, function, arrays):
         for index, array in enumerate(arrays):
             tensor = Tensor(DTYPES[array.dtype], array.ndim, (ctypes.c_int64 * 8)(*array.shape), array.ctypes.data)
-            self.check(program, self.library.gradc_trainer_bind(trainer, index, ctypes.byref(tensor)))
+            self.check(program, function(trainer, index, ctypes.byref(tensor)))
+
+    def runs(self, text, loss, model):
+        """What takes steps, by name, and how many ms there are from the text to the first step."""
+        library = self.library
+        started = time.perf_counter()
+        program, trainer = self.create(text, loss)
+        self.bind(program, trainer, library.gradc_trainer_bind, model.arrays())
         value = ctypes.c_double()
-        step, reference = self.library.gradc_trainer_step, ctypes.byref(value)
+        step, reference = library.gradc_trainer_step, ctypes.byref(value)
         self.check(program, step(trainer, reference))
         compile_ms = (time.perf_counter() - started) * 1e3
 
-        def run(count):
+        def in_c(count):
+            self.check(program, self.loop(step, trainer, reference, ctypes.c_long(count)))
+            return value.value
+
+        def in_python(count):
             for _ in range(count):
                 step(trainer, reference)
             return value.value
 
-        return run, compile_ms
+        many_program, many = self.create(text, loss)
+        self.bind(many_program, many, library.gradc_trainer_bind_rows, model.rows())
+        losses = (ctypes.c_double * SCAN)()
+        options = StepsOptions(SCAN, model.batch, None, 0, None, ctypes.addressof(losses))
+
+        def many_steps(count):
+            for _ in range(count // SCAN):
+                self.check(many_program, library.gradc_trainer_steps(many, ctypes.byref(options)))
+            return losses[SCAN - 1]
+
+        return {"gradc": in_c, "gradc, ctypes": in_python, f"gradc, {SCAN}": many_steps}, compile_ms
 
 
 # ---- the models
@@ -74,11 +126,12 @@ class Model:
         self.name, self.sizes, self.activation, self.kind = name, sizes, activation, kind
         self.batch, self.optimizer, self.lr = batch, optimizer, lr
         generator = np.random.default_rng(1)
-        self.x = generator.standard_normal((batch, sizes[0])).astype(np.float32)
+        self.all_x = generator.standard_normal((SCAN, batch, sizes[0])).astype(np.float32)
         if kind == "ce":
-            self.y = generator.integers(0, sizes[-1], batch).astype(np.int32)
+            self.all_y = generator.integers(0, sizes[-1], (SCAN, batch)).astype(np.int32)
         else:
-            self.y = generator.standard_normal((batch, sizes[-1])).astype(np.float32)
+            self.all_y = generator.standard_normal((SCAN, batch, sizes[-1])).astype(np.float32)
+        self.x, self.y = self.all_x[0].copy(), self.all_y[0].copy()
         self.weights = [(generator.standard_normal((a, b)).astype(np.float32) * (2 / a) ** 0.5, np.zeros(b, np.float32))
                         for a, b in zip(sizes, sizes[1:])]
 
@@ -102,7 +155,13 @@ class Model:
         return "\n".join(lines) + "\n"
 
     def arrays(self):
+        """One batch for each input."""
         return [self.x] if self.kind == "pinn" else [self.x, self.y]
+
+    def rows(self):
+        """All batches, one behind the other; kept alive by the model."""
+        arrays = [self.all_x] if self.kind == "pinn" else [self.all_x, self.all_y]
+        return [array.reshape(-1, *array.shape[2:]) for array in arrays]
 
 
 def torch_steps(model, compiled):
@@ -183,11 +242,19 @@ def jax_steps(model):
             parameters = tree(lambda p, g: p - model.lr * g, parameters, g)
         return (parameters, m, v, t), loss
 
+    def scan_all(state, xs, ys):
+        return jax.lax.scan(lambda state, batch: update(state, *batch), state, (xs, ys))
+
     jitted = jax.jit(update, donate_argnums=0)
-    parameters = [(jnp.array(w), jnp.array(b)) for w, b in model.weights]
-    zeros = lambda: jax.tree_util.tree_map(jnp.zeros_like, parameters)
-    state = [(parameters, zeros(), zeros(), jnp.float32(0))]
+    scanned = jax.jit(scan_all, donate_argnums=0)
+    def first_state():
+        parameters = [(jnp.array(w), jnp.array(b)) for w, b in model.weights]
+        zeros = lambda: jax.tree_util.tree_map(jnp.zeros_like, parameters)
+        return (parameters, zeros(), zeros(), jnp.float32(0))
+
+    state, scan_state = [first_state()], [first_state()]
     x, y = jnp.array(model.x), jnp.array(model.y)
+    xs, ys = jnp.array(model.all_x), jnp.array(model.all_y)
 
     def run(count):
         for _ in range(count):
@@ -195,7 +262,13 @@ def jax_steps(model):
         loss.block_until_ready()
         return float(loss)
 
-    return run
+    def run_scan(count):
+        for _ in range(count // SCAN):
+            scan_state[0], losses = scanned(scan_state[0], xs, ys)
+        losses.block_until_ready()
+        return float(losses[-1])
+
+    return {"jit": run, "scan": run_scan}
 
 
 MODELS = [
@@ -206,15 +279,51 @@ MODELS = [
 ]
 
 
-def steps_for(run, milliseconds):
-    count = 1
+def steps_for(run, milliseconds, at_once):
+    count = at_once
     while True:
         started = time.perf_counter()
         run(count)
         taken = (time.perf_counter() - started) * 1e3
-        if taken >= milliseconds or count >= 100000:
+        if taken >= milliseconds or count >= 200000:
             return count
-        count = max(count + 1, int(count * min(10, 1.2 * milliseconds / max(taken, 1e-3))))
+        larger = max(count + 1, int(count * min(10, 1.2 * milliseconds / max(taken, 1e-3))))
+        count = (larger + at_once - 1) // at_once * at_once
+
+
+def peers(model, arguments):
+    runs = {}
+    try:
+        runs["eager"] = torch_steps(model, False)
+        if not arguments.no_compile and model.kind != "pinn":   # torch.compile has no double backward
+            runs["compile"] = torch_steps(model, True)
+    except ImportError:
+        pass
+    try:
+        runs.update(jax_steps(model))
+    except ImportError:
+        pass
+    return runs
+
+
+def time_model(gradc, model, arguments):
+    """Medians in microseconds a step, by name, and the compile time."""
+    runs, compile_ms = gradc.runs(model.gradc_text(), "l", model)
+    runs.update(peers(model, arguments))
+    at_once = {name: SCAN if name in ("scan", f"gradc, {SCAN}") else 1 for name in runs}
+    counts = {name: steps_for(run, 20, at_once[name]) for name, run in runs.items()}
+    times = {name: [] for name in runs}
+    for _ in range(arguments.rounds):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run(counts[name])
+            times[name].append((time.perf_counter() - started) / counts[name] * 1e6)
+    return {name: statistics.median(values) for name, values in times.items()}, compile_ms
+
+
+def ratio(medians, ours, theirs):
+    found = [medians[name] for name in theirs if name in medians]
+    return f"{min(found) / medians[ours]:.1f}x" if found else "-"
 
 
 def main():
@@ -223,6 +332,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--only", help="models whose names contain this")
+    parser.add_argument("--json", help="also write the numbers to this file")
     arguments = parser.parse_args()
     gradc = Gradc(os.path.abspath(arguments.library))
 
@@ -231,27 +341,23 @@ def main():
     started = time.perf_counter()
     for _ in range(calls):
         version()
-    print(f"an empty call through ctypes: {(time.perf_counter() - started) / calls * 1e6:.2f} us")
+    empty = (time.perf_counter() - started) / calls * 1e6
+    print(f"an empty call through ctypes: {empty:.2f} us")
 
+    columns = ["gradc", "gradc, ctypes", "eager", "compile", "jit", f"gradc, {SCAN}", "scan"]
+    print("us a step | " + " | ".join(columns) + f" | best peer / gradc | scan / gradc, {SCAN} | text to first step")
+    results = {}
     for model in MODELS:
         if arguments.only and arguments.only not in model.name:
             continue
-        run, compile_ms = gradc.trainer(model.gradc_text(), "l", model.arrays())
-        runs = {"gradc": run, "eager": torch_steps(model, False)}
-        if not arguments.no_compile and model.kind != "pinn":   # torch.compile has no double backward
-            runs["compile"] = torch_steps(model, True)
-        runs["jax"] = jax_steps(model)
-        counts = {name: steps_for(run, 20) for name, run in runs.items()}
-        times = {name: [] for name in runs}
-        for _ in range(arguments.rounds):
-            for name, run in runs.items():
-                started = time.perf_counter()
-                run(counts[name])
-                times[name].append((time.perf_counter() - started) / counts[name] * 1e6)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        row = ", ".join(f"{name} {value:.1f} us" + ("" if name == "gradc" else f" ({value / medians['gradc']:.2f}x)")
-                        for name, value in medians.items())
-        print(f"{model.name}: {row}; gradc text to first step {compile_ms:.0f} ms", flush=True)
+        medians, compile_ms = time_model(gradc, model, arguments)
+        cells = [f"{medians[name]:.2f}" if name in medians else "-" for name in columns]
+        print(" | ".join([model.name, *cells, ratio(medians, "gradc", ["eager", "compile", "jit"]),
+                          ratio(medians, f"gradc, {SCAN}", ["scan"]), f"{compile_ms:.0f} ms"]), flush=True)
+        results[model.name] = {"us": medians, "compile_ms": compile_ms}
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"empty_call_us": empty, "steps": results}, file, indent=2)
 
 
 if __name__ == "__main__":
