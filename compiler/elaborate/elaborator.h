@@ -236,8 +236,8 @@ Global *find_global(const Elaborator *e, const char *name);     // as the curren
 Global *find_in_library(const Elaborator *e, const char *name);
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
-bool is_name_known(Elaborator *e, const char *name);         // whether look_up finds something
-Value look_up(Elaborator *e, Name name);                     // or an error with "did you mean"
+bool is_name_known(Elaborator *e, const char *name);   // whether look_up finds something
+Value look_up(Elaborator *e, Name name);               // or an error with "did you mean"
 bool is_declared(const Global *global);
 
 // ---- suggest.c: names that are near, or NULL
