@@ -157,7 +157,8 @@ Node *number_into_sum(Simplifier *simplifier, Node *node) {
 
 // ---- terms
 
-// A term as a number and factors, in the order of their ids; those of a divisor apart.
+// A term as a number and factors, in the order in which they stand (that of ids would make bits depend on what else a graph
+// has, and when it was made); those of a divisor apart.
 typedef struct {
     double number;
     int count, divisor_count;
@@ -166,9 +167,7 @@ typedef struct {
 
 static bool insert(Node **list, int *count, Node *node) {
     if (*count == MOST_FACTORS) return false;
-    int at = (*count)++;
-    for (; at > 0 && list[at - 1]->id > node->id; at--) list[at] = list[at - 1];
-    list[at] = node;
+    list[(*count)++] = node;
     return true;
 }
 
@@ -202,10 +201,16 @@ static bool read_term(Graph *graph, Node *node, Factors *term) {
            term->count + term->divisor_count > 0;
 }
 
+// In any order.
 static bool same_nodes(Node *const *a, int a_count, Node *const *b, int b_count) {
+    bool taken[MOST_FACTORS] = {false};
     if (a_count != b_count) return false;
-    for (int i = 0; i < a_count; i++)
-        if (a[i] != b[i]) return false;
+    for (int i = 0; i < a_count; i++) {
+        int at = 0;
+        while (at < b_count && (taken[at] || a[i] != b[at])) at++;
+        if (at == b_count) return false;
+        taken[at] = true;
+    }
     return true;
 }
 

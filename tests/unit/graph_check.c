@@ -296,10 +296,21 @@ static void compare_numbers(Trial *trial) {
 
 // ---- bits
 
+// Of two NaN the bits may differ.
 static void expect_same(Trial *trial, const Tensor *a, const Tensor *b, const Node *node, FaultKind kind,
                         const char *what) {
-    size_t bytes = (size_t)size_of_node(trial, node) * (size_t)dtype_size(node->dtype);
-    if (bytes && memcmp(a->data, b->data, bytes) != 0) verdict_set(trial->verdict, kind, "%s", what);
+    size_t size = (size_t)dtype_size(node->dtype);
+    for (int64_t k = 0; k < size_of_node(trial, node); k++) {
+        const char *x = (const char *)a->data + (size_t)k * size, *y = (const char *)b->data + (size_t)k * size;
+        Tensor left = {.dtype = node->dtype, .data = (void *)x}, right = {.dtype = node->dtype, .data = (void *)y};
+        bool numbers = dtype_is_float(node->dtype);
+        bool nans = numbers && isnan(number_of(&left)) && isnan(number_of(&right));
+        if (nans || memcmp(x, y, size) == 0) continue;
+        if (numbers)
+            verdict_set(trial->verdict, kind, "%s: %s, element %lld, is %.17g and %.17g", what,
+                        node->name ? node->name : op_name(node->op), (long long)k, number_of(&left), number_of(&right));
+        else verdict_set(trial->verdict, kind, "%s", what);
+    }
 }
 
 static void run_compiled(Trial *trial, const Function *function, const Tensor *arguments, int width) {

@@ -20,6 +20,7 @@ typedef struct {
     int count;
     Node *indices;
     const Extent *open;   // N
+    int depth;            // of loops around
 } Generator;
 
 const Extent *number_extent(Generator *g, int64_t value);
@@ -32,8 +33,13 @@ Node *squeezed(Generator *g, Entry x, double limit);
 // y repeated, summed or sliced to the shape of x, as far as its axes allow; else a number.
 Entry fitted(Generator *g, Entry y, const Node *x);
 
-// ---- random_structural.c
 typedef Entry Maker(Generator *g);
+Maker make_any;   // one of all, by their weights
+
+// ---- random_loops.c
+Maker make_random_loop;
+
+// ---- random_structural.c
 Maker make_transpose, make_reshape, make_broadcast, make_slice_or_pad, make_window, make_reduce, make_argmax,
     make_contract, make_gather, make_sort, make_scatter, make_leaf, make_scan;
 

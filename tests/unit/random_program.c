@@ -41,6 +41,7 @@ int64_t typical_size(const Node *node) {
 const Extent *random_extent(Generator *g) {
     static const int sizes[] = {1, 2, 3, 4, 7, 8, 9, 17, 33};
     int choice = random_below(&g->random, 13);
+    if (random_below(&g->random, 40) == 0) return number_extent(g, 0);
     if (choice >= 9) return g->open;
     return number_extent(g, sizes[choice]);
 }
@@ -193,10 +194,10 @@ static const struct {
     {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
     {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
     {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_scan, 3},
-    {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2},
+    {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2}, {make_random_loop, 5},
 };
 
-static Entry make_any(Generator *g) {
+Entry make_any(Generator *g) {
     int total = 0, count = sizeof makers / sizeof *makers;
     for (int i = 0; i < count; i++) total += makers[i].weight;
     int choice = random_below(&g->random, total);

@@ -103,7 +103,7 @@ Entry make_reduce(Generator *g) {
     for (int i = 0; i < x.node->rank; i++) {
         if (random_below(&g->random, 2)) continue;
         axes[count++] = i;
-        empty = empty || !extent_is_constant(x.node->shape[i], NULL);
+        empty = empty || !extent_is_constant(x.node->shape[i], NULL) || extent_is(x.node->shape[i], 0);
     }
     if (empty) op = OP_reduce_sum;
     if (!count) return x;
@@ -115,7 +115,7 @@ Entry make_reduce(Generator *g) {
 Entry make_argmax(Generator *g) {
     Entry x = pick_entry(g);
     int64_t size;
-    if (!x.node->rank || !extent_is_constant(x.node->shape[x.node->rank - 1], &size)) return x;
+    if (!x.node->rank || !extent_is_constant(x.node->shape[x.node->rank - 1], &size) || !size) return x;
     int axis = x.node->rank - 1;
     Node *place = cast(g->graph, reduce(g->graph, OP_reduce_argmax, x.node, &axis, 1), g->dtype);
     return (Entry){map2(g->graph, OP_multiply, place, number_like(g, place, 0.25)), (double)size};
@@ -187,6 +187,7 @@ Entry make_leaf(Generator *g) {
     Entry x = pick_entry(g);
     const Extent *const *shape = (const Extent *const *)x.node->shape;
     int choice = random_below(&g->random, 3);
+    if (choice == 1 && g->depth) choice = 2;   // elaboration draws for all iterations before a loop
     Node *leaf;
     if (choice == 0 && x.node->rank) {
         leaf = iota(g->graph, g->dtype, shape, x.node->rank, random_below(&g->random, x.node->rank));

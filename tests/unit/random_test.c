@@ -3,6 +3,7 @@
 //   random_test                     the usual seeds
 //   random_test --soak N --seed S   N functions from seed S
 #include "fuzz.h"
+#include "graph/rewrite.h"
 #include "graph_check.h"
 #include "graph_reduce.h"
 #include "random_program.h"
@@ -67,10 +68,21 @@ static bool shows_fault(void *context, const Function *function) {
     return isolated(graph_check, &search->check, SECONDS).kind == search->kind;
 }
 
+// Whether it asks for derivatives or marks something for them: what is printed as a program is differentiated.
+static bool has_requests(Graph *graph, const Function *function) {
+    NodeArray nodes = reachable(graph, result_nodes(graph->arena, function), function->result_count);
+    for (int i = 0; i < nodes.count; i++) {
+        const Node *node = nodes.items[i];
+        if (is_request(node) || node->op == OP_custom || op_class(node->op) == CLASS_MARK) return true;
+        if (node->body && has_requests(graph, node->body)) return true;
+    }
+    return false;
+}
+
 // As a loss of the language, which random_text_test checks; NULL: it cannot be written so.
 static const char *as_text(Graph *graph, const Function *function) {
     Text text = {.arena = graph->arena};
-    if (print_source(&text, graph, function, "random")) return NULL;
+    if (has_requests(graph, function) || print_source(&text, graph, function, "random")) return NULL;
     char *start = strstr(text.bytes, "fn random("), *at = start + strlen("fn random(");
     if (!start) return NULL;
     Text result = {.arena = graph->arena};
