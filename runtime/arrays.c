@@ -113,7 +113,7 @@ static gradc_status read_table(gradc_program *program, const char *path, gradc_d
     size_t length;
     char *text = read_whole_file(path, &length);
     if (!text) return fail(program, GRADC_FILE, "cannot read '%s': %s", path, strerror(errno));
-    Arena *arena = arena_create();
+    Arena *arena = arena_create_from(program->allocator);
     void *locale = plain_locale_begin();
     gradc_status status = arena ? parse_table(program, arena, path, text, length, dtype, array) : fail_memory(program);
     plain_locale_end(locale);

@@ -1,21 +1,22 @@
 // Batches: rows of a data set gathered into contiguous arrays, and entries run over them.
 #include "runtime/fit.h"
 
-#include <stdlib.h>
-
 // Rows are handed to values and metrics in pieces of at most so many, and of about so many bytes.
 enum { MOST_PIECE_ROWS = 4096, MOST_PIECE_BYTES = 1 << 24 };
 
 gradc_status batch_create(Batch *batch, gradc_program *program, const DataSet *data, const Entry *entry) {
-    Memory *arrays = calloc((size_t)entry->function.argument_count + 1, sizeof(Memory));
-    *batch = (Batch){program, data, entry, arrays, calloc(MOST_PIECE_ROWS, sizeof(int64_t))};
+    int inputs = entry->function.argument_count;
+    Memory *arrays = program_allocate(program, (size_t)inputs, sizeof(Memory));
+    for (int i = 0; arrays && i < inputs; i++) arrays[i] = memory_of(program);
+    *batch = (Batch){program, data, entry, arrays, program_allocate(program, MOST_PIECE_ROWS, sizeof(int64_t))};
     return arrays && batch->piece ? GRADC_OK : fail_memory(program);
 }
 
 void batch_free(Batch *batch) {
     for (int i = 0; batch->arrays && i < batch->entry->function.argument_count; i++) memory_free(&batch->arrays[i]);
-    free(batch->arrays);
-    free(batch->piece);
+    if (!batch->program) return;
+    program_release(batch->program, batch->arrays);
+    program_release(batch->program, batch->piece);
     batch->arrays = NULL;
     batch->piece = NULL;
 }

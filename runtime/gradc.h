@@ -95,8 +95,8 @@ typedef struct {
     gradc_diagnose_function *diagnose;
     void *diagnose_context;
     // Where the memory of this program and its handles comes from; NULL: malloc. `allocate` returns `bytes` bytes
-    // aligned to 64, or NULL for none; `release` takes them back. Both or none. LLVM, and libraries that read and write
-    // files, take their own memory besides.
+    // aligned to 64, or NULL for none; `release` takes them back. Both or none; called on the threads that use the program.
+    // LLVM and other libraries, threads, and texts of files while they are read take memory of their own besides.
     void *(*allocate)(void *context, size_t bytes);
     void (*release)(void *context, void *memory);
     void *allocate_context;
