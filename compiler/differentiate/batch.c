@@ -17,7 +17,7 @@ struct Batched {
 typedef struct {
     Graph *graph;
     const Extent *count;   // of iterations
-    Batched *values;       // by the body's node id
+    NodeMap values;        // of the body's nodes: Batched
     BatchChange *change;   // or NULL
     const void *context;
 } Batch;
@@ -37,6 +37,15 @@ static Rule *const rules[OP_COUNT] = {
 #undef BATCH
 
 static const Batched impossible;
+
+static Batched value_of(const Batch *batch, const Node *node) {
+    const Batched *value = node_map_get(&batch->values, node);
+    return value ? *value : impossible;
+}
+
+static void set_value(Batch *batch, const Node *node, Batched value) {
+    node_map_set(&batch->values, node, arena_copy(batch->graph->arena, &value, sizeof value));
+}
 
 static Batched batched(Node *node) {
     return (Batched){.node = node, .batched = true};
@@ -259,12 +268,12 @@ static bool batch_body(Batch *batch, const Function *body) {
     NodeArray nodes = reachable(graph, result_nodes(graph->arena, body), body->result_count);
     for (int i = 0; i < nodes.count; i++) {
         Node *node = nodes.items[i];
-        if (batch->values[node->id].node) continue;
+        if (value_of(batch, node).node) continue;
         Batched *inputs = arena_array(graph->arena, Batched, node->input_count);
         Node **same = arena_array(graph->arena, Node *, node->input_count);
         bool any = op_class(node->op) == CLASS_LEAF || (node->body && draws(graph, node->body));
         for (int k = 0; k < node->input_count; k++) {
-            inputs[k] = batch->values[node->inputs[k]->id];
+            inputs[k] = value_of(batch, node->inputs[k]);
             same[k] = inputs[k].node;
             any = any || inputs[k].batched;
         }
@@ -275,7 +284,7 @@ static bool batch_body(Batch *batch, const Function *body) {
         if (batch->change && value.batched && value.node->dtype != DTYPE_TUPLE)
             value.node = batch->change(graph, node, value.node, batch->context);
         if (op_class(value.node->op) != CLASS_LEAF) name_node(value.node, node->name);
-        batch->values[node->id] = value;
+        set_value(batch, node, value);
     }
     return true;
 }
@@ -296,19 +305,19 @@ static Function *batch_inner_body(Batch *batch, const Node *loop, bool *is_batch
     int first_carry = loop_part(loop, 0), carry_count = loop_part(loop, 1);
     for (;;) {
         Batch inner = *batch;
-        inner.values = arena_array(graph->arena, Batched, graph->node_count);
+        inner.values = (NodeMap){.arena = graph->arena};
         Function *copy = arena_copy(graph->arena, body, sizeof *body);
         copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
         for (int i = 0; i < body->argument_count; i++) {
             if (is_batched[i] && body->arguments[i]->rank == MAX_RANK) return NULL;
             copy->arguments[i] = argument_of(batch, body->arguments[i], is_batched[i], i);
-            inner.values[body->arguments[i]->id] = (Batched){copy->arguments[i], is_batched[i], NULL};
+            set_value(&inner, body->arguments[i], (Batched){copy->arguments[i], is_batched[i], NULL});
         }
         if (!batch_body(&inner, body)) return NULL;
         copy->results = arena_copy(graph->arena, body->results, sizeof(Named) * (size_t)body->result_count);
         bool closed = true;
         for (int i = 0; i < body->result_count; i++) {
-            Batched value = inner.values[body->results[i].node->id];
+            Batched value = value_of(&inner, body->results[i].node);
             bool carry = i < carry_count, wanted = !carry || is_batched[first_carry + i];
             if (carry && value.batched && !wanted) is_batched[first_carry + i] = true, closed = false;
             copy->results[i].node = wanted ? with_axis(batch, value) : value.node;
@@ -354,19 +363,19 @@ static Batched rule_custom(Batch *batch, Node *node, const Batched *inputs) {
     const Function *body = node->body;
     int values = custom_part(node, 0), arguments = custom_part(node, 1);
     Batch inner = *batch;
-    inner.values = arena_array(graph->arena, Batched, graph->node_count);
+    inner.values = (NodeMap){.arena = graph->arena};
     Function *copy = arena_copy(graph->arena, body, sizeof *body);
     copy->arguments = arena_array(graph->arena, Node *, body->argument_count);
     for (int i = 0; i < body->argument_count; i++) {
         bool is_batched = i < values || inputs[i + arguments].batched;
         if (is_batched && body->arguments[i]->rank == MAX_RANK) return impossible;
         copy->arguments[i] = argument_of(batch, body->arguments[i], is_batched, i);
-        inner.values[body->arguments[i]->id] = (Batched){copy->arguments[i], is_batched, NULL};
+        set_value(&inner, body->arguments[i], (Batched){copy->arguments[i], is_batched, NULL});
     }
     if (draws(graph, body) || !batch_body(&inner, body)) return impossible;
     copy->results = arena_copy(graph->arena, body->results, sizeof(Named) * (size_t)body->result_count);
     for (int i = 0; i < body->result_count; i++)
-        copy->results[i].node = with_axis(batch, inner.values[body->results[i].node->id]);
+        copy->results[i].node = with_axis(batch, value_of(&inner, body->results[i].node));
     Node **nodes = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++)
         nodes[i] = i < values + arguments ? with_axis(batch, inputs[i]) : inputs[i].node;
@@ -381,10 +390,9 @@ static Batched rule_custom(Batch *batch, Node *node, const Batched *inputs) {
 static Node **batch_loop_with(Graph *graph, Node *loop, BatchChange *change, const void *context) {
     const Function *body = loop->body;
     if (loop_part(loop, 1)) return NULL;
-    Batched *values = arena_array(graph->arena, Batched, graph->node_count);
-    Batch batch = {graph, loop->attributes[0], values, change, context};
+    Batch batch = {graph, loop->attributes[0], {.arena = graph->arena}, change, context};
     for (int i = 0; i < loop->input_count; i++)
-        batch.values[body->arguments[i]->id] = (Batched){loop->inputs[i], i < loop_part(loop, 0), NULL};
+        set_value(&batch, body->arguments[i], (Batched){loop->inputs[i], i < loop_part(loop, 0), NULL});
     Span outer = graph->span;
     bool possible = batch_body(&batch, body);
     graph->span = outer;
@@ -392,7 +400,7 @@ static Node **batch_loop_with(Graph *graph, Node *loop, BatchChange *change, con
     Node **results = arena_array(graph->arena, Node *, body->result_count);
     for (int i = 0; i < body->result_count; i++) {
         if (body->results[i].node->rank == MAX_RANK) return NULL;
-        results[i] = with_axis(&batch, batch.values[body->results[i].node->id]);
+        results[i] = with_axis(&batch, value_of(&batch, body->results[i].node));
     }
     return results;
 }
@@ -414,17 +422,16 @@ static Function *body_with_batched(Graph *graph, Function *body, BatchChange *ch
 void batch_loops_with(Graph *graph, Function *function, BatchChange *change, const void *context) {
     Node **roots = result_nodes(graph->arena, function);
     NodeArray nodes = reachable(graph, roots, function->result_count);
-    Node ***replaced = arena_array(graph->arena, Node **, graph->node_count);
-    NodeMap map = {.arena = graph->arena};
+    NodeMap map = {.arena = graph->arena}, replaced = {.arena = graph->arena};   // of loops: an array of their results
     for (int i = 0; i < nodes.count; i++) {
         Node *node = nodes.items[i], *result;
         Node **inputs = arena_array(graph->arena, Node *, node->input_count);
         for (int k = 0; k < node->input_count; k++) inputs[k] = node_map_get(&map, node->inputs[k]);
         if (node->op == OP_loop) {
             result = rebuild_with_body(graph, node, inputs, body_with_batched(graph, node->body, change, context));
-            replaced[node->id] = batch_loop_with(graph, result, change, context);
-        } else if (node->op == OP_result && replaced[node->inputs[0]->id]) {
-            result = replaced[node->inputs[0]->id][attribute_integer(node, 0)];
+            node_map_set(&replaced, node, batch_loop_with(graph, result, change, context));
+        } else if (node->op == OP_result && node_map_get(&replaced, node->inputs[0])) {
+            result = ((Node **)node_map_get(&replaced, node->inputs[0]))[attribute_integer(node, 0)];
             if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
         } else result = rebuild(graph, node, inputs);
         node_map_set(&map, node, result);

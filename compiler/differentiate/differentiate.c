@@ -18,8 +18,8 @@ typedef struct {
 typedef struct {
     Deriver deriver;
     NodeArray requests;   // the gradients and Jacobians of the function
-    bool *waits;          // by id: depends on a request of the function, of which it is none that is expanded now
-    Node ***expansions;   // of requests, by id: a node per result
+    NodeMap waits;        // those that depend on a request of the function, of which none is expanded now
+    NodeMap expansions;   // of requests: an array, a node per result
     ARRAY(Direction) directions;
     NodeMap map;   // what the nodes of the function become
 } Expander;
@@ -74,14 +74,14 @@ static void share_out(Expander *expander, const Node *request, Node *const *cota
             Node *cotangent = target->id <= other->inputs[0]->id ? cotangents[next++] : NULL;
             results[k] = cotangent ? cotangent : constant_like(graph, result_of(graph, (Node *)other, k), 0);
         }
-        expander->expansions[other->id] = results;
+        node_map_set(&expander->expansions, other, results);
     }
 }
 
 static void expand_gradient(Expander *expander, const Node *request) {
     Deriver *deriver = &expander->deriver;
     Graph *graph = deriver->graph;
-    if (expander->expansions[request->id]) return;
+    if (node_map_get(&expander->expansions, request)) return;
     graph->span = deriver->asked = request->span;
     Node *y = node_map_get(&expander->map, request->inputs[0]);
     bool has_cotangent = attribute_integer(request, 0);
@@ -123,7 +123,7 @@ static void expand_tangent(Expander *expander, const Node *request) {
     deriver->graph->span = deriver->asked = request->span;
     forward_mode(deriver, &y, 1, direction->targets, direction->tangents, direction->count, &direction->known, result);
     if (!*result) *result = constant_like(deriver->graph, y, 0);
-    expander->expansions[request->id] = result;
+    node_map_set(&expander->expansions, request, result);
 }
 
 // ---- functions and their bodies
@@ -131,13 +131,15 @@ static void expand_tangent(Expander *expander, const Node *request) {
 // In one round those requests are expanded whose value and cotangent, or tangents, depend on no other.
 static void find_waiting(Expander *expander, const NodeArray *nodes) {
     Graph *graph = expander->deriver.graph;
-    bool *asks = arena_array(graph->arena, bool, graph->node_count);   // a request, or depends on one
+    NodeMap asks = {.arena = graph->arena};   // requests, and what depends on one
     for (int i = 0; i < nodes->count; i++) {
-        const Node *node = nodes->items[i];
+        Node *node = nodes->items[i];
         int end = is_request(node) ? first_target(node) : node->input_count;
-        for (int k = 0; k < end; k++) asks[node->id] = asks[node->id] || asks[node->inputs[k]->id];
-        expander->waits[node->id] = asks[node->id];
-        asks[node->id] = asks[node->id] || is_request(node) || (node->body && asks_for_gradients(graph, node->body));
+        bool waits = false;
+        for (int k = 0; k < end && !waits; k++) waits = node_map_get(&asks, node->inputs[k]);
+        if (waits) node_map_set(&expander->waits, node, node);
+        if (waits || is_request(node) || (node->body && asks_for_gradients(graph, node->body)))
+            node_map_set(&asks, node, node);
     }
 }
 
@@ -154,8 +156,8 @@ static Node *expand_body(Expander *expander, Node *node, Node **inputs) {
 
 static Node *expand_result(Expander *expander, const Node *node, Node *tuple) {
     int index = attribute_integer(node, 0);
-    if (is_request(node->inputs[0]) && !expander->waits[node->inputs[0]->id])
-        return expander->expansions[node->inputs[0]->id][index];
+    if (is_request(node->inputs[0]) && !node_map_get(&expander->waits, node->inputs[0]))
+        return ((Node **)node_map_get(&expander->expansions, node->inputs[0]))[index];
     Graph *graph = expander->deriver.graph;
     graph->span = node->span;
     Node *result = result_of(graph, tuple, index);
@@ -167,7 +169,7 @@ static Node *expand_node(Expander *expander, Node *node) {
     Graph *graph = expander->deriver.graph;
     Node **inputs = arena_array(graph->arena, Node *, node->input_count);
     for (int i = 0; i < node->input_count; i++) inputs[i] = node_map_get(&expander->map, node->inputs[i]);
-    if (is_request(node) && !expander->waits[node->id]) {
+    if (is_request(node) && !node_map_get(&expander->waits, node)) {
         if (node->op == OP_tangent) expand_tangent(expander, node);
         else expand_gradient(expander, node);
         return node;
@@ -181,9 +183,8 @@ static void expand_function(Deriver *deriver, Function *function) {
     Graph *graph = deriver->graph;
     Node **roots = result_nodes(graph->arena, function);
     NodeArray nodes = reachable(graph, roots, function->result_count);
-    Expander expander = {.deriver = *deriver, .map = {.arena = graph->arena}};
-    expander.expansions = arena_array(graph->arena, Node **, graph->node_count);
-    expander.waits = arena_array(graph->arena, bool, graph->node_count);
+    Expander expander = {.deriver = *deriver};
+    expander.map.arena = expander.waits.arena = expander.expansions.arena = graph->arena;
     if (deriver->one_round) find_waiting(&expander, &nodes);
     for (int i = 0; i < nodes.count; i++)
         if (is_request(nodes.items[i]) && nodes.items[i]->op != OP_tangent)

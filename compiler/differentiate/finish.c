@@ -16,8 +16,8 @@ typedef struct {
 typedef struct {
     Graph *graph;
     NodeArray nodes;
-    bool *read;        // by id
-    Remains **loops;   // by id
+    NodeMap read;    // of those that are: themselves
+    NodeMap loops;   // Remains
     NodeMap map;
 } Finisher;
 
@@ -25,15 +25,15 @@ static int carry_argument(const Node *loop, int carry) {
     return loop_part(loop, 0) + carry;
 }
 
-static bool *mark_reached(Graph *graph, Node *const *roots, int count) {
+static NodeMap mark_reached(Graph *graph, Node *const *roots, int count) {
     NodeArray nodes = reachable(graph, roots, count);
-    bool *reached = arena_array(graph->arena, bool, graph->node_count);
-    for (int i = 0; i < nodes.count; i++) reached[nodes.items[i]->id] = true;
+    NodeMap reached = {.arena = graph->arena};
+    for (int i = 0; i < nodes.count; i++) node_map_set(&reached, nodes.items[i], nodes.items[i]);
     return reached;
 }
 
 // A carry stays if its last value is read, or if what stays reads it.
-static const bool *spread_carries(Graph *graph, const Node *loop, Remains *remains) {
+static void spread_carries(Graph *graph, const Node *loop, Remains *remains) {
     const Function *body = loop->body;
     Node **roots = arena_array(graph->arena, Node *, body->result_count);
     for (;;) {
@@ -41,12 +41,12 @@ static const bool *spread_carries(Graph *graph, const Node *loop, Remains *remai
         bool changed = false;
         for (int i = 0; i < body->result_count; i++)
             if (remains->results[i]) roots[count++] = body->results[i].node;
-        const bool *reached = mark_reached(graph, roots, count);
+        NodeMap reached = mark_reached(graph, roots, count);
         for (int i = 0; i < loop_part(loop, 1); i++) {
-            if (remains->results[i] || !reached[body->arguments[carry_argument(loop, i)]->id]) continue;
+            if (remains->results[i] || !node_map_get(&reached, body->arguments[carry_argument(loop, i)])) continue;
             remains->results[i] = changed = true;
         }
-        if (!changed) return reached;
+        if (!changed) return;
     }
 }
 
@@ -76,13 +76,14 @@ static void finish_loop(Graph *graph, const Node *loop, Remains *remains) {
     spread_carries(graph, loop, remains);
     Function *body = finished_body(graph, loop, remains);
     Node **roots = result_nodes(graph->arena, body);
-    const bool *reached = mark_reached(graph, roots, body->result_count);
+    NodeMap reached = mark_reached(graph, roots, body->result_count);
     body->arguments = arena_array(graph->arena, Node *, loop->input_count);
     body->argument_count = 0;
     int first_carry = loop_part(loop, 0), carry_count = loop_part(loop, 1);
     for (int i = 0; i < loop->input_count; i++) {
         bool carry = i >= first_carry && i < first_carry + carry_count;
-        remains->inputs[i] = carry ? remains->results[i - first_carry] : reached[loop->body->arguments[i]->id];
+        remains->inputs[i] =
+            carry ? remains->results[i - first_carry] : node_map_get(&reached, loop->body->arguments[i]) != NULL;
         if (remains->inputs[i]) body->arguments[body->argument_count++] = loop->body->arguments[i];
     }
     remains->body = is_same_body(body, loop->body) ? loop->body : body;
@@ -91,20 +92,21 @@ static void finish_loop(Graph *graph, const Node *loop, Remains *remains) {
 static void find_read(Finisher *finisher) {
     for (int i = finisher->nodes.count - 1; i >= 0; i--) {
         Node *node = finisher->nodes.items[i];
-        if (!finisher->read[node->id]) continue;
-        Remains *remains = finisher->loops[node->id];
+        if (!node_map_get(&finisher->read, node)) continue;
+        Remains *remains = node_map_get(&finisher->loops, node);
         if (node->op == OP_result && node->inputs[0]->op == OP_loop) {
-            Remains **loop = &finisher->loops[node->inputs[0]->id];
-            if (!*loop) {
-                *loop = arena_new(finisher->graph->arena, Remains);
-                (*loop)->results = arena_array(finisher->graph->arena, bool, node->inputs[0]->body->result_count);
+            Remains *loop = node_map_get(&finisher->loops, node->inputs[0]);
+            if (!loop) {
+                loop = arena_new(finisher->graph->arena, Remains);
+                loop->results = arena_array(finisher->graph->arena, bool, node->inputs[0]->body->result_count);
+                node_map_set(&finisher->loops, node->inputs[0], loop);
             }
-            (*loop)->results[attribute_integer(node, 0)] = true;
+            loop->results[attribute_integer(node, 0)] = true;
         }
         if (remains) finish_loop(finisher->graph, node, remains);
         int inputs = node->op == OP_custom ? custom_part(node, 0) : node->input_count;   // its values alone
         for (int k = 0; k < inputs; k++)
-            if (!remains || remains->inputs[k]) finisher->read[node->inputs[k]->id] = true;
+            if (!remains || remains->inputs[k]) node_map_set(&finisher->read, node->inputs[k], node->inputs[k]);
     }
 }
 
@@ -129,7 +131,7 @@ static Node *finished_node(Finisher *finisher, Node *node) {
         if (op_class(first->op) != CLASS_LEAF) name_node(first, node->name);
         return first;
     }
-    if (node->op == OP_loop) return finished_loop(finisher, node, finisher->loops[node->id]);
+    if (node->op == OP_loop) return finished_loop(finisher, node, node_map_get(&finisher->loops, node));
     if (node->op == OP_custom) return node;   // what reads it reads its values
     if (node->op == OP_result && node->inputs[0]->op == OP_custom) {
         Node *value = node_map_get(&finisher->map, node->inputs[0]->inputs[attribute_integer(node, 0)]);
@@ -137,7 +139,7 @@ static Node *finished_node(Finisher *finisher, Node *node) {
         return value;
     }
     if (node->op == OP_result) {
-        const Remains *remains = finisher->loops[node->inputs[0]->id];
+        const Remains *remains = node_map_get(&finisher->loops, node->inputs[0]);
         Node *result = result_of(finisher->graph, first, remains->places[attribute_integer(node, 0)]);
         name_node(result, node->name);
         return result;
@@ -151,16 +153,14 @@ void finish_function(Graph *graph, Function *function) {
     merge_loops(graph, function);
     Node **roots = result_nodes(graph->arena, function);
     Finisher finisher = {.graph = graph, .nodes = reachable(graph, roots, function->result_count)};
-    finisher.read = arena_array(graph->arena, bool, graph->node_count);
-    finisher.loops = arena_array(graph->arena, Remains *, graph->node_count);
-    finisher.map.arena = graph->arena;
-    for (int i = 0; i < function->result_count; i++) finisher.read[roots[i]->id] = true;
+    finisher.read.arena = finisher.loops.arena = finisher.map.arena = graph->arena;
+    for (int i = 0; i < function->result_count; i++) node_map_set(&finisher.read, roots[i], roots[i]);
     find_read(&finisher);
     Span outer = graph->span;
     for (int i = 0; i < finisher.nodes.count; i++) {
         Node *node = finisher.nodes.items[i];
         graph->span = node->span;
-        if (finisher.read[node->id]) node_map_set(&finisher.map, node, finished_node(&finisher, node));
+        if (node_map_get(&finisher.read, node)) node_map_set(&finisher.map, node, finished_node(&finisher, node));
     }
     graph->span = outer;
     for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&finisher.map, roots[i]);

@@ -206,15 +206,15 @@ static void reverse_body(Reversal *reversal, Node *const *results) {
 // ---- what the reversing body reads of the forward loop
 
 // Marks what the roots reach; not below what `stops` holds.
-static bool *mark_down_to(Graph *graph, Node *const *roots, int root_count, const NodeMap *stops) {
-    bool *seen = arena_array(graph->arena, bool, graph->node_count);
+static NodeMap mark_down_to(Graph *graph, Node *const *roots, int root_count, const NodeMap *stops) {
+    NodeMap seen = {.arena = graph->arena};
     Nodes open = {0};
     for (int i = 0; i < root_count; i++)
         if (roots[i]) array_push(graph->arena, &open, roots[i]);
     while (open.count) {
-        const Node *node = open.items[--open.count];
-        if (seen[node->id]) continue;
-        seen[node->id] = true;
+        Node *node = open.items[--open.count];
+        if (node_map_get(&seen, node)) continue;
+        node_map_set(&seen, node, node);
         if (node_map_get(stops, node)) continue;
         for (int i = 0; i < node->input_count; i++) array_push(graph->arena, &open, node->inputs[i]);
     }
@@ -235,13 +235,13 @@ static NodeMap kept_values(const Reversal *reversal) {
     return kept;
 }
 
-static void read_arguments(Reversal *reversal, NodeMap *map, const bool *read) {
+static void read_arguments(Reversal *reversal, NodeMap *map, const NodeMap *read) {
     const Node *loop = reversal->loop;
     int sequence_count = loop_part(loop, 0), carry_count = loop_part(loop, 1);
     for (int i = 0; i < loop->body->argument_count; i++) {
         Node *argument = loop->body->arguments[i];
         bool carry = i >= sequence_count && i < sequence_count + carry_count;
-        if (carry || !read[argument->id]) continue;   // carries are read as the forward loop yields them
+        if (carry || !node_map_get(read, argument)) continue;   // carries are read as the forward loop yields them
         Node *copy = argument_like(reversal->graph, argument, "", argument->name);
         node_map_set(map, argument, copy);
         if (i < sequence_count) {
@@ -253,11 +253,11 @@ static void read_arguments(Reversal *reversal, NodeMap *map, const bool *read) {
     }
 }
 
-static void read_kept(Reversal *reversal, NodeMap *map, const bool *read) {
+static void read_kept(Reversal *reversal, NodeMap *map, const NodeMap *read) {
     const Function *body = reversal->loop->body;
     for (int i = loop_part(reversal->loop, 1); i < body->result_count; i++) {
         Node *node = body->results[i].node;
-        if (!read[node->id] || !is_read_back(node) || node_map_get(map, node)) continue;
+        if (!node_map_get(read, node) || !is_read_back(node) || node_map_get(map, node)) continue;
         Node *copy =
             argument_like(reversal->graph, node, "", kept_name(reversal->graph->arena, node, body->results[i].name));
         node_map_set(map, node, copy);
@@ -270,9 +270,9 @@ static void read_forward(Reversal *reversal) {
     Graph *graph = reversal->graph;
     int argument_count = reversal->loop->body->argument_count;
     NodeMap kept = kept_values(reversal), map = {.arena = graph->arena};
-    const bool *read = mark_down_to(graph, reversal->cotangents, argument_count, &kept);
-    read_arguments(reversal, &map, read);
-    read_kept(reversal, &map, read);
+    NodeMap read = mark_down_to(graph, reversal->cotangents, argument_count, &kept);
+    read_arguments(reversal, &map, &read);
+    read_kept(reversal, &map, &read);
     Nodes roots = {0};
     for (int i = 0; i < argument_count; i++)
         if (reversal->cotangents[i]) array_push(graph->arena, &roots, reversal->cotangents[i]);

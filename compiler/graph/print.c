@@ -1,5 +1,5 @@
 // Graphs as text: one node a line, inputs before users, numbered from 0 in that order.
-#include "graph/graph.h"
+#include "graph/rewrite.h"
 
 #include <string.h>
 
@@ -100,7 +100,7 @@ static void print_place(Text *text, Positions *positions, const Node *node) {
 }
 
 typedef struct {
-    int *numbers;   // by node id
+    NodeMap numbers;   // of nodes: a pointer to it
     int indent;
     bool bare;   // neither the names that nodes have in the source, nor places
     Positions *positions;
@@ -108,8 +108,12 @@ typedef struct {
 
 static void print_body(Text *text, const Function *function, int indent, bool bare, Positions *positions);
 
+static int number_of(const Printer *printer, const Node *node) {
+    return *(const int *)node_map_get(&printer->numbers, node);
+}
+
 static void print_node(Text *text, const Printer *printer, const Node *node) {
-    text_add(text, "%*s%%%d", printer->indent, "", printer->numbers[node->id]);
+    text_add(text, "%*s%%%d", printer->indent, "", number_of(printer, node));
     if (node->name && node->op != OP_variable && !printer->bare) text_add(text, " %s", node->name);
     if (node->dtype != DTYPE_TUPLE) {
         text_add(text, ": ");
@@ -120,7 +124,7 @@ static void print_node(Text *text, const Printer *printer, const Node *node) {
         text_add(text, " argument %d", node->variable->index);
     else print_attributes(text, node);
     for (int i = 0; i < node->input_count; i++)
-        text_add(text, "%s%%%d", i ? ", " : " ", printer->numbers[node->inputs[i]->id]);
+        text_add(text, "%s%%%d", i ? ", " : " ", number_of(printer, node->inputs[i]));
     if (!printer->bare) print_place(text, printer->positions, node);
     text_add(text, "\n");
     if (node->body) print_body(text, node->body, printer->indent + 4, printer->bare, printer->positions);
@@ -138,15 +142,17 @@ static void print_body(Text *text, const Function *function, int indent, bool ba
     Node **roots = arena_array(text->arena, Node *, function->result_count);
     for (int i = 0; i < function->result_count; i++) roots[i] = function->results[i].node;
     NodeArray nodes = reachable(&store, roots, function->result_count);
-    Printer printer = {arena_array(text->arena, int, store.node_count), indent, bare, positions};
+    Printer printer = {{.arena = text->arena}, indent, bare, positions};
+    int *numbers = arena_array(text->arena, int, nodes.count);
     for (int i = 0; i < nodes.count; i++) {
-        printer.numbers[nodes.items[i]->id] = i;
+        numbers[i] = i;
+        node_map_set(&printer.numbers, nodes.items[i], &numbers[i]);
         print_node(text, &printer, nodes.items[i]);
     }
     for (int i = 0; i < function->result_count; i++) {
         const Named *result = &function->results[i];
         text_add(text, "%*sresult %s = %%%d\n", indent, "", result->name && !bare ? result->name : "",
-                 printer.numbers[result->node->id]);
+                 number_of(&printer, result->node));
     }
 }
 

@@ -4,24 +4,31 @@
 
 #include <string.h>
 
-enum { PAGE_NODES = 128 };
+enum { PAGE_NODES = 32, BOOK_PAGES = 128, BOOK_NODES = PAGE_NODES * BOOK_PAGES };
+struct NodeBook {
+    void **pages[BOOK_PAGES];
+};
 
-Node *node_map_get(const NodeMap *map, const Node *node) {
-    int page = node->id / PAGE_NODES;
-    return page < map->page_count && map->pages[page] ? map->pages[page][node->id % PAGE_NODES] : NULL;
+void *node_map_get(const NodeMap *map, const Node *node) {
+    int number = node->id / BOOK_NODES;
+    const NodeBook *book = number < map->book_count ? map->books[number] : NULL;
+    void **page = book ? book->pages[node->id % BOOK_NODES / PAGE_NODES] : NULL;
+    return page ? page[node->id % PAGE_NODES] : NULL;
 }
 
-void node_map_set(NodeMap *map, const Node *node, Node *value) {
-    int page = node->id / PAGE_NODES;
-    if (page >= map->page_count) {
-        int count = page + page / 2 + 2;
-        Node ***pages = arena_array(map->arena, Node **, count);
-        if (map->page_count) memcpy(pages, map->pages, sizeof *pages * (size_t)map->page_count);
-        map->pages = pages;
-        map->page_count = count;
+void node_map_set(NodeMap *map, const Node *node, void *value) {
+    int number = node->id / BOOK_NODES;
+    if (number >= map->book_count) {
+        int count = number + number / 2 + 2;
+        NodeBook **books = arena_array(map->arena, NodeBook *, count);
+        if (map->book_count) memcpy(books, map->books, sizeof *books * (size_t)map->book_count);
+        map->books = books;
+        map->book_count = count;
     }
-    if (!map->pages[page]) map->pages[page] = arena_array(map->arena, Node *, PAGE_NODES);
-    map->pages[page][node->id % PAGE_NODES] = value;
+    if (!map->books[number]) map->books[number] = arena_new(map->arena, NodeBook);
+    void ***page = &map->books[number]->pages[node->id % BOOK_NODES / PAGE_NODES];
+    if (!*page) *page = arena_array(map->arena, void *, PAGE_NODES);
+    (*page)[node->id % PAGE_NODES] = value;
 }
 
 Node *rebuild_with_body(Graph *graph, Node *node, Node **inputs, Function *body) {

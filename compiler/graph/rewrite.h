@@ -4,16 +4,18 @@
 
 #include "graph/graph.h"
 
-// A map from nodes to nodes, by id; grows as the graph does. `{.arena = arena}` is empty. Ids that lie together share a
-// page, so that a map of a few nodes of a large graph is small.
+// A map from nodes to nodes, or to whatever has a pointer, by id; grows as the graph does. `{.arena = arena}` is empty.
+// Ids that lie together share a page, and pages a book, so that a map of a few nodes of a large graph is small: what is
+// done for each of many bodies must not take room for the whole graph each time.
+typedef struct NodeBook NodeBook;
 typedef struct {
     Arena *arena;
-    Node ***pages;
-    int page_count;
+    NodeBook **books;
+    int book_count;
 } NodeMap;
 
-Node *node_map_get(const NodeMap *map, const Node *node);   // NULL: not there
-void node_map_set(NodeMap *map, const Node *node, Node *value);
+void *node_map_get(const NodeMap *map, const Node *node);   // NULL: not there
+void node_map_set(NodeMap *map, const Node *node, void *value);
 
 // `node` with the inputs, and for a loop or custom the body, given. The inputs may have other nodes of the same dtypes
 // and shapes.

@@ -2,6 +2,7 @@
 //
 // Runs after every pass in builds with assertions and in all tests, so that a wrong pass is caught where it went wrong.
 // Needs nothing, changes nothing. What it finds is a fault of the compiler, never of the user's program.
+#include "graph/rewrite.h"
 #include "graph/verifier.h"
 
 #include <string.h>
@@ -341,15 +342,15 @@ static void verify_node(Verifier *verifier, const Node *node) {
 static void verify_structures(Verifier *verifier, Node *const *roots, int root_count) {
     Arena *arena = verifier->graph->arena;
     NodeArray stack = {0};
-    bool *seen = arena_array(arena, bool, verifier->graph->node_count);
+    NodeMap seen = {.arena = arena};
     for (int i = 0; i < root_count; i++) array_push(arena, &stack, roots[i]);
     while (stack.count && !verifier->fault) {
-        const Node *node = stack.items[--stack.count];
+        Node *node = stack.items[--stack.count];
         verify_structure(verifier, node);
-        if (verifier->fault || seen[node->id]) continue;
-        seen[node->id] = true;
+        if (verifier->fault || node_map_get(&seen, node)) continue;
+        node_map_set(&seen, node, node);
         for (int i = 0; i < node->input_count; i++)
-            if (!seen[node->inputs[i]->id]) array_push(arena, &stack, node->inputs[i]);
+            if (!node_map_get(&seen, node->inputs[i])) array_push(arena, &stack, node->inputs[i]);
     }
 }
 
