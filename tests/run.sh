@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every test, twice: in a build with assertions, then in one under AddressSanitizer and UBSan; and the test of
+# Runs every test, twice: in a build with assertions, then in one under AddressSanitizer and UBSan; and the tests of
 # threads under ThreadSanitizer. Installs what is missing first (setup.sh).
 # Usage: sh tests/run.sh [ctest options, such as -R golden; then without ThreadSanitizer]
 set -eu
@@ -27,8 +27,8 @@ if [ $# -eq 0 ]; then
     plain=
     ! setarch -R true 2>/dev/null || plain='setarch -R'
     cmake --preset tsan >/dev/null
-    cmake --build --preset tsan --parallel "$jobs" --target threads_test
-    $plain ctest --preset tsan -R '^unit.threads_test$' || failed="$failed threads"
+    cmake --build --preset tsan --parallel "$jobs" --target threads_test team_test
+    $plain ctest --preset tsan -R '^unit.(threads|team)_test$' || failed="$failed threads"
 fi
 
 if [ -n "$failed" ]; then
