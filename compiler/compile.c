@@ -123,10 +123,13 @@ static bool start_jit(Compilation *compilation) {
 
 static gradc_function *machine_code(Compilation *compilation, const KernelProgram *kernels) {
     char *message = NULL;
-    double emit_ms = 0, machine_code_ms = 0;
-    gradc_function *call = jit_compile(compilation->jit, kernels, &emit_ms, &machine_code_ms, &message);
-    compilation->timings.emit_ms += emit_ms;
-    compilation->timings.machine_code_ms += machine_code_ms;
+    JitCost cost;
+    const ObjectStore *store = compilation->options.store.find ? &compilation->options.store : NULL;
+    gradc_function *call = jit_compile_kept(compilation->jit, kernels, store, &cost, &message);
+    compilation->timings.emit_ms += cost.emit_ms;
+    compilation->timings.machine_code_ms += cost.machine_code_ms;
+    compilation->timings.functions += call != NULL;
+    compilation->timings.found += cost.found;
     if (!call) llvm_error(compilation, "machine code", message);
     return call;
 }

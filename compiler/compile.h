@@ -6,6 +6,7 @@
 #define GRADC_COMPILE_H
 
 #include "elaborate/program.h"
+#include "emit/emit.h"
 #include "runtime/gradc_frame.h"
 
 typedef struct Compilation Compilation;
@@ -14,11 +15,12 @@ typedef struct Compilation Compilation;
 typedef const char *ReadSource(Arena *arena, const char *path, size_t *length, const char **problem);
 
 typedef struct {
-    Dtype floating;     // what `float` means
-    int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
-    int threads;        // how many workers may share the work of a function; 0, 1: one
-    bool verify;        // run the verifiers after every pass
-    ReadSource *read;   // NULL: nothing can be imported
+    Dtype floating;      // what `float` means
+    int vector_bytes;    // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
+    int threads;         // how many workers may share the work of a function; 0, 1: one
+    bool verify;         // run the verifiers after every pass
+    ReadSource *read;    // NULL: nothing can be imported
+    ObjectStore store;   // of machine code; its `find` is NULL: nothing is kept
     Allocator allocator;
 } CompileOptions;
 
@@ -90,6 +92,7 @@ const char *compilation_derivative(Compilation *compilation, const Entry *entry)
 
 typedef struct {
     double parse_ms, elaborate_ms, differentiate_ms, simplify_ms, kernels_ms, emit_ms, machine_code_ms;
+    int functions, found;   // made so far; those of them whose code was in the store
 } Timings;
 Timings compilation_timings(const Compilation *compilation);
 

@@ -101,6 +101,12 @@ typedef struct {
     void (*release)(void *context, void *memory);
     void *allocate_context;
     int threads;   // at most so many share a run (the same bits for any number); 0: one for each processor
+    // Keep machine code in files, and read it from there when the same kernels are compiled again for the same processor,
+    // by this process or another. Files that are damaged, of another version of gradc or LLVM, or not this user's own are
+    // not used; where nothing can be written nothing is kept.
+    bool cache;
+    const char *cache_folder;   // NULL: $GRADC_CACHE_DIR, else $XDG_CACHE_HOME/gradc, else ~/.cache/gradc
+    int64_t cache_bytes;        // so much at most; what was not used for longest goes first. 0: 64 MiB
 } gradc_options;
 
 // Threads are started when a run is large enough to be worth them, and belong to the program; small runs stay on the
@@ -543,6 +549,8 @@ gradc_status gradc_derivative(gradc_program *program, const char *entry, const c
 // Milliseconds that compiling took until now.
 typedef struct {
     double parse, elaborate, differentiate, simplify, kernels, emit, machine_code;
+    int functions;   // compiled so far
+    int cached;      // of these: whose machine code was found in the cache
 } gradc_timings;
 void gradc_get_timings(const gradc_program *program, gradc_timings *timings);
 

@@ -87,6 +87,13 @@ void gradc_get_timings(const gradc_program *program, gradc_timings *timings) {
     *timings = (gradc_timings){0};
     if (!program->compilation) return;
     Timings taken = compilation_timings(program->compilation);
-    *timings = (gradc_timings){taken.parse_ms,   taken.elaborate_ms, taken.differentiate_ms, taken.simplify_ms,
-                               taken.kernels_ms, taken.emit_ms,      taken.machine_code_ms};
+    *timings = (gradc_timings){.parse = taken.parse_ms,
+                               .elaborate = taken.elaborate_ms,
+                               .differentiate = taken.differentiate_ms,
+                               .simplify = taken.simplify_ms,
+                               .kernels = taken.kernels_ms,
+                               .emit = taken.emit_ms,
+                               .machine_code = taken.machine_code_ms,
+                               .functions = taken.functions,
+                               .cached = taken.found};
 }

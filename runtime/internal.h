@@ -3,6 +3,7 @@
 #define GRADC_RUNTIME_INTERNAL_H
 
 #include "compile.h"
+#include "runtime/cache.h"
 #include "runtime/gradc.h"
 #include "runtime/team.h"
 
@@ -93,6 +94,7 @@ struct gradc_program {
     uint64_t seed, draw_count;
     uint64_t version;   // of the parameters: changes whenever they do
     Team *team;         // NULL: nothing was worth one so far
+    Cache *cache;       // NULL: machine code is not kept
 };
 
 // compile_function, and new messages go to the host's function. NULL: see fail_compiler.

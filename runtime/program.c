@@ -100,6 +100,17 @@ static const char *read_import(Arena *arena, const char *path, size_t *length, c
     return copy;
 }
 
+static gradc_status open_cache(gradc_program *program, const gradc_options *options, CompileOptions *chosen) {
+    if (options->cache_bytes < 0) return fail(program, GRADC_ARGUMENT, "cache_bytes is less than 0");
+    program->cache = program_allocate(program, 1, sizeof *program->cache);
+    if (!program->cache) return fail_memory(program);
+    program->cache->limit = options->cache_bytes ? options->cache_bytes : (int64_t)64 << 20;
+    if (!cache_folder(options->cache_folder, program->cache->folder))
+        return fail(program, GRADC_ARGUMENT, "the path of the cache's folder is too long");
+    chosen->store = (ObjectStore){cache_find, cache_keep, program->cache};
+    return GRADC_OK;
+}
+
 static gradc_status read_options(gradc_program *program, const gradc_options *options, CompileOptions *chosen) {
     *chosen = (CompileOptions){.floating = DTYPE_F32, .read = read_import, .allocator = program->allocator};
     chosen->threads = processor_count();
@@ -119,7 +130,7 @@ static gradc_status read_options(gradc_program *program, const gradc_options *op
     chosen->verify = program->verify = options->verify;
     program->diagnose = options->diagnose;
     program->diagnose_context = options->diagnose_context;
-    return GRADC_OK;
+    return options->cache ? open_cache(program, options, chosen) : GRADC_OK;
 }
 
 static gradc_status compile(gradc_program *program, const char *name, const char *text, size_t length,
@@ -170,6 +181,7 @@ void gradc_program_free(gradc_program *program) {
     team_free(program->team);
     memory_free(&program->evaluated);
     compilation_destroy(program->compilation);
+    program_release(program, program->cache);
     program_release(program, program->message);
     Allocator allocator = program->allocator;
     memory_give(&allocator, program);

@@ -7,13 +7,30 @@
 
 typedef struct Jit Jit;
 
-// For the host's CPU; vector_bytes 0 takes its widest useful vectors, 16, 32 or 64 force them (same bits). NULL on
-// failure, with *message (owned by the caller, free()).
+// For the host's CPU; vector_bytes 0 takes its widest useful vectors, 16, 32 or 64 force them (same bits). LLVM is
+// started when the first code is made. NULL on failure, with *message (owned by the caller, free()).
 Jit *jit_create(int vector_bytes, char **message);
 void jit_destroy(Jit *jit);
 
-// Compiles the program to a function that lives as long as the jit. NULL on failure, with *message as above.
-// emit_ms and machine_code_ms (may be NULL) get the time spent.
+// Where machine code is kept from one process to the next. A key holds all that decides the code; what is kept under one
+// key is the same code, whoever made it.
+typedef struct {
+    // The object of that key, free() it; NULL: there is none.
+    void *(*find)(void *context, const void *key, size_t key_size, size_t *size);
+    void (*keep)(void *context, const void *key, size_t key_size, const void *object, size_t size);
+    void *context;
+} ObjectStore;
+
+typedef struct {
+    double emit_ms, machine_code_ms;
+    bool found;   // in the store
+} JitCost;
+
+// Compiles the program to a function that lives as long as the jit, or finds it in `store` (NULL: there is none). NULL on
+// failure, with *message as above.
+gradc_function *jit_compile_kept(Jit *jit, const KernelProgram *program, const ObjectStore *store, JitCost *cost,
+                                 char **message);
+// Without a store; emit_ms and machine_code_ms (may be NULL) get the time spent.
 gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit_ms, double *machine_code_ms,
                             char **message);
 

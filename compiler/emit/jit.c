@@ -1,6 +1,9 @@
-// LLVM's targets and its JIT. Modules come ready made: explicit vectors, no IR passes.
+// From a module to a function that can be called: LLVM makes an object of it, which is loaded, and kept for the next
+// process where the host wishes so. Modules come ready made: explicit vectors, no IR passes.
 #include "emit/emit.h"
 #include "emit/emitter.h"
+#include "emit/fingerprint.h"
+#include "emit/load.h"
 
 #include <assert.h>
 #include <llvm-c/Analysis.h>
@@ -15,12 +18,18 @@
 #include <string.h>
 #include <time.h>
 
+// Code in memory, in a list.
+typedef struct Loaded {
+    struct Loaded *next;
+    LoadedObject object;     // its function is NULL: LLVM's linker has loaded it
+    LLVMOrcLLJITRef lljit;   // or NULL
+} Loaded;
+
 struct Jit {
-    LLVMOrcLLJITRef lljit;
-    LLVMTargetMachineRef machine;
+    LLVMTargetMachineRef machine;   // NULL: LLVM was not needed yet
     char *triple, *cpu, *features;
     int vector_bytes, vector_registers;
-    int functions;   // makes symbols unique
+    Loaded *loaded;
 };
 
 static pthread_once_t targets_once = PTHREAD_ONCE_INIT;
@@ -62,17 +71,13 @@ static bool failed(LLVMErrorRef error, char **message) {
 }
 
 static bool start(Jit *jit, char **message) {
+    if (jit->machine) return true;
+    pthread_once(&targets_once, start_targets);
     jit->machine = create_machine(jit, message);
-    LLVMTargetMachineRef machine = jit->machine ? create_machine(jit, message) : NULL;
-    if (!machine) return false;
-    LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
-    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(builder,
-                                                  LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine));
-    return !failed(LLVMOrcCreateLLJIT(&jit->lljit, builder), message);
+    return jit->machine != NULL;
 }
 
 Jit *jit_create(int vector_bytes, char **message) {
-    pthread_once(&targets_once, start_targets);
     Jit *jit = calloc(1, sizeof *jit);
     *message = NULL;
     if (!jit) return NULL;
@@ -80,16 +85,23 @@ Jit *jit_create(int vector_bytes, char **message) {
     jit->cpu = LLVMGetHostCPUName();
     jit->features = LLVMGetHostCPUFeatures();
     choose_vectors(jit, vector_bytes);
-    if (start(jit, message)) return jit;
-    jit_destroy(jit);
-    return NULL;
+    return jit;
+}
+
+static void unload(Loaded *loaded) {
+    char *ignored = NULL;
+    if (loaded->lljit) failed(LLVMOrcDisposeLLJIT(loaded->lljit), &ignored);
+    else unload_object(&loaded->object);
+    free(ignored);
+    free(loaded);
 }
 
 void jit_destroy(Jit *jit) {
     if (!jit) return;
-    char *ignored = NULL;
-    if (jit->lljit) failed(LLVMOrcDisposeLLJIT(jit->lljit), &ignored);
-    free(ignored);
+    for (Loaded *next, *loaded = jit->loaded; loaded; loaded = next) {
+        next = loaded->next;
+        unload(loaded);
+    }
     if (jit->machine) LLVMDisposeTargetMachine(jit->machine);
     LLVMDisposeMessage(jit->triple);
     LLVMDisposeMessage(jit->cpu);
@@ -126,35 +138,118 @@ static double milliseconds(void) {
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-// The function's symbol, made unique among those of this jit.
-static void rename_function(Jit *jit, const KernelProgram *program, LLVMModuleRef module, char *symbol, size_t size) {
-    snprintf(symbol, size, "%.200s.%d", program->name, jit->functions++);
-    LLVMSetValueName2(LLVMGetNamedFunction(module, program->name), symbol, strlen(symbol));
+// ---- loading
+
+// By LLVM's linker, which knows all processors and finds functions of the C library: an old processor without fma needs
+// some.
+static bool load_by_llvm(Jit *jit, Loaded *loaded, const void *object, size_t size, void **function, char **message) {
+    const char *symbol = object_function(object, size);
+    LLVMTargetMachineRef machine = symbol && start(jit, message) ? create_machine(jit, message) : NULL;
+    if (!machine) return false;
+    LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
+    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(builder,
+                                                  LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine));
+    if (failed(LLVMOrcCreateLLJIT(&loaded->lljit, builder), message)) return false;
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(object, size, "gradc");
+    LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(loaded->lljit);
+    LLVMOrcExecutorAddress address = 0;
+    if (failed(LLVMOrcLLJITAddObjectFile(loaded->lljit, library, buffer), message)) return false;
+    if (failed(LLVMOrcLLJITLookup(loaded->lljit, &address, symbol), message)) return false;
+    *function = (void *)(uintptr_t)address;
+    return true;
+}
+
+// NULL on failure; without a message: there was no memory, or it is no object of this compiler.
+static gradc_function *load(Jit *jit, const void *object, size_t size, char **message) {
+    Loaded *loaded = calloc(1, sizeof *loaded);
+    void *function = NULL;
+    if (!loaded) return NULL;
+    if (load_object(object, size, &loaded->object)) function = loaded->object.function;
+    else if (!load_by_llvm(jit, loaded, object, size, &function, message) && !loaded->lljit) {
+        free(loaded);
+        return NULL;
+    }
+    loaded->next = jit->loaded;
+    jit->loaded = loaded;
+    return (gradc_function *)(uintptr_t)function;
+}
+
+// ---- what was kept
+
+// All that decides the machine code: this compiler, LLVM, the processor, and the kernels.
+static Text key_of(const Jit *jit, const KernelProgram *program) {
+    Text key = {.arena = program->arena};
+    unsigned major, minor, patch;
+    LLVMGetVersion(&major, &minor, &patch);
+    text_add(&key, "%s\nLLVM %u.%u.%u\n%s\n%s\n%s\n%d %d\n", GRADC_CODE_FINGERPRINT, major, minor, patch, jit->triple,
+             jit->cpu, jit->features, jit->vector_bytes, jit->vector_registers);
+    kernel_program_bytes(&key, program);
+    return key;
+}
+
+static gradc_function *find_kept(Jit *jit, const ObjectStore *store, const Text *key) {
+    size_t size;
+    void *object = store->find(store->context, key->bytes, (size_t)key->length, &size);
+    char *ignored = NULL;
+    gradc_function *function = object ? load(jit, object, size, &ignored) : NULL;
+    free(ignored);
+    free(object);
+    return function;
+}
+
+// ---- from kernels to a function
+
+static LLVMMemoryBufferRef make_object(Jit *jit, const KernelProgram *program, double *emitted, char **message) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMModuleRef module = start(jit, message) ? make_module(jit, context, program, message) : NULL;
+    LLVMMemoryBufferRef object = NULL;
+    char *fault = NULL;
+    *emitted = milliseconds();
+    if (module && LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, LLVMObjectFile, &fault, &object)) {
+        *message = strdup(fault);
+        object = NULL;
+    }
+    if (fault) LLVMDisposeMessage(fault);
+    if (module) LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    return object;
+}
+
+static gradc_function *compile(Jit *jit, const KernelProgram *program, const ObjectStore *store, const Text *key,
+                               double *emitted, char **message) {
+    LLVMMemoryBufferRef buffer = make_object(jit, program, emitted, message);
+    if (!buffer) return NULL;
+    const void *object = LLVMGetBufferStart(buffer);
+    size_t size = LLVMGetBufferSize(buffer);
+    gradc_function *function = load(jit, object, size, message);
+    if (function && store) store->keep(store->context, key->bytes, (size_t)key->length, object, size);
+    LLVMDisposeMemoryBuffer(buffer);
+    return function;
+}
+
+gradc_function *jit_compile_kept(Jit *jit, const KernelProgram *program, const ObjectStore *store, JitCost *cost,
+                                 char **message) {
+    double begin = milliseconds(), emitted = begin;
+    *message = NULL;
+    Text key = store ? key_of(jit, program) : (Text){0};
+    gradc_function *function = store ? find_kept(jit, store, &key) : NULL;
+    *cost = (JitCost){.found = function != NULL};
+    if (!function) function = compile(jit, program, store, &key, &emitted, message);
+    cost->emit_ms = emitted - begin;
+    cost->machine_code_ms = milliseconds() - emitted;
+    return function;
 }
 
 gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit_ms, double *machine_code_ms,
                             char **message) {
-    double begin = milliseconds();
-    *message = NULL;
-    char symbol[256];
-    LLVMOrcThreadSafeContextRef safe = LLVMOrcCreateNewThreadSafeContext();
-    LLVMModuleRef module = make_module(jit, LLVMOrcThreadSafeContextGetContext(safe), program, message);
-    if (!module) {
-        LLVMOrcDisposeThreadSafeContext(safe);
-        return NULL;
-    }
-    rename_function(jit, program, module, symbol, sizeof symbol);
-    LLVMOrcThreadSafeModuleRef safe_module = LLVMOrcCreateNewThreadSafeModule(module, safe);
-    LLVMOrcDisposeThreadSafeContext(safe);   // the module keeps it
-    double emitted = milliseconds();
-    LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(jit->lljit);
-    if (failed(LLVMOrcLLJITAddLLVMIRModule(jit->lljit, library, safe_module), message)) return NULL;
-    LLVMOrcExecutorAddress address = 0;
-    if (failed(LLVMOrcLLJITLookup(jit->lljit, &address, symbol), message)) return NULL;
-    if (emit_ms) *emit_ms = emitted - begin;
-    if (machine_code_ms) *machine_code_ms = milliseconds() - emitted;
-    return (gradc_function *)(uintptr_t)address;
+    JitCost cost;
+    gradc_function *function = jit_compile_kept(jit, program, NULL, &cost, message);
+    if (emit_ms) *emit_ms = cost.emit_ms;
+    if (machine_code_ms) *machine_code_ms = cost.machine_code_ms;
+    return function;
 }
+
+// ---- as text and as files
 
 // In the arena; NULL, and *exhausted: that has no more memory. What LLVM made is to be freed before it is said.
 static const char *copy_text(Arena *arena, const char *text, size_t length, bool *exhausted) {
@@ -169,7 +264,7 @@ static const char *copy_text(Arena *arena, const char *text, size_t length, bool
 const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
     char *message = NULL;
     LLVMContextRef context = LLVMContextCreate();
-    LLVMModuleRef module = make_module(jit, context, program, &message);
+    LLVMModuleRef module = start(jit, &message) ? make_module(jit, context, program, &message) : NULL;
     bool exhausted = !module && !message;
     const char *text = NULL;
     if (module) {
@@ -187,7 +282,7 @@ const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
 static const char *emit_file(Jit *jit, const KernelProgram *program, LLVMCodeGenFileType type, size_t *size) {
     char *message = NULL, *fault = NULL;
     LLVMContextRef context = LLVMContextCreate();
-    LLVMModuleRef module = make_module(jit, context, program, &message);
+    LLVMModuleRef module = start(jit, &message) ? make_module(jit, context, program, &message) : NULL;
     LLVMMemoryBufferRef buffer = NULL;
     const char *bytes = NULL;
     bool exhausted = !module && !message;

@@ -189,6 +189,8 @@ void kernel_program_serialise(KernelProgram *program);
 // For each instruction the axes, as a bit mask, along which its value changes, or for an effect its value or its place.
 const uint32_t *kernel_depends(Arena *arena, const Kernel *kernel);
 const char *kernel_program_verify(const KernelProgram *program);   // NULL or the first fault
+// Adds the program as bytes, without names: the same bytes, the same code.
+void kernel_program_bytes(Text *text, const KernelProgram *program);
 void kernel_program_print(Text *text, const KernelProgram *program);
 void kernel_program_print_plan(Text *text, const KernelProgram *program);
 

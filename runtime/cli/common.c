@@ -60,12 +60,14 @@ int close_program(gradc_program *program, const Common *common, int exit_code) {
     if (common->timings && program) {
         gradc_timings timings;
         gradc_get_timings(program, &timings);
+        char kept[64] = "";
+        if (timings.cached) snprintf(kept, sizeof kept, "   (%d of %d kept)", timings.cached, timings.functions);
         fprintf(stderr,
                 "parse          %8.2f ms\nelaborate      %8.2f ms\ndifferentiate  %8.2f ms\n"
                 "simplify       %8.2f ms\nkernels        %8.2f ms\nemit           %8.2f ms\n"
-                "machine code   %8.2f ms\nwhole run      %8.2f ms\n",
+                "machine code   %8.2f ms%s\nwhole run      %8.2f ms\n",
                 timings.parse, timings.elaborate, timings.differentiate, timings.simplify, timings.kernels,
-                timings.emit, timings.machine_code, (clock_seconds() - common->started) * 1e3);
+                timings.emit, timings.machine_code, kept, (clock_seconds() - common->started) * 1e3);
     }
     gradc_program_free(program);
     return exit_code;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_FLOAT = KEY_COMMON, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
+enum { KEY_FLOAT = KEY_COMMON, KEY_NO_CACHE, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
 
 const struct argp_option common_options[] = {
     {0, 0, 0, 0, "How the program is compiled:", 100},
@@ -16,6 +16,7 @@ const struct argp_option common_options[] = {
     {"vectors", KEY_VECTOR, VECTOR_CHOICES, 0,
      "Bytes of the vectors used; the widest of this machine if it is left out. The results have the same bits", 100},
     {"verify", KEY_VERIFY, 0, 0, "Check the program after each pass of the compiler", 100},
+    {"no-cache", KEY_NO_CACHE, 0, 0, "Neither read nor keep machine code in files; see gradc(1)", 100},
     {"timings", KEY_TIMINGS, 0, 0, "Print to stderr how long each stage took", 100},
     {0},
 };
@@ -31,7 +32,11 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
         return 0;
     case KEY_VERIFY: common->options.verify = true; return 0;
     case KEY_TIMINGS: common->timings = true; return 0;
-    case ARGP_KEY_INIT: common->started = clock_seconds(); return 0;
+    case KEY_NO_CACHE: common->options.cache = false; return 0;
+    case ARGP_KEY_INIT:
+        common->started = clock_seconds();
+        common->options.cache = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (common->file) argp_error(state, "more than one FILE: '%s' and '%s'", common->file, argument);
         common->file = argument;
