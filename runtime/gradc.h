@@ -87,6 +87,7 @@ typedef void gradc_diagnose_function(void *context, const gradc_diagnostic_info 
 typedef struct {
     gradc_dtype floating;   // what `float` means in the program: GRADC_F32 or GRADC_F64
     int vector_bytes;       // 0: the widest vectors of this machine; 16, 32 or 64 forces a width (the same bits)
+    int threads;            // at most so many share a run (the same bits for any number); 0: one for each processor
     // Check every pass of the compiler, and before a backward whether the arrays of its forward still hold what they
     // held; slow.
     bool verify;
@@ -100,7 +101,6 @@ typedef struct {
     void *(*allocate)(void *context, size_t bytes);
     void (*release)(void *context, void *memory);
     void *allocate_context;
-    int threads;   // at most so many share a run (the same bits for any number); 0: one for each processor
     // Keep machine code in files, and read it from there when the same kernels are compiled again for the same processor,
     // by this process or another. Files that are damaged, of another version of gradc or LLVM, or not this user's own are
     // not used; where nothing can be written nothing is kept.

@@ -89,27 +89,35 @@ static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *contex
     emit_rows(emitter, product, scopes, count, axes, rows - (product->inner >= 0 ? 2 : 1));
 }
 
-// How many panels all rows meet before the next ones are packed: as many as stay in the cache and leave no rest.
+// How many panels all rows meet before the next ones are packed: as many as stay in the cache; rather a few less, if
+// that leaves no rest.
 static int panels_at_once(const Emitter *emitter, const Product *product) {
     const Kernel *kernel = product->kernel;
     int64_t columns;
     if (!product->panel || !product->blocks || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
-    int each = product->columns * kernel_lanes(emitter, kernel);
-    if (columns % each) return 1;
-    int panels = kernel->pack_columns / each;
-    while (panels > 1 && columns / each % panels) panels--;
-    return panels;
+    int64_t each = (int64_t)product->columns * kernel_lanes(emitter, kernel), all = columns / each;
+    int64_t most = kernel->pack_columns / each < all ? kernel->pack_columns / each : all;
+    for (int64_t panels = most; panels > 1 && 2 * panels > most; panels--)
+        if (columns % (panels * each) == 0) return (int)panels;
+    return most > 1 ? (int)most : 1;
 }
 
+// Groups of panels, and then what is left of the columns.
 static void emit_panels(Emitter *emitter, Product *product) {
     const Code *code = &emitter->code;
-    int64_t step = (int64_t)product->panels * product->columns * kernel_lanes(emitter, product->kernel);
+    int64_t step = (int64_t)product->panels * product->columns * kernel_lanes(emitter, product->kernel), columns = 0;
+    extent_is_constant(product->kernel->axes[product->n].extent, &columns);
+    int64_t whole = columns / step * step;
     Range range = axis_range(emitter, product->kernel, product->n, step);
-    Loop loop = loop_begin(code, "columns", range.start, range.limit, v_i64(code, step), NULL, 0);
+    LLVMValueRef limit = v_minimum(code, range.limit, v_i64(code, whole));
+    Loop loop = loop_begin(code, "columns", range.start, limit, v_i64(code, step), NULL, 0);
     product->at = loop.index;
     emit_pack_panels(emitter, product);
     emit_tile_rows(emitter, product, NULL, 0);
     loop_end(code, &loop, NULL);
+    product->panels = 1;
+    if (whole < columns)
+        walk_vectors_from(emitter, product->outer, product->n, whole, product->columns, visit_panel, product);
 }
 
 // Rows go along the last M axis; if that is short, along the one before, and a tile has all of the last.

@@ -6,8 +6,10 @@
 //   scope.c          an instruction's value somewhere in a loop nest
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
 //   ops.c            elementwise ops: the last column of ops.def
+//   choice.c         conditions that are the same for all elements, and what they save
 //   nest.c           loops over axes, and over vectors along one
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
+//   row_values.c     what a row kernel keeps from one pass over a row to the next
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
 //   split.c          which part of a kernel each worker does
@@ -52,6 +54,7 @@ typedef struct {
     LLVMValueRef status;                         // i32 in memory: 1 after an index was out of range
     LLVMValueRef loop_index[MAX_AXES];           // of the enclosing loop kernels
     LLVMValueRef totals;                         // of a tile, on the stack; NULL: none yet
+    int assumed;                                 // a bool of the kernel at hand that is known here to be true; -1: none
     LLVMValueRef worker, workers, synchronise;   // NULL: the code is for one worker
     int split_axis;                              // of the kernel at hand; -1: it is not divided
     LLVMValueRef part, parts;                    // which of how many this worker does
@@ -128,6 +131,16 @@ typedef struct {
 Range axis_range(Emitter *emitter, const Kernel *kernel, int axis, int64_t block);
 LLVMValueRef own_copy(Emitter *emitter, const Buffer *buffer);   // the worker's, of a buffer with copies
 
+// ---- choice.c: conditions that are the same for all elements of a kernel
+// One that, if it is true, saves arrays from being read or written: -1, there is none.
+int find_choice(Arena *arena, const Kernel *kernel);
+// What the instruction is where `assumed` is true: itself, or an operand of a choice.
+int chosen_instruction(const Kernel *kernel, int assumed, int instruction);
+// Whether the effect puts back what is there.
+bool is_idle(const Kernel *kernel, int assumed, int effect);
+// Which instructions the effects need.
+const bool *needed_instructions(Arena *arena, const Kernel *kernel, int assumed);
+
 // ---- nest.c
 // A loop for each of `axes`, outermost first, and the scopes that they open; close_axes ends them.
 typedef struct {
@@ -145,6 +158,8 @@ enum { MAX_GROUP = 16, MAX_TILE = 32 };
 // vectors. What is left at the end is masked. axis -1: one scalar scope.
 typedef void Visit(Emitter *emitter, Scope *scopes, int count, void *context);
 void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *visit, void *context);
+// The same from element `first` on, a multiple of the group's elements.
+void walk_vectors_from(Emitter *emitter, Scope *outer, int axis, int64_t first, int group, Visit *visit, void *context);
 
 // ---- kernels
 void emit_map(Emitter *emitter, const Kernel *kernel);

@@ -202,7 +202,7 @@ static void emit_body(Emitter *emitter) {
 
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features) {
-    Emitter emitter = {.program = program, .arena = program->arena, .cpu = cpu, .features = features};
+    Emitter emitter = {.program = program, .arena = program->arena, .cpu = cpu, .features = features, .assumed = -1};
     emitter.vector_bytes = vector_bytes;
     emitter.vector_registers = vector_registers;
     Code *code = &emitter.code;

@@ -7,11 +7,32 @@ static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *cont
     for (int i = 0; i < count; i++) scope_effects(emitter, &scopes[i], -1, 0, 0);
 }
 
-void emit_map(Emitter *emitter, const Kernel *kernel) {
+static void emit_elements(Emitter *emitter, const Kernel *kernel) {
     int axes[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
     Nest nest;
     Scope *scope = open_axes(emitter, &nest, kernel, axes, count ? count - 1 : 0);
     scope_hoist(emitter, scope);
     walk_vectors(emitter, scope, count ? axes[count - 1] : -1, 1, visit_vectors, NULL);
     close_axes(emitter, &nest);
+}
+
+void emit_map(Emitter *emitter, const Kernel *kernel) {
+    const Code *code = &emitter->code;
+    int choice = find_choice(emitter->arena, kernel);
+    if (choice < 0) {
+        emit_elements(emitter, kernel);
+        return;
+    }
+    Scope scope = scope_root(emitter, kernel);
+    LLVMBasicBlockRef saving = b_new(code, "saving"), other = b_new(code, "all"), join = b_new(code, "join");
+    LLVMBuildCondBr(code->builder, scope_value(emitter, &scope, choice), saving, other);
+    b_go(code, saving);
+    emitter->assumed = choice;
+    emit_elements(emitter, kernel);
+    emitter->assumed = -1;
+    LLVMBuildBr(code->builder, join);
+    b_go(code, other);
+    emit_elements(emitter, kernel);
+    LLVMBuildBr(code->builder, join);
+    b_go(code, join);
 }

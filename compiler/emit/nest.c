@@ -66,12 +66,12 @@ static void visit_group(const Walk *walk, LLVMValueRef index, int count, LLVMVal
     walk->visit(walk->emitter, scopes, count, walk->context);
 }
 
-static void walk_static(const Walk *walk, int64_t extent, int group) {
+static void walk_static(const Walk *walk, int64_t first, int64_t extent, int group) {
     const Code *code = &walk->emitter->code;
     int64_t step = (int64_t)group * walk->width, whole = extent / step * step, rest = extent - whole;
-    if (whole == step) visit_group(walk, v_i64(code, 0), group, NULL, false);
-    if (whole > step) {
-        Loop loop = loop_begin(code, "vectors", v_i64(code, 0), v_i64(code, whole), v_i64(code, step), NULL, 0);
+    if (whole - first == step) visit_group(walk, v_i64(code, first), group, NULL, false);
+    if (whole - first > step) {
+        Loop loop = loop_begin(code, "vectors", v_i64(code, first), v_i64(code, whole), v_i64(code, step), NULL, 0);
         visit_group(walk, loop.index, group, NULL, false);
         loop_end(code, &loop, NULL);
     }
@@ -99,6 +99,11 @@ static void walk_open(const Walk *walk, Range range, int group) {
 }
 
 void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *visit, void *context) {
+    walk_vectors_from(emitter, outer, axis, 0, group, visit, context);
+}
+
+void walk_vectors_from(Emitter *emitter, Scope *outer, int axis, int64_t first, int group, Visit *visit,
+                       void *context) {
     if (axis < 0) {
         Scope scope = scope_inside(emitter, outer);
         visit(emitter, &scope, 1, context);
@@ -108,6 +113,11 @@ void walk_vectors(Emitter *emitter, Scope *outer, int axis, int group, Visit *vi
     Walk walk = {emitter, outer, axis, kernel_lanes(emitter, outer->kernel), visit, context};
     scope_spread(emitter, outer, axis, walk.width);
     int64_t constant, step = (int64_t)group * walk.width, block = (SPLIT_ELEMENTS + step - 1) / step * step;
-    if (extent_is_constant(extent, &constant) && !is_split(emitter, axis)) walk_static(&walk, constant, group);
-    else walk_open(&walk, axis_range(emitter, outer->kernel, axis, block), group);
+    if (extent_is_constant(extent, &constant) && !is_split(emitter, axis)) {
+        walk_static(&walk, first, constant, group);
+        return;
+    }
+    Range range = axis_range(emitter, outer->kernel, axis, block);
+    if (first) range.start = v_maximum(&emitter->code, range.start, v_i64(&emitter->code, first));
+    walk_open(&walk, range, group);
 }

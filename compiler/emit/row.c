@@ -3,6 +3,7 @@
 // Element i of a chunk belongs to lane i % L. The lanes stand side by side in L / W vectors, whatever W the machine
 // has, so that every width gives the same bits. A row of at most L elements stays in registers from pass to pass.
 #include "emit/lanes.h"
+#include "emit/row_values.h"
 #include "graph/order.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@ typedef struct {
     Partial *partials[MAX_REDUCTIONS];   // by vector
     int vectors[MAX_REDUCTIONS];
     Scope *kept;   // of a short row: the scopes that all passes share
+    RowValues values;
 } Pass;
 
 static void start_partials(Pass *pass) {
@@ -47,12 +49,14 @@ static void accumulate(Pass *pass, Scope *scope, int vector) {
         *partial = partial_select(emitter, scope->mask, *partial, next);
     }
     scope_effects(emitter, scope, pass->phase, UINT32_C(1) << pass->row, 0);
+    keep_row_values(emitter, &pass->values, scope, pass->row, pass->phase);
 }
 
 static Scope vector_scope(Pass *pass, LLVMValueRef start, int64_t offset, LLVMValueRef mask) {
     Scope scope = scope_inside(pass->emitter, pass->outer);
     scope_bind(&scope, pass->row, v_add(&pass->emitter->code, start, v_i64(&pass->emitter->code, offset)));
     scope_vector(&scope, pass->row, pass->width, mask);
+    take_row_values(pass->emitter, &pass->values, &scope, pass->row, pass->phase);
     return scope;
 }
 
@@ -229,6 +233,7 @@ void emit_row(Emitter *emitter, const Kernel *kernel) {
     int64_t extent;
     if (extent_is_constant(kernel->axes[row[0]].extent, &extent) && extent <= pass.step)
         pass.kept = arena_array(emitter->arena, Scope, MAX_VECTORS);
+    find_row_values(emitter, outer, pass.row, pass.step, &pass.values);
     uint32_t row_axes = axes_mask(kernel, AXIS_ROW);
     for (pass.phase = 0; pass.phase <= kernel->phase_count; pass.phase++) {
         scope_hoist(emitter, outer);

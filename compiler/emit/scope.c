@@ -105,6 +105,8 @@ static LLVMValueRef compute(Emitter *emitter, Scope *scope, int number) {
     }
     case INSTRUCTION_LOAD: return load_value(emitter, scope, number);
     case INSTRUCTION_MAP: {
+        int chosen = chosen_instruction(scope->kernel, emitter->assumed, number);
+        if (chosen != number) return scope_value(emitter, scope, chosen);
         LLVMValueRef operands[MAX_ARITY];
         Dtype operand_dtype = instruction->dtype;
         for (int i = 0; i < op_arity(instruction->op); i++) {
@@ -182,9 +184,11 @@ void scope_hoist(Emitter *emitter, Scope *scope) {
 
 void scope_load_updated(Emitter *emitter, Scope *scope) {
     const Kernel *kernel = scope->kernel;
+    const bool *needed = needed_instructions(emitter->arena, kernel, emitter->assumed);
     for (int i = 0; i < kernel->instructions.count; i++) {
         const Instruction *load = &kernel->instructions.items[i];
         bool updated = false;
+        if (!needed[i]) continue;
         for (int k = 0; k < kernel->instructions.count && load->kind == INSTRUCTION_LOAD; k++) {
             const Instruction *store = &kernel->instructions.items[k];
             updated = updated || (is_effect(store) && store->buffer == load->buffer);
@@ -198,6 +202,7 @@ void scope_effects(Emitter *emitter, Scope *scope, int phase, uint32_t with, uin
         const Instruction *instruction = &scope->kernel->instructions.items[i];
         if (!is_effect(instruction) || (phase >= 0 && instruction->phase != phase)) continue;
         if ((with && !(scope->depends[i] & with)) || (scope->depends[i] & without)) continue;
+        if (is_idle(scope->kernel, emitter->assumed, i)) continue;
         store_value(emitter, scope, i);
     }
 }

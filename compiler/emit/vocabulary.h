@@ -77,6 +77,11 @@ static inline LLVMValueRef v_minimum(const Code *code, LLVMValueRef a, LLVMValue
     return v_select(code, v_less(code, a, b), a, b);
 }
 
+// The greater of two i64.
+static inline LLVMValueRef v_maximum(const Code *code, LLVMValueRef a, LLVMValueRef b) {
+    return v_select(code, v_less(code, a, b), b, a);
+}
+
 // A number of any type; a vector type gets it in every lane.
 LLVMValueRef v_number(const Code *code, Dtype dtype, Scalar value, int width);
 LLVMValueRef v_splat(const Code *code, LLVMValueRef scalar, int width);

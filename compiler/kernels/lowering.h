@@ -68,6 +68,7 @@ typedef struct Lowering {
     int first_kernel, first_buffer;   // of those made here
     ARRAY(Draft *) drafts;
     ARRAY(Root) roots;
+    bool copies;           // what goes over leaves is computed elsewhere before
     int in_place_start;    // drafts before this one run before any leaf changes
     int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
     Axis loop_axes[MAX_AXES];

@@ -113,12 +113,19 @@ static void copy_updates(Lowering *lowering, const Placement *const *updated, co
     }
 }
 
+// From which draft on leaves may change: from the last one, if that is elementwise, so that nothing reads them after it.
+static int first_updating(const Lowering *lowering) {
+    int count = lowering->drafts.count;
+    const Draft *last = count ? lowering->drafts.items[count - 1] : NULL;
+    return last && last->kernel->kind == KERNEL_MAP && !lowering->copies ? count - 1 : count;
+}
+
 void lower_roots(Lowering *lowering) {
     bool in_place = false;
     for (int i = 0; i < lowering->roots.count; i++) {
         Root *root = &lowering->roots.items[i];
         if (root->whole && !root->buffer && root->node->op != OP_loop) root->buffer = add_scratch(lowering, root->node);
-        if (root->in_place && !in_place) lowering->in_place_start = lowering->drafts.count;
+        if (root->in_place && !in_place) lowering->in_place_start = first_updating(lowering);
         in_place = in_place || root->in_place;
         place_root(lowering, root);
     }
@@ -168,6 +175,7 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
                              .extents = graph->extents,
                              .arena = graph->arena,
                              .kernels = &program->kernels,
+                             .copies = copies,
                              .first_kernel = mark.kernels,
                              .first_buffer = mark.buffers};
         for (int i = 0; i < order.count; i++) node_state(&lowering, order.items[i])->recomputed = recomputed[i];

@@ -224,9 +224,10 @@ static void roots_of_reduce(Lowering *lowering, Node *node) {
     if (!flat_input(lowering, node)) add_root(lowering, node->inputs[0], node);
 }
 
-// About how many instructions compute the node from what lies in memory.
+// About how many instructions compute an element of the node from what lies in memory. Single numbers are computed once.
 static int weight_of(Lowering *lowering, const Node *node) {
     const NodeState *state = node_state(lowering, node);
+    if (!node->rank) return 0;
     int weight = op_class(node->op) == CLASS_VIEW || op_class(node->op) == CLASS_LEAF ? 0 : 1;
     for (int i = 0; i < node->input_count && !state->root && !state->buffer; i++)
         weight += node_state(lowering, node->inputs[i])->weight;

@@ -75,7 +75,7 @@ class Gradc:
 
     def compile(self, text):
         program, data = ctypes.c_void_p(), text.encode()
-        options = (ctypes.c_int * 64)(0, 0, 0, arguments.threads)   # gradc_options: floating, vector_bytes, verify, threads
+        options = (ctypes.c_int * 64)(0, 0, arguments.threads)   # gradc_options: floating, vector_bytes, threads
         status = self.library.gradc_compile_text(b"model.grad", data, ctypes.c_size_t(len(data)), options,
                                                  ctypes.byref(program))
         if status:

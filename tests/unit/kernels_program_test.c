@@ -376,7 +376,31 @@ static void check_deep_loops(void) {
     case_end(test);
 }
 
+// Gradient descent, large enough for the choice between with and without momentum to be made once for all elements; it
+// is one kernel. What is not chosen may be NaN.
+static void check_choice(Dtype dtype, float momentum, int64_t count) {
+    Case *test = case_begin(momentum != 0 ? "with momentum" : "without momentum");
+    Graph *graph = test->graph;
+    Node *p = case_leaf(test, dtype, SPACE_PARAMETERS, 0, SHAPE(count)),
+         *v = case_leaf(test, dtype, SPACE_OPTIMIZER, 0, SHAPE(count)),
+         *g = case_leaf(test, dtype, SPACE_GRADIENTS, 0, SHAPE(count));
+    Node *mu = case_input(test, DTYPE_F32, FILL_PLAIN, SCALAR);
+    test->leaves[test->leaf_count - 1].data = &momentum;
+    if (momentum == 0) test->leaves[1].fill = FILL_SPECIAL;
+    Node *none = map2(graph, OP_equal, mu, constant_like(graph, mu, 0));
+    none = broadcast(graph, none, p->shape, 1, NULL);
+    Node *scaled = map2(graph, OP_multiply, broadcast(graph, cast(graph, mu, dtype), p->shape, 1, NULL), v);
+    Node *moved = map2(graph, OP_add, scaled, g), *change = map3(graph, OP_where, none, g, moved);
+    case_store(test, map2(graph, OP_subtract, p, change), SPACE_PARAMETERS, 0, false);
+    case_store(test, map3(graph, OP_where, none, v, moved), SPACE_OPTIMIZER, 0, false);
+    if (case_kernels(test) != 1) fail(test, "%d kernels", case_kernels(test));
+    case_check(test, NULL);
+    case_end(test);
+}
+
 int main(void) {
+    for (Dtype dtype = DTYPE_F32; dtype <= DTYPE_F64; dtype++)
+        for (int i = 0; i < 4; i++) check_choice(dtype, i % 2 ? 0.5f : 0, i < 2 ? 5003 : 100);
     check_chain();
     check_shared();
     check_mean_square();

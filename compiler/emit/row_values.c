@@ -1,0 +1,82 @@
+// Values that several passes over a row need and that are dear to compute, such as softmax's exponentials: the first
+// pass that computes them puts them into a row on the stack, and later ones read them there.
+#include "emit/row_values.h"
+
+enum { MAX_ROW_BYTES = 16384 };   // all rows together: they should stay in a first-level cache
+
+// In which passes an element's value is needed: bit p for pass p. Reductions stand between the passes.
+static uint32_t *find_passes(Emitter *emitter, const Kernel *kernel, const uint32_t *depends, int row) {
+    uint32_t *passes = arena_array(emitter->arena, uint32_t, kernel->instructions.count + 1);
+    for (int i = kernel->instructions.count - 1; i >= 0; i--) {
+        const Instruction *instruction = &kernel->instructions.items[i];
+        bool reduces = instruction->kind == INSTRUCTION_REDUCE;
+        bool every_element = reduces || (is_effect(instruction) && (depends[i] >> row & 1));
+        uint32_t needed = every_element ? UINT32_C(1) << instruction->phase : passes[i];
+        for (int k = 0; k < MAX_ARITY; k++) {
+            int operand = instruction->operands[k];
+            if (operand >= 0 && (depends[operand] >> row & 1)) passes[operand] |= needed;
+        }
+    }
+    return passes;
+}
+
+static LLVMValueRef row_on_stack(Emitter *emitter, Dtype dtype, int64_t elements) {
+    const Code *code = &emitter->code;
+    LLVMBasicBlockRef here = b_here(code);
+    LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
+    LLVMTypeRef type = LLVMArrayType2(v_scalar_type(code, dtype), (uint64_t)elements);
+    LLVMValueRef row = LLVMBuildAlloca(code->builder, type, "row");
+    LLVMSetAlignment(row, 64);
+    b_go(code, here);
+    return row;
+}
+
+void find_row_values(Emitter *emitter, const Scope *outer, int row, int step, RowValues *values) {
+    const Kernel *kernel = outer->kernel;
+    int64_t extent, bytes = 0;
+    values->count = 0;
+    if (!extent_is_constant(kernel->axes[row].extent, &extent) || extent <= step) return;
+    int64_t elements = (extent + step - 1) / step * step;
+    const uint32_t *passes = find_passes(emitter, kernel, outer->depends, row);
+    for (int i = 0; i < kernel->instructions.count && values->count < MAX_ROW_VALUES; i++) {
+        const Instruction *instruction = &kernel->instructions.items[i];
+        bool dear = instruction->kind == INSTRUCTION_MAP && op_is_function(instruction->op);
+        bool several = (passes[i] & (passes[i] - 1)) != 0, each = outer->depends[i] >> row & 1;
+        int64_t size = elements * dtype_size(instruction->dtype);
+        if (!dear || !several || !each || bytes + size > MAX_ROW_BYTES) continue;
+        bytes += size;
+        int first = 0;
+        while (!(passes[i] >> first & 1)) first++;
+        values->items[values->count++] = (RowValue){i, first, row_on_stack(emitter, instruction->dtype, elements)};
+    }
+}
+
+static LLVMValueRef place(Emitter *emitter, const RowValue *value, const Scope *scope, int row) {
+    const Code *code = &emitter->code;
+    Dtype dtype = scope->kernel->instructions.items[value->instruction].dtype;
+    return LLVMBuildGEP2(code->builder, v_scalar_type(code, dtype), value->row, (LLVMValueRef[]){scope->index[row]}, 1,
+                         "");
+}
+
+void take_row_values(Emitter *emitter, const RowValues *values, Scope *scope, int row, int phase) {
+    for (int i = 0; i < values->count; i++) {
+        const RowValue *value = &values->items[i];
+        if (phase <= value->phase) continue;
+        Dtype dtype = scope->kernel->instructions.items[value->instruction].dtype;
+        LLVMTypeRef type = v_type(&emitter->code, dtype, scope->width);
+        LLVMValueRef loaded = LLVMBuildLoad2(emitter->code.builder, type, place(emitter, value, scope, row), "");
+        LLVMSetAlignment(loaded, (unsigned)dtype_size(dtype));
+        scope_set(scope, value->instruction, loaded);
+    }
+}
+
+void keep_row_values(Emitter *emitter, const RowValues *values, Scope *scope, int row, int phase) {
+    for (int i = 0; i < values->count; i++) {
+        const RowValue *value = &values->items[i];
+        if (phase != value->phase) continue;
+        LLVMValueRef computed = scope_value(emitter, scope, value->instruction);
+        LLVMValueRef store = LLVMBuildStore(emitter->code.builder, computed, place(emitter, value, scope, row));
+        Dtype dtype = scope->kernel->instructions.items[value->instruction].dtype;
+        LLVMSetAlignment(store, (unsigned)dtype_size(dtype));
+    }
+}
