@@ -1,4 +1,5 @@
 #include "harness.h"
+#include "harness_numbers.h"
 #include "guarded.h"
 #include "runtime/team.h"
 #include "simplify/simplify.h"
@@ -236,49 +237,7 @@ static gradc_function *shared_code(Case *test) {
     return test->shared_code;
 }
 
-// ---- contents
-
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t random_bits(void) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static double random_real(const CaseLeaf *leaf) {
-    static const double special[] = {NAN,   INFINITY, -INFINITY, 0.0,  -0.0,  1e-40, -1e-40, 3e38,
-                                     -3e38, 1.0,      -1.0,      88.0, -88.0, 0.5,   1e-8,   -104.0};
-    double unit = (double)(random_bits() >> 11) * 0x1p-53;
-    switch (leaf->fill) {
-    case FILL_REAL: return unit * 4 - 2;
-    case FILL_POSITIVE: return unit * 2;
-    case FILL_SPECIAL:
-        if (random_bits() % 3 == 0) return special[random_bits() % (sizeof special / sizeof *special)];
-        return unit * 20 - 10;
-    default: return (double)((int64_t)(random_bits() % 65) - 32) / 8;
-    }
-}
-
-static int64_t random_integer(const CaseLeaf *leaf, Dtype dtype) {
-    static const int64_t special[] = {INT32_MIN, INT32_MAX, 0, -1, 1, INT64_MIN, INT64_MAX};
-    if (dtype == DTYPE_BOOL) return (int64_t)(random_bits() % 2);
-    if (leaf->fill == FILL_INDEX)
-        return leaf->fill_limit > 0 ? (int64_t)(random_bits() % (uint64_t)leaf->fill_limit) : 0;
-    if (leaf->fill == FILL_SPECIAL && random_bits() % 3 == 0) return special[random_bits() % 7];
-    return (int64_t)(random_bits() % 13) - 6;
-}
-
-static void put_element(Dtype dtype, void *data, int64_t index, double real, int64_t integer) {
-    switch (dtype) {
-    case DTYPE_F32: ((float *)data)[index] = (float)real; break;
-    case DTYPE_F64: ((double *)data)[index] = real; break;
-    case DTYPE_I32: ((int32_t *)data)[index] = (int32_t)integer; break;
-    case DTYPE_I64: ((int64_t *)data)[index] = integer; break;
-    default: ((uint8_t *)data)[index] = integer != 0;
-    }
-}
+// ---- shapes
 
 static int64_t count_of(const Node *node, const int64_t *dims) {
     int64_t count = 1;
@@ -311,7 +270,7 @@ static void fill_arguments(Run *run) {
         int64_t count = count_of(node, run->dims);
         void *data = arena_allocate(run->arena, (size_t)(count * dtype_size(node->dtype)) + 1);
         for (int64_t k = 0; k < count && !leaf->data; k++)
-            put_element(node->dtype, data, k, random_real(leaf), random_integer(leaf, node->dtype));
+            put_element(node->dtype, data, k, case_real(leaf), case_integer(leaf, node->dtype));
         if (leaf->data) memcpy(data, leaf->data, (size_t)(count * dtype_size(node->dtype)));
         run->arguments[i] = tensor_of(node, run->dims, data);
     }
