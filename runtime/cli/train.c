@@ -209,7 +209,7 @@ static bool on_step(void *context, const gradc_step *step) {
 
 static bool on_epoch(void *context, const gradc_progress *epoch) {
     Options *options = context;
-    return progress_epoch(&options->progress, epoch) && !stop_signal;
+    return progress_epoch(&options->progress, epoch);   // the next step sees a signal
 }
 
 // ---- the end
