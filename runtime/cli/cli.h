@@ -106,6 +106,9 @@ void note_first_values(const gradc_program *program);
 // Whether what is written to the stream may be coloured: a terminal that can, and no NO_COLOR.
 bool colours(FILE *stream);
 double clock_seconds(void);
+// What an allocation gave; ends the program if that is NULL.
+void *checked(void *memory);
+bool has_suffix(const char *path, const char *suffix);
 // The file's bytes and a zero byte after them; free() it. NULL after a message on stderr.
 char *read_file(const char *path, size_t *length);
 // Looks whether a file could be written, so that hours of work do not end there. False after a message on stderr.

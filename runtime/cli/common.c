@@ -14,6 +14,17 @@ double clock_seconds(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+void *checked(void *memory) {
+    if (memory) return memory;
+    fprintf(stderr, "gradc: out of memory\n");
+    exit(EXIT_INTERNAL);
+}
+
+bool has_suffix(const char *path, const char *suffix) {
+    size_t length = strlen(path), suffix_length = strlen(suffix);
+    return length > suffix_length && strcmp(path + length - suffix_length, suffix) == 0;
+}
+
 // ---- programs and messages
 
 bool colours(FILE *stream) {

@@ -15,12 +15,6 @@ typedef struct {
     char **functions;
 } Curves;
 
-static void *checked(void *memory) {
-    if (memory) return memory;
-    fprintf(stderr, "gradc: out of memory\n");
-    exit(EXIT_INTERNAL);
-}
-
 // ---- which functions
 
 // How an entry of one number is called with `gradc_v`, and what leads from its result to one number; false if it takes

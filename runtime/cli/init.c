@@ -70,8 +70,7 @@ static void write_data(FILE *stream) {
 static char *data_path(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *point = strrchr(name, '.');
     size_t length = point && point > name ? (size_t)(point - path) : strlen(path);
-    char *result = malloc(length + sizeof ".csv");
-    if (!result) return NULL;
+    char *result = checked(malloc(length + sizeof ".csv"));
     memcpy(result, path, length);
     memcpy(result + length, ".csv", sizeof ".csv");
     return result;
@@ -125,7 +124,6 @@ static int run_init(int argc, char **argv) {
         return EXIT_USAGE;
     }
     char *data = data_path(path);
-    if (!data) return EXIT_INTERNAL;
     int exit_code = EXIT_USAGE;
     if (strcmp(data, path) == 0)
         fprintf(stderr, "gradc init: '%s' is to be the model file; its data get that name\n", path);

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *checked(json_t *value) {
-    if (value) return value;
-    fprintf(stderr, "gradc: out of memory\n");
-    exit(EXIT_INTERNAL);
-}
-
 json_t *json_text(const char *text) {
     if (!text) return json_null();
     json_t *value = json_string(text);

@@ -64,23 +64,19 @@ const struct argp_option weight_options[] = {
 };
 
 // Adds to a list that ends with NULL.
-static void add(struct argp_state *state, const char ***list, int *count, const char *item) {
-    const char **longer = realloc(*list, (size_t)(*count + 2) * sizeof **list);
-    if (!longer) argp_failure(state, EXIT_INTERNAL, ENOMEM, "%s", item);
-    else {
-        *list = longer;
-        longer[(*count)++] = item;
-        longer[*count] = NULL;
-    }
+static void add(const char ***list, int *count, const char *item) {
+    *list = checked(realloc(*list, (size_t)(*count + 2) * sizeof **list));
+    (*list)[(*count)++] = item;
+    (*list)[*count] = NULL;
 }
 
 static error_t parse_weights(int key, char *argument, struct argp_state *state) {
     Weights *weights = state->input;
     switch (key) {
     case KEY_LOAD: weights->load = argument; return 0;
-    case KEY_RENAME: add(state, &weights->rename, &weights->rename_count, argument); return 0;
-    case KEY_TRANSPOSE: add(state, &weights->transpose, &weights->transpose_count, argument); return 0;
-    case KEY_IGNORE: add(state, &weights->ignore, &weights->ignore_count, argument); return 0;
+    case KEY_RENAME: add(&weights->rename, &weights->rename_count, argument); return 0;
+    case KEY_TRANSPOSE: add(&weights->transpose, &weights->transpose_count, argument); return 0;
+    case KEY_IGNORE: add(&weights->ignore, &weights->ignore_count, argument); return 0;
     case ARGP_KEY_END:
         if ((weights->rename || weights->transpose || weights->ignore) && !weights->load && !weights->exported)
             argp_error(state,
@@ -116,14 +112,13 @@ void weights_free(Weights *weights) {
 static char *help_text(const Command *command) {
     char *text = NULL;
     size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return NULL;
+    FILE *stream = checked(open_memstream(&text, &size));
     fprintf(stream, "%s\v%s\n", command->summary, command->description);
     if (command->examples) fprintf(stream, "\nExamples:\n");
     for (const char *const *example = command->examples; example && *example; example += 2)
         fprintf(stream, "  %s\n      %s\n", example[0], example[1]);
     fprintf(stream, "\nThe manual page gradc-%s(1) says the same; gradc(1) has the exit codes.", command->name);
-    return fclose(stream) == 0 ? text : NULL;
+    return checked(fclose(stream) == 0 ? text : NULL);
 }
 
 void parse_line(const Command *command, int argc, char **argv, void *input) {
@@ -139,7 +134,7 @@ void parse_line(const Command *command, int argc, char **argv, void *input) {
                               .doc = help,
                               .children = children};
     argp_err_exit_status = EXIT_USAGE;
-    error_t error = help ? argp_parse(&argp, argc, argv, 0, NULL, input) : ENOMEM;
+    error_t error = argp_parse(&argp, argc, argv, 0, NULL, input);
     free(help);
     if (!error) return;
     fprintf(stderr, "%s: %s\n", argv[0], strerror(error));

@@ -37,11 +37,6 @@ static void parse_range(struct argp_state *state, const char *text, CurveOptions
         argp_error(state, "--range takes two numbers, the smaller first, as in -5:5, not '%s'", text);
 }
 
-static bool has_suffix(const char *path, const char *suffix) {
-    size_t length = strlen(path), suffix_length = strlen(suffix);
-    return length > suffix_length && strcmp(path + length - suffix_length, suffix) == 0;
-}
-
 static void check_options(struct argp_state *state, const Options *options) {
     if (options->log && (options->given || options->common.file || options->curves.weights.load))
         argp_error(state, "--log draws a log, and no function: it stands alone");

@@ -24,7 +24,7 @@ static void find_blocks(Progress *progress, const char *loss) {
     for (int i = 0; gradc_train_block(progress->program, i, &info) && progress->block_count < MAX_BLOCKS; i++) {
         if (loss && strcmp(info.loss, loss) != 0) continue;
         progress->blocks[progress->block_count++] =
-            (BlockProgress){.loss = strdup(info.loss), .begun = -1, .first_loss = NAN};
+            (BlockProgress){.loss = checked(strdup(info.loss)), .begun = -1, .first_loss = NAN};
     }
     progress->several = progress->block_count > 1;
 }
@@ -43,10 +43,10 @@ static void list_columns(Progress *progress) {
     gradc_tensor_info output;
     int count = 0;
     for (int i = 0; gradc_entry(progress->program, i, &entry); i++) count += 1 + entry.report_count;
-    progress->columns = calloc((size_t)count + 1, sizeof *progress->columns);
-    for (int i = 0; progress->columns && gradc_entry(progress->program, i, &entry); i++)
+    progress->columns = checked(calloc((size_t)count + 1, sizeof *progress->columns));
+    for (int i = 0; gradc_entry(progress->program, i, &entry); i++)
         if (entry.kind == GRADC_METRIC) add_column(progress, entry.name);
-    for (int i = 0; progress->columns && gradc_entry(progress->program, i, &entry); i++) {
+    for (int i = 0; gradc_entry(progress->program, i, &entry); i++) {
         bool trained = false;
         for (int k = 0; k < progress->block_count; k++)
             trained = trained || strcmp(progress->blocks[k].loss, entry.name) == 0;

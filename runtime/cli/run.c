@@ -56,11 +56,6 @@ static void add_pair(struct argp_state *state, const char *option, Pairs *pairs,
     pairs->texts[pairs->count++] = text;
 }
 
-static bool has_suffix(const char *path, const char *suffix) {
-    size_t length = strlen(path), suffix_length = strlen(suffix);
-    return length > suffix_length && strcmp(path + length - suffix_length, suffix) == 0;
-}
-
 static void check_options(struct argp_state *state, const Options *options) {
     bool arrays = options->output && (has_suffix(options->output, ".npy") || has_suffix(options->output, ".npz"));
     bool own = options->inputs.count || options->dims.count,
@@ -279,8 +274,7 @@ static int write_table(const Run *run) {
 static int write_arrays(const Run *run) {
     int count = run->entry.output_count;
     gradc_tensor_info info;
-    const char **names = calloc((size_t)count + 1, sizeof *names);
-    if (!names) return EXIT_INTERNAL;
+    const char **names = checked(calloc((size_t)count + 1, sizeof *names));
     for (int i = 0; i < count && gradc_entry_output(run->program, run->index, i, &info); i++) names[i] = info.name;
     gradc_status status = gradc_array_write(run->program, run->options->output, count, names, run->outputs);
     free(names);
@@ -288,9 +282,8 @@ static int write_arrays(const Run *run) {
 }
 
 static int run_call(Run *run) {
-    run->inputs = calloc((size_t)run->entry.input_count + 1, sizeof *run->inputs);
-    run->outputs = calloc((size_t)run->entry.output_count + 1, sizeof *run->outputs);
-    if (!run->inputs || !run->outputs) return EXIT_INTERNAL;
+    run->inputs = checked(calloc((size_t)run->entry.input_count + 1, sizeof *run->inputs));
+    run->outputs = checked(calloc((size_t)run->entry.output_count + 1, sizeof *run->outputs));
     gradc_status status = gradc_call_create(run->program, run->entry.name, &run->call);
     if (status) return report_status(run->program, status);
     if (!bind_inputs(run) || !set_dims(run)) return EXIT_ERROR;

@@ -84,7 +84,7 @@ static void parse_monitor(struct argp_state *state, Options *options, const char
         argp_error(state, "--monitor takes a metric's name or `loss`, with :max if the greater is the better, not '%s'",
                    text);
     free(options->monitor);
-    options->monitor = strndup(text, colon ? (size_t)(colon - text) : strlen(text));
+    options->monitor = checked(strndup(text, colon ? (size_t)(colon - text) : strlen(text)));
     options->fit.monitor = options->monitor;
     options->fit.monitor_greater = colon && strcmp(colon, ":max") == 0;
 }

@@ -17,12 +17,6 @@ typedef struct {
     int line_number;
 } Log;
 
-static void *checked(void *memory) {
-    if (memory) return memory;
-    fprintf(stderr, "gradc: out of memory\n");
-    exit(EXIT_INTERNAL);
-}
-
 static void add_point(Line *line, double x, double y) {
     if ((line->count & (line->count - 1)) == 0) {   // grows at powers of two
         size_t size = (size_t)(line->count ? 2 * line->count : 1) * sizeof(double);

@@ -94,8 +94,7 @@ static bool take_json(const gradc_tensor_info *input, const json_t *value, gradc
         array->shape[array->rank++] = (int64_t)json_array_size(list);
     }
     int64_t at = 0;
-    array->data = calloc((size_t)value_count(array) + 1, gradc_dtype_size(array->dtype));
-    if (!array->data) return refuse(input, "out of memory%s", "");
+    array->data = checked(calloc((size_t)value_count(array) + 1, gradc_dtype_size(array->dtype)));
     if (take_list(input, value, 0, array, &at) &&
         (array->rank == input->rank || array->rank > 1 || fit_shape(input, array)))
         return true;
@@ -108,8 +107,8 @@ static bool parse_text(const gradc_tensor_info *input, const char *text, gradc_t
     char *list = NULL;
     if (strchr(text, ',') && text[strspn(text, " ")] != '[') {   // 1,2,3
         size_t size = strlen(text) + 3;
-        list = malloc(size);
-        if (list) snprintf(list, size, "[%s]", text);
+        list = checked(malloc(size));
+        snprintf(list, size, "[%s]", text);
     }
     json_t *value = json_loads(list ? list : text, JSON_DECODE_ANY, &error);
     free(list);
@@ -124,11 +123,6 @@ static bool parse_text(const gradc_tensor_info *input, const char *text, gradc_t
 
 // ---- given as a file
 
-static bool has_suffix(const char *text, size_t length, const char *suffix) {
-    size_t suffix_length = strlen(suffix);
-    return length > suffix_length && strncmp(text + length - suffix_length, suffix, suffix_length) == 0;
-}
-
 // A table of one row or one column for an input of rank 1, of one number for rank 0.
 static void drop_axes(const gradc_tensor_info *input, gradc_tensor *array) {
     while (array->rank > input->rank && array->rank > 0) {
@@ -142,12 +136,10 @@ static void drop_axes(const gradc_tensor_info *input, gradc_tensor *array) {
 
 bool value_parse(gradc_program *program, const gradc_tensor_info *input, const char *text, gradc_tensor *array) {
     const char *colon = strstr(text, ".npz:");
-    size_t length = colon ? (size_t)(colon - text) + 4 : strlen(text);
-    bool table = has_suffix(text, length, ".csv");
-    if (!table && !has_suffix(text, length, ".npy") && !has_suffix(text, length, ".npz"))
+    bool table = has_suffix(text, ".csv");
+    if (!table && !colon && !has_suffix(text, ".npy") && !has_suffix(text, ".npz"))
         return parse_text(input, text, array);
-    char *path = strndup(text, length);
-    if (!path) return refuse(input, "out of memory%s", "");
+    char *path = checked(strndup(text, colon ? (size_t)(colon - text) + 4 : strlen(text)));
     gradc_status status = gradc_array_read(program, path, colon ? colon + 5 : NULL, input->dtype, array);
     free(path);
     if (status) return refuse(input, "%s", gradc_message(program));
