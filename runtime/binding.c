@@ -1,4 +1,5 @@
-// Binding: the arrays that a host gives to an entry's inputs, and the open dims that their shapes say (semantics.md, S3).
+// Binding: the arrays that a host gives to an entry's inputs, and the open dims that their shapes say (semantics.md,
+// S3).
 //
 // An axis whose extent is affine in one dim (`N`, `2*M + 1`) says that dim's value; every other extent is compared with
 // what the dims make of it. Done once for new shapes: a step with the shapes of the one before finds all in place.

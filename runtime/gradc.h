@@ -96,14 +96,15 @@ typedef struct {
     gradc_diagnose_function *diagnose;
     void *diagnose_context;
     // Where the memory of this program and its handles comes from; NULL: malloc. `allocate` returns `bytes` bytes
-    // aligned to 64, or NULL for none; `release` takes them back. Both or none; called on the threads that use the program.
-    // LLVM and other libraries, threads, and texts of files while they are read take memory of their own besides.
+    // aligned to 64, or NULL for none; `release` takes them back. Both or none; called on the threads that use the
+    // program. LLVM and other libraries, threads, and texts of files while they are read take memory of their own
+    // besides.
     void *(*allocate)(void *context, size_t bytes);
     void (*release)(void *context, void *memory);
     void *allocate_context;
-    // Keep machine code in files, and read it from there when the same kernels are compiled again for the same processor,
-    // by this process or another. Files that are damaged, of another version of gradc or LLVM, or not this user's own are
-    // not used; where nothing can be written nothing is kept.
+    // Keep machine code in files, and read it from there when the same kernels are compiled again for the same
+    // processor, by this process or another. Files that are damaged, of another version of gradc or LLVM, or not this
+    // user's own are not used; where nothing can be written nothing is kept.
     bool cache;
     const char *cache_folder;   // NULL: $GRADC_CACHE_DIR, else $XDG_CACHE_HOME/gradc, else ~/.cache/gradc
     int64_t cache_bytes;        // so much at most; what was not used for longest goes first. 0: 64 MiB
@@ -113,9 +114,9 @@ typedef struct {
 // caller's. A process that forks must not use in the child what was compiled before.
 enum { GRADC_MAX_THREADS = 256 };
 
-// Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it has
-// one, is where imported files and data files are looked for). options NULL: all zero. *program is set even on failure, so that its
-// diagnostics can be read; it is NULL only for GRADC_MEMORY. Free it in any case.
+// Compiles the model file at `path`, or `text` of `length` bytes (`name` is what messages call it; its folder, if it
+// has one, is where imported files and data files are looked for). options NULL: all zero. *program is set even on
+// failure, so that its diagnostics can be read; it is NULL only for GRADC_MEMORY. Free it in any case.
 gradc_status gradc_compile_file(const char *path, const gradc_options *options, gradc_program **program);
 gradc_status gradc_compile_text(const char *name, const char *text, size_t length, const gradc_options *options,
                                 gradc_program **program);
@@ -128,8 +129,8 @@ const char *gradc_message(const gradc_program *program);
 const char *gradc_diagnostics(const gradc_program *program, bool colour);
 int gradc_error_count(const gradc_program *program);
 int gradc_warning_count(const gradc_program *program);
-// The same one by one, in the order in which they were found; at most 20 errors and 20 warnings are kept. False: there is
-// none of that number.
+// The same one by one, in the order in which they were found; at most 20 errors and 20 warnings are kept. False: there
+// is none of that number.
 bool gradc_diagnostic(const gradc_program *program, int index, gradc_diagnostic_info *info);
 // Note number `note` of diagnostic number `index`: another place that matters, such as where a function was called.
 bool gradc_diagnostic_note(const gradc_program *program, int index, int note, gradc_diagnostic_info *info);
@@ -249,8 +250,8 @@ gradc_status gradc_save(gradc_program *program, const char *path);
 // the message lists all that does not fit.
 gradc_status gradc_load(gradc_program *program, const char *path);
 
-// How a weight file differs from the program, such as a PyTorch state_dict that safetensors.torch.save_file wrote. Each is
-// a list that ends with NULL; or NULL. In patterns `*` stands for any characters and `?` for one.
+// How a weight file differs from the program, such as a PyTorch state_dict that safetensors.torch.save_file wrote. Each
+// is a list that ends with NULL; or NULL. In patterns `*` stands for any characters and `?` for one.
 typedef struct {
     // Pairs, the file's name first: "layers.0.weight=mlp.hidden.W"; or with one `*` on each side, which stands for the
     // same: "layers.0.*=mlp.hidden.*", "*.weight=*.W". Each is applied to what the ones before it made.
@@ -276,8 +277,9 @@ void gradc_call_free(gradc_call *call);
 int gradc_call_input(const gradc_call *call, const char *name);
 
 // Binds an input to an array, which is read by every later run and must live as long; nothing is copied. A backward
-// reads it again: it must still hold what the forward read. Open dims take their values from the shapes: bind again when
-// they change. The dtype must be that of the input.
+// reads it again: it must still hold what the forward read, and gradc_options.verify makes it an error if it does not
+// (it "has been modified by an inplace operation"). Open dims take their values from the shapes: bind again when they
+// change. The dtype must be that of the input.
 gradc_status gradc_call_bind(gradc_call *call, int input, const gradc_tensor *array);
 // Sets an open dim. GRADC_ARGUMENT: the shape of an input says it, so that it is set by binding that.
 gradc_status gradc_call_set_dim(gradc_call *call, const char *dim, int64_t value);
@@ -325,15 +327,16 @@ int gradc_trainer_input(const gradc_trainer *trainer, const char *name);
 gradc_status gradc_trainer_bind(gradc_trainer *trainer, int input, const gradc_tensor *array);
 gradc_status gradc_trainer_set_dim(gradc_trainer *trainer, const char *dim, int64_t value);
 
-// One fused training step: the loss before it in *loss (may be NULL), gradients by the inputs bound, and the optimizer's
-// update. Stored gradients are not touched. Allocates nothing while the shapes stay the same. GRADC_DATA: an index or
-// class number was out of range; GRADC_NUMBER: the loss is not finite. The parameters may then have been changed.
+// One fused training step: the loss before it in *loss (may be NULL), gradients by the inputs bound, and the
+// optimizer's update. Stored gradients are not touched. Allocates nothing while the shapes stay the same. GRADC_DATA:
+// an index or class number was out of range; GRADC_NUMBER: the loss is not finite. The parameters may then have been
+// changed.
 gradc_status gradc_trainer_step(gradc_trainer *trainer, double *loss);
 // The optimizer's update with the stored gradients, as after gradc_call_backward.
 gradc_status gradc_trainer_update(gradc_trainer *trainer);
 
-// Binds an input to all rows of a data set, for gradc_trainer_steps, which takes a batch of them for each step: the first
-// axis counts the rows, the others are as the input's. The array is read in place and must live as long.
+// Binds an input to all rows of a data set, for gradc_trainer_steps, which takes a batch of them for each step: the
+// first axis counts the rows, the others are as the input's. The array is read in place and must live as long.
 // gradc_trainer_step then has no batch to take, until gradc_trainer_bind binds that input to one.
 gradc_status gradc_trainer_bind_rows(gradc_trainer *trainer, int input, const gradc_tensor *rows);
 
@@ -347,16 +350,18 @@ typedef struct {
     double *losses;   // of each step, before it changed the parameters; or NULL
 } gradc_steps_options;
 
-// Fused training steps over rows in memory, in one call, the same as so many of gradc_trainer_step: no time passes between
-// them. The order is gone through again and again; the last batch of each time is what is left. Rows in their own order are
-// read in place, others are copied together. Inputs bound by gradc_trainer_bind are the same in all steps; with no rows
-// bound, `batch`, `order` and `position` have no meaning. Allocates nothing from the second call on. It ends at the first
-// step that fails, as gradc_trainer_step does; gradc_trainer_iteration then says how many there were.
+// Fused training steps over rows in memory, in one call: the same bits as so many calls of gradc_trainer_step, and next
+// to no time between two steps. The order is gone through again and again; the last batch of each time is what is left.
+// Rows in their own order are read in place, others are copied together. Inputs bound by gradc_trainer_bind are the
+// same in all steps; with no rows bound, `batch`, `order` and `position` have no meaning. Allocates nothing from the
+// second call on. It ends at the first step that fails, as gradc_trainer_step does; gradc_trainer_iteration then says
+// how many there were.
 gradc_status gradc_trainer_steps(gradc_trainer *trainer, const gradc_steps_options *options);
 
-// A hyperparameter of the optimizer, such as "lr", or of a map of the gradient. With several optimizers "*.b:lr" is that of
-// the one for "*.b", and "lr" that of the one for all other parameters. "iterations", how many steps there will be, must be
-// set if the program's schedules depend on it; gradc_fit sets it. GRADC_ARGUMENT: there is none of that name.
+// A hyperparameter of the optimizer, such as "lr", or of a map of the gradient. With several optimizers "*.b:lr" is
+// that of the one for "*.b", and "lr" that of the one for all other parameters. "iterations", how many steps there will
+// be, must be set if the program's schedules depend on it; gradc_fit sets it. GRADC_ARGUMENT: there is none of that
+// name.
 gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value);
 gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value);
 int64_t gradc_trainer_iteration(const gradc_trainer *trainer);   // steps and updates so far
@@ -419,17 +424,18 @@ typedef struct {
 // same on every machine. On failure parameters are those of the last step done. options NULL: all zero.
 //
 // What is monitored is measured over the held-out rows after each epoch, "loss" too: the first train block's, as its
-// value is when `training` is false. Another block's loss is watched by its name. In the end, however training ends, the
-// parameters and states of nets are then those of the best epoch, once there is one. patience alone watches "loss".
+// value is when `training` is false. Another block's loss is watched by its name. In the end, however training ends,
+// the parameters and states of nets are then those of the best epoch, once there is one. patience alone watches "loss".
 //
 // A checkpoint holds all that the training goes on with: parameters, states, optimizers, hyperparameters as they are,
-// random draws, the place in the data, the best epoch. It is written after the progress or step function was called, and
-// appears whole or not at all: the one before stays until then, and if it cannot be written training ends with GRADC_FILE.
-// A training that is resumed ends with the same bits as one that was never interrupted. What resume finds in options
-// that are 0 or NULL (loss, epochs, batch, seed, data, monitor, patience) is what the interrupted training had; more
-// epochs, another batch or learning rate can be asked for. GRADC_DATA: the checkpoint is damaged, or of another program,
-// seed or data, and the message says what differs; nothing is then changed. Checkpoints are safetensors files:
-// gradc_load takes the best epoch's parameters from one, or the last ones where nothing is monitored.
+// random draws, the place in the data, the best epoch. It is written after the progress or step function was called,
+// and appears whole or not at all: the one before stays until then, and if it cannot be written training ends with
+// GRADC_FILE. A training that is resumed ends with the same bits as one that was never interrupted. What resume finds
+// in options that are 0 or NULL (loss, epochs, batch, seed, data, monitor, patience) is what the interrupted training
+// had; more epochs, another batch or learning rate can be asked for. GRADC_DATA: the checkpoint is damaged, or of
+// another program, seed or data, and the message says what differs; nothing is then changed. Checkpoints are
+// safetensors files: gradc_load takes the best epoch's parameters from one, or the last ones where nothing is
+// monitored.
 gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options);
 
 // Which rows of a data file.
@@ -454,8 +460,9 @@ typedef struct {
     const gradc_metric_value *values;   // losses, then metrics, in the order of the program
 } gradc_evaluation;
 
-// Measures losses and metrics with the parameters as they are and `training` false: the mean over the rows, in pieces of
-// some thousand, each weighted by its rows. *evaluation is valid until the next gradc_evaluate. options NULL: all zero.
+// Measures losses and metrics with the parameters as they are and `training` false: the mean over the rows, in pieces
+// of some thousand, each weighted by its rows. *evaluation is valid until the next gradc_evaluate. options NULL: all
+// zero.
 gradc_status gradc_evaluate(gradc_program *program, const gradc_evaluate_options *options,
                             gradc_evaluation *evaluation);
 
@@ -467,9 +474,10 @@ typedef struct {
 } gradc_predict_options;
 
 // Writes a CSV file with a line for each row: `row`, the row's number in the data file from 1; the data block's
-// one-number fields that the entry does not read, such as `y`, where the file has them; `prediction`, for rows of several
-// numbers the position of the greatest; and the outputs. The file needs no more columns than the entry. It appears whole
-// or not at all. path NULL: writes nothing, and says whether names and files are right. options NULL: all zero.
+// one-number fields that the entry does not read, such as `y`, where the file has them; `prediction`, for rows of
+// several numbers the position of the greatest; and the outputs. The file needs no more columns than the entry. It
+// appears whole or not at all. path NULL: writes nothing, and says whether names and files are right. options NULL: all
+// zero.
 gradc_status gradc_predict(gradc_program *program, const gradc_predict_options *options, const char *path);
 
 // Reads the file of a data block (NULL: of each one), or `file` in its place, and checks it as gradc_fit does.
@@ -486,15 +494,15 @@ typedef enum {
 } gradc_kind;
 
 // Compiles now what a run of that kind would compile, with the mode and the tracked inputs that are set: VALUE, FORWARD
-// or BACKWARD. Nothing need be bound; where all inputs are, the code for several threads is compiled too if the sizes are
-// worth it.
+// or BACKWARD. Nothing need be bound; where all inputs are, the code for several threads is compiled too if the sizes
+// are worth it.
 gradc_status gradc_call_compile(gradc_call *call, gradc_kind kind);
 // UPDATE or STEP.
 gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind);
 
-// The compiled function of that kind and a frame for it in which all is set (gradc_frame.h), for the bound inputs: calling
-// it with the frame is the run, less all that gradc does around it, on the calling thread alone. Compiles if need be. What
-// is then up to the host:
+// The compiled function of that kind and a frame for it in which all is set (gradc_frame.h), for the bound inputs:
+// calling it with the frame is the run, less all that gradc does around it, on the calling thread alone. Compiles if
+// need be. What is then up to the host:
 //   - The frame holds until something is bound or set in the handle, or one of the program's handles runs with larger
 //     arrays; `frame->fault` and the arrays belong to the handle.
 //   - `inputs` and `outputs` may be replaced by arrays of pointers to other arrays of the same shapes.
@@ -502,21 +510,21 @@ gradc_status gradc_trainer_compile(gradc_trainer *trainer, gradc_kind kind);
 //     frame->fault[0] at position frame->fault[1]; set both to 0 before the next run.
 //   - FORWARD and STEP: add 1 to `draw_count` after each, or the next has the same random numbers; a BACKWARD has the
 //     draw_count of its forward.
-//   - BACKWARD adds into `gradients`, and writes the gradients by tracked inputs to its `outputs`; it needs a FORWARD with
-//     the same tape before it. gradc_call_backward knows nothing of either.
+//   - BACKWARD adds into `gradients`, and writes the gradients by tracked inputs to its `outputs`; it needs a FORWARD
+//     with the same tape before it. gradc_call_backward knows nothing of either.
 //   - STEP and UPDATE: say gradc_trainer_advance after each. STEP's output 0 is the loss, in the dtype of the loss.
 gradc_status gradc_call_function(gradc_call *call, gradc_kind kind, gradc_function **function, gradc_frame *frame);
 gradc_status gradc_trainer_function(gradc_trainer *trainer, gradc_kind kind, gradc_function **function,
                                     gradc_frame *frame);
-// Counts steps or updates that the host made by calling the function: the iteration, which schedules and optimizers read,
-// the random numbers, and that the parameters have changed.
+// Counts steps or updates that the host made by calling the function: the iteration, which schedules and optimizers
+// read, the random numbers, and that the parameters have changed.
 void gradc_trainer_advance(gradc_trainer *trainer, int64_t steps);
 
 // ---- arrays in files
 
 // Reads an array as the dtype: NumPy's NAME.npy; the array `name` of NAME.npz (NULL: the only one); or the numbers of
-// NAME.csv as [rows, columns]. GRADC_DATA: it is no such file, or holds a number that the dtype does not have. The array
-// does not depend on the program, which is told of errors; free it with gradc_array_free.
+// NAME.csv as [rows, columns]. GRADC_DATA: it is no such file, or holds a number that the dtype does not have. The
+// array does not depend on the program, which is told of errors; free it with gradc_array_free.
 gradc_status gradc_array_read(gradc_program *program, const char *path, const char *name, gradc_dtype dtype,
                               gradc_tensor *array);
 void gradc_array_free(gradc_tensor *array);
@@ -538,8 +546,8 @@ typedef enum {
     GRADC_STAGE_ASM
 } gradc_stage;
 
-// The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind` is,
-// for GRADC_STAGE_AST, which every text has that parses, also where it has other errors. Of inputs, those marked
+// The printed form of a stage for one function. entry NULL: the first loss, else the first entry; ignored, as `kind`
+// is, for GRADC_STAGE_AST, which every text has that parses, also where it has other errors. Of inputs, those marked
 // requires_grad count as tracked.
 gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *entry, gradc_kind kind,
                         const char **text);

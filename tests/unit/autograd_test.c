@@ -1,6 +1,6 @@
-// What autograd promises to a host, one test for each promise: tracking begins before the forward, backward stores, grad
-// returns, the graph is released, split and fused steps have the same bits, softmax's gradient is p - y, a step's is zero
-// and is warned of. Messages have the words that users of PyTorch search for.
+// What autograd promises to a host, one test for each promise: tracking begins before the forward, backward stores,
+// grad returns, the graph is released, split and fused steps have the same bits, softmax's gradient is p - y, a step's
+// is zero and is warned of. Messages have the words that users of PyTorch search for.
 #include "tests/unit/host.h"
 
 // (y - w x)^2 at x = 1, w = 2, y = 1 is 1, and its gradient by w is 2.

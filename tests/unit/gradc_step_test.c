@@ -1,5 +1,5 @@
-// Training through the C interface: split and fused steps give the same bits and allocate nothing, for any vector width;
-// hyperparameters, seeds, frozen parameters, states, class numbers.
+// Training through the C interface: split and fused steps give the same bits and allocate nothing, for any vector
+// width; hyperparameters, seeds, frozen parameters, states, class numbers.
 #include "tests/unit/host.h"
 
 // Counts allocations, except under AddressSanitizer, which has its own malloc.

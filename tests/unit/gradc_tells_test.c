@@ -1,5 +1,5 @@
-// What a program tells a host: lists of what is in it, diagnostics in pieces and as they are found, and where its memory
-// comes from. And what is refused once is not tried again.
+// What a program tells a host: lists of what is in it, diagnostics in pieces and as they are found, and where its
+// memory comes from. And what is refused once is not tried again.
 #include "tests/unit/host.h"
 
 // ---- lists

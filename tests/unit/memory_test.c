@@ -1,5 +1,5 @@
-// Memory that runs out: whichever allocation of gradc's own fails, the call ends with an error, nothing is leaked or half
-// done, and the same handle then does what it should, to the bit.
+// Memory that runs out: whichever allocation of gradc's own fails, the call ends with an error, nothing is leaked or
+// half done, and the same handle then does what it should, to the bit.
 //
 // The linker turns gradc's calls of malloc and its like into those below (see tests/CMakeLists.txt), also under
 // AddressSanitizer; what LLVM and other libraries allocate is not touched: LLVM ends the process when it gets nothing.
