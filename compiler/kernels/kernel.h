@@ -182,7 +182,7 @@ const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel);
 enum { SPLIT_WORK = 1 << 17 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
 const Extent *kernel_program_shared_work(const KernelProgram *program);
-enum { SHARED_WORK = 1 << 21 };
+enum { SHARED_WORK = 1 << 23 };
 // Leaves all work to one worker. Before the plan.
 void kernel_program_serialise(KernelProgram *program);
 
