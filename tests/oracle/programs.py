@@ -528,9 +528,56 @@ def curvature():
     )
 
 
+def sensitivity():
+    parameters = {**dense("cell.input", 2, 3), "cell.U": random(3, 3)}
+
+    def step(p, x, h):
+        return jnp.tanh(apply(p, "cell.input", x) + p["cell.U"] @ h)
+
+    def states(p, xs, start):
+        return jax.lax.scan(lambda h, x: (step(p, x, h),) * 2, start, xs)[1]
+
+    def squared(jacobian):
+        return sum(jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(jacobian))
+
+    def through_steps(p, xs, start):
+        energies = lambda p, xs, start: jnp.sum(states(p, xs, start) ** 2, axis=1)
+        by_weights, by_inputs, by_start = (squared(jax.jacrev(energies, i)(p, xs, start)) for i in range(3))
+        return (jnp.sum(by_start) + jnp.sum(by_weights * by_inputs),)
+
+    def through_rows(p, rows, start):
+        flat = rows.reshape(-1, 2)
+        a = squared(jax.jacrev(lambda start: jnp.sum(states(p, flat, start) ** 3, axis=1))(start))
+        b = squared(jax.jacrev(lambda flat: jnp.sum(jnp.sin(states(p, flat, start)), axis=1))(flat))
+        return (jnp.sum(a) + jnp.sum(b),)
+
+    def learned(p, examples, answers, rate):
+        error = lambda p, x, y: jnp.sum((step(p, x, y) - y) ** 2)
+
+        def descend(p, example):
+            slopes = jax.grad(error)(p, *example)
+            return {path: p[path] - rate * slopes[path] for path in p}, 0.0
+
+        after = jax.lax.scan(descend, p, (examples, answers))[0]
+        return (jnp.mean(jax.vmap(lambda x, y: error(after, x, y))(examples, answers)),)
+
+    start = random(3)
+    steps = {"xs": random(6, 2), "start": start}
+    rows = {"rows": random(3, 4, 2), "start": start}
+    examples = {"examples": random(6, 2), "answers": random(6, 3), "rate": np.float64(0.125)}
+    return Program(
+        parameters,
+        [
+            Run("through_steps", steps, through_steps, tracked=("xs", "start")),
+            Run("through_rows", rows, through_rows, tracked=("rows", "start")),
+            Run("learned", examples, learned, tracked=("rate",)),
+        ],
+    )
+
+
 PROGRAMS = (
     vae, lstm, gru, gpt_block, batch_norm, wgan_gp, maml, heat, burgers, beam, gaussian_mixture, kalman, predator_prey,
-    logistic, lenet, curvature,
+    logistic, lenet, curvature, sensitivity,
 )
 
 
