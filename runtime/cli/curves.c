@@ -122,11 +122,11 @@ static double number_at(const gradc_tensor *tensor, int64_t index) {
 // The values of one order, into the line.
 static gradc_status compute(const Curves *curves, gradc_program *program, gradc_dtype dtype, int order, Line *line) {
     char entry[32];
-    int points = curves->options->points;
+    unsigned points = curves->options->points;
     gradc_call *call = NULL;
-    gradc_tensor input = {dtype, 1, {points}, checked(calloc((size_t)points, sizeof(double)))}, output;
+    gradc_tensor input = {dtype, 1, {points}, checked(calloc(points, sizeof(double)))}, output;
     snprintf(entry, sizeof entry, "gradc_curve_%d", order);
-    for (int i = 0; i < points; i++) {
+    for (unsigned i = 0; i < points; i++) {
         if (dtype == GRADC_F32) ((float *)input.data)[i] = (float)line->x[i];
         else ((double *)input.data)[i] = line->x[i];
     }
@@ -134,7 +134,7 @@ static gradc_status compute(const Curves *curves, gradc_program *program, gradc_
     if (!status) status = gradc_call_bind(call, 0, &input);
     if (!status) status = gradc_call_value(call);
     if (!status) status = gradc_call_output(call, 0, &output);
-    for (int i = 0; !status && i < points; i++) line->y[i] = number_at(&output, i);
+    for (unsigned i = 0; !status && i < points; i++) line->y[i] = number_at(&output, i);
     gradc_call_free(call);
     free(input.data);
     return status;
@@ -157,10 +157,10 @@ static gradc_status compute_all(const Curves *curves, gradc_program *program, co
     panel->lines = checked(calloc((size_t)options->order + 1, sizeof *panel->lines));
     for (int order = 0; !status && order <= options->order; order++) {
         Line *line = &panel->lines[panel->line_count++];
-        *line = (Line){.title = title_of(function, order), .count = options->points};
-        line->x = checked(calloc((size_t)options->points, sizeof *line->x));
-        line->y = checked(calloc((size_t)options->points, sizeof *line->y));
-        for (int i = 0; i < options->points; i++)
+        *line = (Line){.title = title_of(function, order), .count = (int)options->points};
+        line->x = checked(calloc(options->points, sizeof *line->x));
+        line->y = checked(calloc(options->points, sizeof *line->y));
+        for (unsigned i = 0; i < options->points; i++)
             line->x[i] = options->from + (options->to - options->from) * i / (options->points - 1);
         status = compute(curves, program, dtype, order, line);
     }

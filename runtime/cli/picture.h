@@ -29,7 +29,8 @@ typedef struct {
     const char *functions;   // names, with commas between them; NULL: the first of the file that can be drawn
     Weights weights;
     double from, to;
-    int points, order;
+    unsigned points;
+    int order;
 } CurveOptions;
 
 // A panel for each function: itself and its derivatives. Returns an exit code, with messages on stderr.

@@ -67,7 +67,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
     case KEY_POINTS: {
         int64_t points = parse_integer(state, "--points", argument, 2);
         if (points > MAX_POINTS) argp_error(state, "--points can be at most %d", MAX_POINTS);
-        options->curves.points = (int)points;
+        options->curves.points = (unsigned)points;
         return 0;
     }
     case 'o': options->output = argument; return 0;
