@@ -52,6 +52,11 @@ double now_ms(void);
 // Adds what has passed since to one of the timings, offsetof(Timings, field).
 void add_time(Compilation *compilation, size_t field, double since);
 
+// False: a diagnostic says why.
+bool start_jit(Compilation *compilation);
+// `message` is freed; NULL: there was no memory for it.
+void llvm_error(Compilation *compilation, const char *where, char *message);
+
 // ---- functions.c
 
 typedef ARRAY(Placement) Placements;

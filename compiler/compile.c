@@ -103,15 +103,14 @@ static bool same_key(FunctionKey a, FunctionKey b) {
            a.tracked_inputs == b.tracked_inputs && a.shared == b.shared;
 }
 
-// `message` is freed; NULL: there was no memory for it.
-static void llvm_error(Compilation *compilation, const char *where, char *message) {
+void llvm_error(Compilation *compilation, const char *where, char *message) {
     if (!message) longjmp(*arena_recover(compilation->arena), 1);
     const char *copy = arena_copy_text(compilation->arena, message, strlen(message));
     free(message);
     internal_error(compilation, where, copy);
 }
 
-static bool start_jit(Compilation *compilation) {
+bool start_jit(Compilation *compilation) {
     if (compilation->jit) return true;
     char *message = NULL;
     double start = now_ms();

@@ -90,6 +90,35 @@ const char *compilation_dump(Compilation *compilation, Stage stage, FunctionKey 
 // The derivative of the entry's first result by each parameter, as a program of the language.
 const char *compilation_derivative(Compilation *compilation, const Entry *entry);
 
+// What one kernel of a function costs in one call, for some values of the open dims.
+typedef struct {
+    const Kernel *kernel;
+    const char *name, *kind, *shape;   // "hidden.add", "contract", "64x32 over 16"
+    const char *path;                  // where in the source it comes from; NULL: nowhere
+    int line;
+    int depth;              // of loops around it
+    int64_t runs;           // how often it runs: more than once in loops
+    int64_t flops, bytes;   // of all runs together
+    bool shared;            // threads share its work
+} KernelFacts;
+
+typedef struct {
+    const char *function;   // "nll_step"
+    int count;
+    const KernelFacts *kernels;   // in the order in which they run; a loop before what it holds
+    int64_t flops, bytes;         // of all
+    int64_t scratch_bytes, tape_bytes;
+    gradc_function *timed;   // the function as one worker runs it, which says when each kernel ends: see gradc_timed
+} Explanation;
+
+// The kernels of a function and, if `timed`, code that can be timed; in the compilation's arena. NULL: a diagnostic says
+// why, unless compilation_exhausted.
+const Explanation *compilation_explain(Compilation *compilation, FunctionKey key, const int64_t *dims, bool timed);
+// Zeroed memory that lives as long as the compilation. NULL: it ran out.
+void *compilation_allocate(Compilation *compilation, size_t size);
+// Floating operations a second that a core can do at most, measured now; 0: it cannot be measured.
+double compilation_peak(Compilation *compilation);
+
 typedef struct {
     double parse_ms, elaborate_ms, differentiate_ms, simplify_ms, kernels_ms, emit_ms, machine_code_ms;
     int functions, found;   // made so far; those of them whose code was in the store

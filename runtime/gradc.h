@@ -554,6 +554,57 @@ gradc_status gradc_dump(gradc_program *program, gradc_stage stage, const char *e
 // The derivative of an entry's first output by each parameter, as a program of the language. entry NULL: as above.
 gradc_status gradc_derivative(gradc_program *program, const char *entry, const char **text);
 
+// ---- what a function costs
+
+typedef struct {
+    const char *name;   // of what it computes, in the source: "hidden.add"
+    const char *file;   // where that is; NULL: nowhere
+    int line;
+    const char *kind;    // "map", "row", "column", "contract", "scatter", "sort", "loop"
+    const char *shape;   // "64x32 over 16": axes of the result, then those that are summed; of a loop "8 times"
+    int depth;           // of the loops around it, which stand before it
+    int64_t runs;        // in one call
+    int64_t flops;       // floating operations of all runs; a function such as exp counts as 20
+    int64_t bytes;       // that all runs read and write, each array once a run
+    bool shared;         // several threads share its work
+    double seconds;      // of all runs, in the fastest call that was measured; 0: not measured
+} gradc_kernel_info;
+
+typedef struct {
+    const char *name;
+    int64_t value;
+} gradc_dim_value;
+
+typedef struct {
+    const char *entry;   // NULL: the first loss, else the first entry
+    gradc_kind kind;
+    int dim_count;
+    const gradc_dim_value *dims;   // open dims; one that is not here is the train block's batch
+    bool measure;                  // run it, one thread, on arrays of its own
+} gradc_explain_options;
+
+typedef struct {
+    const char *function;   // "nll_step"
+    int count;
+    const gradc_kernel_info *kernels;   // in the order in which they run
+    int dim_count;
+    const gradc_dim_value *dims;   // that it was asked for
+    int64_t flops, bytes;          // of all kernels
+    int64_t memory;                // bytes of what is kept between kernels and for a backward
+    // Measured, or 0:
+    double seconds;   // of one call, without a clock between kernels
+    double peak;      // floating operations a second of one core
+    // Bytes a second, read and written, by a copy over as much memory as all its arrays have, 64 MiB at most.
+    double bandwidth;
+} gradc_explanation;
+
+// What the compiler thinks that each kernel costs, from which it decides how work is done, and if asked how long each
+// takes. No kernel is faster than flops / peak, nor, where its arrays are in no nearer cache than that of the copy, than
+// bytes / bandwidth. Measuring changes nothing in the program. *explanation is valid until the next gradc_explain.
+// options NULL: all zero.
+gradc_status gradc_explain(gradc_program *program, const gradc_explain_options *options,
+                           gradc_explanation *explanation);
+
 // Milliseconds that compiling took until now.
 typedef struct {
     double parse, elaborate, differentiate, simplify, kernels, emit, machine_code;

@@ -34,7 +34,7 @@ static gradc_status check_gradient(gradc_program *program, const Entry *entry) {
                 entry->name);
 }
 
-static gradc_status choose_key(gradc_program *program, const char *name, gradc_kind kind, FunctionKey *key) {
+gradc_status choose_key(gradc_program *program, const char *name, gradc_kind kind, FunctionKey *key) {
     static const FunctionKind kinds[] = {[GRADC_KIND_VALUE] = KIND_VALUE,
                                          [GRADC_KIND_FORWARD] = KIND_FORWARD,
                                          [GRADC_KIND_BACKWARD] = KIND_BACKWARD,

@@ -109,6 +109,9 @@ int find_train(const gradc_program *program, const char *loss);
 // Whether the entry's first output can be differentiated: one floating number.
 bool is_differentiable(const Entry *entry);
 gradc_status check_differentiable(gradc_program *program, const Entry *entry);
+// The function of that kind of the entry (NULL: of the first loss, else the first entry), in the mode where `training` is
+// false. Of inputs, those marked requires_grad are tracked.
+gradc_status choose_key(gradc_program *program, const char *entry, gradc_kind kind, FunctionKey *key);
 // Where the train block's value of a hyperparameter lies; NULL: its optimizer has none of that name.
 double *find_hyperparameter(gradc_program *program, int train, const char *name);
 // Bytes of the flat array of parameters, and so of gradients.

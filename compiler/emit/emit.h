@@ -34,6 +34,15 @@ gradc_function *jit_compile_kept(Jit *jit, const KernelProgram *program, const O
 gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit_ms, double *machine_code_ms,
                             char **message);
 
+// What the frame's `synchronise` is for the code of a program that is timed, which one worker runs: called after each kernel
+// with its address.
+typedef void gradc_timed(const gradc_frame *frame, const Kernel *kernel);
+
+// A function that multiplies and adds as fast as the processor can: dims[0] rounds of jit_peak_operations operations on
+// f32, with the two floats of inputs[0] and, in the end, one into outputs[0]. NULL on failure, as above.
+gradc_function *jit_peak(Jit *jit, char **message);
+int jit_peak_operations(const Jit *jit);   // of one round
+
 // The function's LLVM text, or its assembly; in the program's arena. NULL on failure.
 const char *emit_llvm_text(Jit *jit, const KernelProgram *program);
 const char *emit_assembly_text(Jit *jit, const KernelProgram *program);

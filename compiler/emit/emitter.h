@@ -229,6 +229,9 @@ LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer);   // comput
 Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers);
 void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count);
 int loop_count(const Kernel *kernel);   // its AXIS_LOOP axes
+// A module with the function "peak" alone: see jit_peak.
+LLVMModuleRef emit_peak(LLVMContextRef context, int vector_bytes, const char *cpu, const char *features);
+enum { PEAK_CHAINS = 12 };
 // The program's function in a new module of `context`. NULL: the program's arena has no more memory.
 LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
                             int vector_registers, const char *cpu, const char *features);

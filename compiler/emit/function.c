@@ -87,6 +87,7 @@ static void emit_entry(Emitter *emitter, LLVMValueRef status) {
     emitter->seed = load_field(emitter, FIELD_seed, i64, "seed");
     emitter->draw_count = load_field(emitter, FIELD_draw_count, i64, "draw_count");
     emitter->fault = load_field(emitter, FIELD_fault, pointer, "fault");
+    if (emitter->program->timed) emitter->synchronise = load_field(emitter, FIELD_synchronise, pointer, "synchronise");
     if (emitter->program->workers > 1) {
         emitter->worker = load_field(emitter, FIELD_worker, i64, "worker");
         emitter->workers = load_field(emitter, FIELD_workers, i64, "workers");
@@ -149,11 +150,21 @@ void emit_kernel_here(Emitter *emitter, const Kernel *kernel) {
     kinds[kernel->kind](emitter, kernel);
 }
 
+// Says that the kernel has ended.
+static void emit_time(Emitter *emitter, const Kernel *kernel) {
+    const Code *code = &emitter->code;
+    LLVMTypeRef types[] = {v_pointer_type(code), v_i64_type(code)};
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(code->context), types, 2, 0);
+    LLVMValueRef arguments[] = {emitter->frame, v_i64(code, (int64_t)(intptr_t)kernel)};
+    LLVMBuildCall2(code->builder, type, emitter->synchronise, arguments, 2, "");
+}
+
 static void emit_kernel(Emitter *emitter, const Kernel *kernel) {
     Branch one_worker;
     bool branches = begin_one_worker(emitter, kernel, &one_worker);
     if (kernel->kind == KERNEL_LOOP || !call_shared(emitter, kernel)) emit_kernel_here(emitter, kernel);
     if (branches) b_join(&emitter->code, one_worker);
+    if (emitter->program->timed) emit_time(emitter, kernel);
 }
 
 // Barriers stand between them; before the first and after the last the caller sees to it.
@@ -220,4 +231,47 @@ LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program
     LLVMDisposeBuilder(builder);
     if (exhausted) LLVMDisposeModule(module);
     return exhausted ? NULL : module;
+}
+
+// ---- what the processor can do at most
+
+// Chains of fma, none of which waits for another.
+static void emit_chains(const Code *code, LLVMValueRef rounds, LLVMValueRef numbers, LLVMValueRef result, int width) {
+    LLVMValueRef factor_and_term[2], chains[PEAK_CHAINS], next[PEAK_CHAINS];
+    LLVMTypeRef f32 = LLVMFloatTypeInContext(code->context);
+    for (int i = 0; i < 2; i++) {
+        LLVMValueRef index = v_i64(code, i);
+        LLVMValueRef place = LLVMBuildGEP2(code->builder, f32, numbers, &index, 1, "");
+        factor_and_term[i] = v_splat(code, LLVMBuildLoad2(code->builder, f32, place, ""), width);
+    }
+    for (int i = 0; i < PEAK_CHAINS; i++) chains[i] = v_number(code, DTYPE_F32, (Scalar){.real = i}, width);
+    Loop loop = loop_begin(code, "round", v_i64(code, 0), rounds, v_i64(code, 1), chains, PEAK_CHAINS);
+    for (int i = 0; i < PEAK_CHAINS; i++)
+        next[i] = v_fma(code, loop.carries[i], factor_and_term[0], factor_and_term[1]);
+    loop_end(code, &loop, next);
+    LLVMValueRef sum = loop.carries[0];
+    for (int i = 1; i < PEAK_CHAINS; i++) sum = LLVMBuildFAdd(code->builder, sum, loop.carries[i], "");
+    sum = LLVMBuildExtractElement(code->builder, sum, v_i64(code, 0), "");
+    LLVMBuildStore(code->builder, sum, result);
+}
+
+LLVMModuleRef emit_peak(LLVMContextRef context, int vector_bytes, const char *cpu, const char *features) {
+    Emitter emitter = {.vector_bytes = vector_bytes, .cpu = cpu, .features = features};
+    Code *code = &emitter.code;
+    code->context = context;
+    code->module = LLVMModuleCreateWithNameInContext("peak", context);
+    code->builder = LLVMCreateBuilderInContext(context);
+    LLVMTypeRef pointer = v_pointer_type(code), i32 = LLVMInt32TypeInContext(context);
+    declare_function(&emitter, "peak", LLVMFunctionType(i32, &pointer, 1, 0));
+    b_go(code, b_new(code, "entry"));
+    LLVMValueRef dims = load_field(&emitter, FIELD_dims, pointer, "dims");
+    LLVMValueRef inputs = load_field(&emitter, FIELD_inputs, pointer, "inputs");
+    LLVMValueRef outputs = load_field(&emitter, FIELD_outputs, pointer, "outputs");
+    LLVMValueRef rounds = LLVMBuildLoad2(code->builder, v_i64_type(code), dims, "rounds");
+    LLVMValueRef numbers = LLVMBuildLoad2(code->builder, pointer, inputs, "numbers");
+    LLVMValueRef result = LLVMBuildLoad2(code->builder, pointer, outputs, "result");
+    emit_chains(code, rounds, numbers, result, vector_bytes / 4);
+    LLVMBuildRet(code->builder, LLVMConstNull(i32));
+    LLVMDisposeBuilder(code->builder);
+    return code->module;
 }

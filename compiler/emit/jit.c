@@ -109,10 +109,11 @@ void jit_destroy(Jit *jit) {
     free(jit);
 }
 
-// NULL without a message: memory ran out.
+// NULL without a message: memory ran out. `program` NULL: the module of jit_peak.
 static LLVMModuleRef make_module(Jit *jit, LLVMContextRef context, const KernelProgram *program, char **message) {
     LLVMModuleRef module =
-        emit_function(context, program, jit->vector_bytes, jit->vector_registers, jit->cpu, jit->features);
+        program ? emit_function(context, program, jit->vector_bytes, jit->vector_registers, jit->cpu, jit->features)
+                : emit_peak(context, jit->vector_bytes, jit->cpu, jit->features);
     if (!module) return NULL;
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(jit->machine);
     LLVMSetModuleDataLayout(module, layout);
@@ -247,6 +248,16 @@ gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit
     if (emit_ms) *emit_ms = cost.emit_ms;
     if (machine_code_ms) *machine_code_ms = cost.machine_code_ms;
     return function;
+}
+
+gradc_function *jit_peak(Jit *jit, char **message) {
+    double emitted;
+    *message = NULL;
+    return compile(jit, NULL, NULL, NULL, &emitted, message);
+}
+
+int jit_peak_operations(const Jit *jit) {
+    return 2 * PEAK_CHAINS * jit->vector_bytes / 4;
 }
 
 // ---- as text and as files

@@ -145,6 +145,7 @@ typedef struct {
     ARRAY(Buffer *) buffers;
     const Extent *scratch_bytes;   // set by the plan
     int workers;                   // that share the work of large kernels; 1: there is but one
+    bool timed;                    // the frame's `synchronise` is called after each kernel: see gradc_timed in emit.h
     int64_t split_work;            // a kernel of less work is left to one of them: SPLIT_WORK, or what a test says
 } KernelProgram;
 
@@ -188,6 +189,8 @@ void kernel_program_serialise(KernelProgram *program);
 
 // For each instruction the axes, as a bit mask, along which its value changes, or for an effect its value or its place.
 const uint32_t *kernel_depends(Arena *arena, const Kernel *kernel);
+// "contract", "map", ...
+const char *kernel_kind_name(KernelKind kind);
 const char *kernel_program_verify(const KernelProgram *program);   // NULL or the first fault
 // Adds the program as bytes, without names: the same bytes, the same code.
 void kernel_program_bytes(Text *text, const KernelProgram *program);

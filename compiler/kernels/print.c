@@ -9,6 +9,10 @@ static const char axis_letters[] = "ijklmnopqrstuvwx";
 static const char *const space_names[] = {"parameters", "gradients", "state",   "optimizer",      "input",
                                           "output",     "tape",      "scratch", "hyperparameters"};
 
+const char *kernel_kind_name(KernelKind kind) {
+    return kind_names[kind];
+}
+
 static void print_affine(Text *text, const Kernel *kernel, const Affine *affine) {
     bool first = true;
     for (int i = 0; i < kernel->axis_count; i++) {

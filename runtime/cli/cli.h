@@ -33,7 +33,7 @@ typedef struct {
 } Command;
 
 extern const Command check_command, train_command, eval_command, run_command, grad_command, dump_command, plot_command,
-    init_command;
+    init_command, explain_command;
 extern const Command *const commands[];   // ends with NULL
 
 // ---- options.c: the line

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const Command *const commands[] = {&init_command, &check_command, &train_command, &eval_command, &run_command,
-                                   &grad_command, &plot_command,  &dump_command,  NULL};
+const Command *const commands[] = {&init_command, &check_command, &train_command, &eval_command,    &run_command,
+                                   &grad_command, &plot_command,  &dump_command,  &explain_command, NULL};
 
 static void print_help(FILE *stream) {
     fprintf(stream, "Usage: gradc COMMAND [OPTION...] [FILE]\n"
