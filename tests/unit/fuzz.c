@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_FILES = 1000 };
+
 static const char usage[] = "usage: %s [--seed S] [--soak N] [--save FOLDER] [FILE...]\n"
                             "  --seed S       begin with the program of this seed; alone: only that\n"
                             "  --soak N       check N programs\n"
@@ -20,13 +22,14 @@ static const char *folder_of(const char *program) {
 bool fuzz_options(int argc, char **argv, uint64_t usual, FuzzOptions *options) {
     bool seed = false, soak = false;
     *options = (FuzzOptions){.program = argv[0], .count = usual, .folder = folder_of(argv[0])};
-    options->files = calloc((size_t)argc, sizeof *options->files);
+    static const char *files[MOST_FILES];
+    options->files = files;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (value && strcmp(argv[i], "--seed") == 0) seed = true, options->first = strtoull(argv[++i], NULL, 10);
         else if (value && strcmp(argv[i], "--soak") == 0) soak = true, options->count = strtoull(argv[++i], NULL, 10);
         else if (value && strcmp(argv[i], "--save") == 0) options->folder = argv[++i];
-        else if (argv[i][0] != '-') options->files[options->file_count++] = argv[i];
+        else if (argv[i][0] != '-' && options->file_count < MOST_FILES) options->files[options->file_count++] = argv[i];
         else {
             printf(usage, argv[0]);
             return false;

@@ -58,8 +58,9 @@ static int alternatives(Graph *graph, const Function *function, Node *node, Node
     int count = 0;
     *fresh = NULL;
     if (node->dtype == DTYPE_TUPLE) return 0;
-    for (int i = 0; i < node->input_count && count < 8; i++)
-        if (fits(node->inputs[i], node)) found[count++] = node->inputs[i];
+    const Node *reader = node->op == OP_result ? node->inputs[0] : node;
+    for (int i = 0; i < reader->input_count && count < 8; i++)
+        if (fits(reader->inputs[i], node)) found[count++] = reader->inputs[i];
     for (int i = 0; i < function->argument_count && count < 16; i++)
         if (function->arguments[i] != node && fits(function->arguments[i], node))
             found[count++] = function->arguments[i];
@@ -127,19 +128,45 @@ static bool try_node(Search *search, Node *node) {
     return true;
 }
 
-// The loop with another body, in place of the loop.
-static bool try_body(Search *search, Node *loop) {
-    Graph *graph = search->graph;
-    NodeArray nodes = nodes_of(graph, loop->body);
+// ---- bodies
+
+typedef struct BodyUse BodyUse;
+struct BodyUse {
+    // Tries a body in place of the one that it is a variant of. True: it was taken.
+    bool (*take)(const BodyUse *use, const Function *body);
+    Search *search;
+    const BodyUse *outer;     // for a loop within a body
+    const Function *inside;   // the function that the loop stands in
+    Node *loop;
+};
+
+static bool try_variants(const BodyUse *use, const Function *body);
+
+static bool take_body(const BodyUse *use, const Function *body) {
+    Graph *graph = use->search->graph;
+    Function *kept = arena_copy(graph->arena, body, sizeof *body);
+    Node *other = rebuild_with_body(graph, use->loop, use->loop->inputs, kept);
+    Function function = with_replaced(graph, use->inside, use->loop, other);
+    return use->outer ? use->outer->take(use->outer, &function) : take(use->search, function);
+}
+
+static bool try_loop(Search *search, const BodyUse *outer, const Function *inside, Node *loop) {
+    BodyUse use = {take_body, search, outer, inside, loop};
+    return try_variants(&use, loop->body);
+}
+
+// The body with one node replaced, or with one of its loops changed so.
+static bool try_variants(const BodyUse *use, const Function *body) {
+    Graph *graph = use->search->graph;
+    NodeArray nodes = nodes_of(graph, body);
     for (int i = nodes.count - 1; i >= 0; i--) {
         Node *found[MOST_ALTERNATIVES], *fresh;
-        int count = alternatives(graph, loop->body, nodes.items[i], found, &fresh, -1);
+        int count = alternatives(graph, body, nodes.items[i], found, &fresh, -1);
         for (int k = 0; k < count; k++) {
-            Function *body = arena_new(graph->arena, Function);
-            *body = with_replaced(graph, loop->body, nodes.items[i], found[k]);
-            Node *other = rebuild_with_body(graph, loop, loop->inputs, body);
-            if (take(search, with_replaced(graph, &search->best, loop, other))) return true;
+            Function variant = with_replaced(graph, body, nodes.items[i], found[k]);
+            if (use->take(use, &variant)) return true;
         }
+        if (nodes.items[i]->op == OP_loop && try_loop(use->search, use, body, nodes.items[i])) return true;
     }
     return false;
 }
@@ -152,7 +179,7 @@ Function reduce_graph(Graph *graph, Function function, GraphShowsFault *shows, v
         NodeArray nodes = nodes_of(graph, &search.best);
         for (int i = nodes.count - 1; i >= 0 && !again; i--)
             again = try_node(&search, nodes.items[i]) ||
-                    (nodes.items[i]->op == OP_loop && try_body(&search, nodes.items[i]));
+                    (nodes.items[i]->op == OP_loop && try_loop(&search, NULL, &search.best, nodes.items[i]));
     }
     drop_arguments(&search);
     return search.best;

@@ -1,7 +1,7 @@
 // Loops with random bodies: with and without a carry, over one sequence or two, within each other.
 #include "random_maker.h"
 
-enum { MOST_DEPTH = 2, CAPTURES = 2, BODY_NODES = 3 };
+enum { MOST_DEPTH = 2, CAPTURES = 2, BODY_NODES = 5 };
 
 // A further argument of the body, for a value from outside, or for one element of it.
 static Node *add_argument(Generator *inner, NodeArray *arguments, const Node *outside, bool element, const char *name) {
@@ -25,6 +25,23 @@ static Entry last_value(Generator *inner, const Extent *trips) {
         if (entry.node->rank < 4 && size <= LARGEST) return entry;
     }
     return inner->pool[0];
+}
+
+// The value with the sums of what else the body has made, from number `first` on, so that all of it matters.
+static Entry with_the_rest(Generator *inner, Entry value, int first) {
+    Graph *graph = inner->graph;
+    for (int i = first; i < inner->count; i++) {
+        Entry entry = inner->pool[i];
+        if (entry.node == value.node) continue;
+        int axes[MAX_RANK];
+        for (int k = 0; k < entry.node->rank; k++) axes[k] = k;
+        Node *squeezed_value = map1(graph, OP_sin, squeezed(inner, entry, 8));
+        Node *sum = reduce(graph, OP_reduce_sum, squeezed_value, axes, entry.node->rank);
+        const Extent *const *shape = (const Extent *const *)value.node->shape;
+        Node *repeated = broadcast(graph, sum, shape, value.node->rank, NULL);
+        value = (Entry){map2(graph, OP_add, value.node, repeated), value.bound + (double)typical_size(entry.node)};
+    }
+    return value;
 }
 
 static Function *body_of(Generator *inner, const NodeArray *arguments, const Node *carry, Entry yield) {
@@ -66,12 +83,13 @@ Entry make_random_loop(Generator *g) {
     }
     captures[CAPTURES] = g->indices;
     inner.indices = add_argument(&inner, &arguments, g->indices, false, "indices");
+    int first_made = inner.count;
     for (int tries = 0, wanted = inner.count + BODY_NODES; inner.count < wanted && tries < 20; tries++) {
         Entry made = make_any(&inner);
         if (made.node->rank <= 3 && typical_size(made.node) <= LARGEST) inner.pool[inner.count++] = made;
     }
     g->random = inner.random;
-    Entry yield = last_value(&inner, x.node->shape[0]);
+    Entry yield = with_the_rest(&inner, last_value(&inner, x.node->shape[0]), first_made);
     Function *body = body_of(&inner, &arguments, carry, yield);
     Node *node = loop(graph, x.node->shape[0], sequences, 1 + two, &first, carries, captures, CAPTURES + 1, body);
     if (carries && random_below(&g->random, 2)) return (Entry){result_of(graph, node, 0), 1};

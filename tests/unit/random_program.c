@@ -194,7 +194,7 @@ static const struct {
     {make_unary, 16},   {make_binary, 12},   {make_where, 4},        {make_cast, 2},   {make_transpose, 3},
     {make_reshape, 3},  {make_broadcast, 4}, {make_slice_or_pad, 4}, {make_reduce, 7}, {make_argmax, 1},
     {make_contract, 6}, {make_gather, 3},    {make_scatter, 4},      {make_leaf, 3},   {make_scan, 3},
-    {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2}, {make_random_loop, 5},
+    {make_window, 4},   {make_sort, 3},      {make_derivative, 4},   {make_custom, 2}, {make_random_loop, 8},
 };
 
 Entry make_any(Generator *g) {

@@ -59,11 +59,11 @@ Entry make_slice_or_pad(Generator *g) {
             starts[i] = number_extent(g, low);
             shape[i] = extent_add(g->graph->extents, shape[i], number_extent(g, low + high));
         } else if (extent_is_constant(shape[i], &size) && size > 1) {
-            steps[i] = random_below(&g->random, 4) - 1;
-            if (!steps[i]) steps[i] = 2;
-            int64_t start = steps[i] < 0 ? size - 1 : random_below(&g->random, 2);
-            starts[i] = number_extent(g, start);
-            shape[i] = number_extent(g, steps[i] < 0 ? size : (size - start + steps[i] - 1) / steps[i]);
+            static const int64_t choices[] = {1, 2, 3, -1, -2};
+            steps[i] = choices[random_below(&g->random, 5)];
+            int64_t skipped = random_below(&g->random, size < 4 ? 2 : 3), stride = steps[i] < 0 ? -steps[i] : steps[i];
+            starts[i] = number_extent(g, steps[i] < 0 ? size - 1 - skipped : skipped);
+            shape[i] = number_extent(g, (size - skipped + stride - 1) / stride);
         }
     }
     if (pads) return (Entry){pad(g->graph, x.node, starts, steps, shape), x.bound};
