@@ -17,8 +17,21 @@ static int64_t ceiling_divide(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-// The tile for which all tiles together take the fewest cycles: an fma for each accumulator, or a load for each
-// operand, or the latency of one fma, whichever is most. Rows are counted along m, each with `inner` of its own.
+// A tile's cycles for one k, in eighths: two fmas and two loads each, or the latency of one fma, whichever is most. Loads
+// have a price even where fmas take longer, those of columns twice that of rows, since panels come from farther away.
+static int64_t tile_cost(int64_t rows, int64_t columns) {
+    int64_t cycles = rows * columns > rows + columns ? rows * columns : rows + columns;
+    if (cycles < LATENCY) cycles = LATENCY;
+    return 4 * cycles + rows + 2 * columns;
+}
+
+// That of all tiles side by side, the last of which may be narrower.
+static int64_t row_of_tiles_cost(int64_t rows, int64_t columns, int64_t vectors) {
+    int64_t rest = vectors % columns;
+    return vectors / columns * tile_cost(rows, columns) + (rest ? tile_cost(rows, rest) : 0);
+}
+
+// The tile for which all tiles together take the fewest cycles. Rows are counted along m, each with `inner` of its own.
 static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner) {
     int64_t rows, columns, best_cost = INT64_MAX;
     int width = kernel_lanes(emitter, kernel), accumulators = emitter->vector_registers * 3 / 4;
@@ -32,11 +45,8 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
             if (!static_rows && r > 1 && r * inner > accumulators / 3 && !kernel->pack_left) continue;
             if (kernel->pack_left && r > width && (r + width - 1) / width * width > 2 * r)
                 continue;   // there is no more room
-            int all = r * inner;
-            int64_t tile = all * c > all + c ? all * c : all + c;
-            if (tile < LATENCY) tile = LATENCY;
-            int64_t cost = ceiling_divide(rows, r) * ceiling_divide(vectors, c) * tile;
-            if (cost > best_cost || (cost == best_cost && r * c < best.rows * best.columns)) continue;
+            int64_t cost = ceiling_divide(rows, r) * row_of_tiles_cost((int64_t)r * inner, c, vectors);
+            if (cost > best_cost || (cost == best_cost && r * c <= best.rows * best.columns)) continue;
             best_cost = cost;
             best = (TileSize){r, c};
         }
