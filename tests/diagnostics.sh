@@ -10,4 +10,11 @@ for id in $(sed -n 's/^DIAGNOSTIC(\([a-z_0-9]*\),.*/\1/p' compiler/support/diagn
         missing=$((missing + 1))
     fi
 done
+# The reference says what each warning is.
+for id in $(sed -n 's/^DIAGNOSTIC(\([a-z_0-9]*\), *warning,.*/\1/p' compiler/support/diagnostics.def); do
+    if ! grep -q "^| \`$id\` |" grammar/language.md; then
+        echo "the table of warnings in grammar/language.md lacks $id"
+        missing=$((missing + 1))
+    fi
+done
 [ "$missing" -eq 0 ] || exit 1

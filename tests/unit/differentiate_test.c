@@ -293,7 +293,31 @@ static void test_too_many_axes(void) {
     arena_destroy(world.arena);
 }
 
-int main(void) {
+static int most_orders(const GradientCase *cases, int count, Op op) {
+    int most = 0;
+    for (int i = 0; i < count; i++)
+        if (cases[i].orders > most && case_uses(&cases[i], op)) most = cases[i].orders;
+    return most;
+}
+
+// For the library's index: each op, and up to which order its derivative is checked.
+static void list_orders(void) {
+    Arena *arena = arena_create();
+    const RuleTable *rules = rules_create(arena);
+    for (int op = 0; op < OP_COUNT; op++) {
+        if (!rules_text(rules, (Op)op) && !rules_adjoint(rules, (Op)op)) continue;
+        int most = most_orders(gradient_cases, gradient_case_count, (Op)op);
+        int in_loops = most_orders(loop_cases, loop_case_count, (Op)op);
+        printf("%s %d\n", op_name((Op)op), most > in_loops ? most : in_loops);
+    }
+    arena_destroy(arena);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        list_orders();
+        return 0;
+    }
     check_cases(gradient_cases, gradient_case_count);
     check_cases(edge_cases, edge_case_count);
     check_cases(loop_cases, loop_case_count);

@@ -296,16 +296,59 @@ static void check_complete(Compilation *compilation, const Case *cases, int coun
     }
 }
 
+// ---- what is tested how far
+
+// Whether the case calls a layer that is made of this net.
+static bool has_layer(const Case *test, const char *net) {
+    for (const char *use = layers; (use = strstr(use, "use ")); use++) {
+        char variable[ORACLE_WORD], made[ORACLE_WORD];
+        if (sscanf(use, "use %63[a-z0-9_] = %63[a-z0-9_]", variable, made) != 2) continue;
+        if (strcmp(made, net) == 0 && is_named(test->expression, variable)) return true;
+    }
+    return false;
+}
+
+static void list_order(const char *name, const Case *cases, int count) {
+    int order = 0;
+    for (int i = 0; i < count; i++)
+        if (cases[i].order > order && (is_named(cases[i].expression, name) || has_layer(&cases[i], name)))
+            order = cases[i].order;
+    printf("%s %d\n", name, order);
+}
+
+// For the library's index: each function and net, and up to which order its derivatives are compared.
+static void list_orders(const Case *cases, int count) {
+    Arena *arena = arena_create();
+    for (int i = 0; i < gradc_library_file_count; i++) {
+        const LibraryFile *library = &gradc_library_files[i];
+        Source source = {library->path, library->text, library->length};
+        const File *file = parse_file(arena, diagnostics_create(arena, 0), &source);
+        for (int k = 0; k < file->count; k++)
+            if (file->items[k]->kind == ITEM_FN || file->items[k]->kind == ITEM_NET)
+                list_order(file->items[k]->name.text, cases, count);
+    }
+    int builtins;
+    const Builtin *table = builtin_table(&builtins);
+    for (int i = 0; i < builtins; i++)
+        if (isalpha((unsigned char)table[i].name[0])) list_order(table[i].name, cases, count);
+    arena_destroy(arena);
+}
+
 int main(int argc, char **argv) {
     FILE *file = oracle_open("tests/oracle/primitives.txt");
     int count = (int)oracle_number(file, "cases");
     Case *cases = calloc((size_t)count, sizeof *cases);
     ProgramText text = {calloc(1, TEXT), 0};
     add(&text, "%s", layers);
+    bool lists = argc == 2 && strcmp(argv[1], "--list") == 0;
     for (int i = 0; i < count; i++) {
         read_case(file, &cases[i]);
         if (cases[i].order == 2) add_forward(&cases[i]);
         if (argc < 2 || !strcmp(argv[1], cases[i].name)) add_function(&text, &cases[i]);
+    }
+    if (lists) {
+        list_orders(cases, count);
+        return 0;
     }
     CompileOptions options = {.floating = DTYPE_F64, .verify = true};
     Compilation *compilation = compilation_create("library.grad", text.bytes, (size_t)text.length, &options);
