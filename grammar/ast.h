@@ -298,6 +298,8 @@ typedef struct {
 
 // Parses the source. Returns what could be understood; whether there were errors stands in `diagnostics`.
 File *parse_file(Arena *arena, Diagnostics *diagnostics, const Source *source);
+// The same of the bytes from `begin` to `end`, whose encoding is known to be right.
+File *parse_part(Arena *arena, Diagnostics *diagnostics, const Source *source, uint32_t begin, uint32_t end);
 
 // Parses expressions separated by commas, as derivative rules are written. Count 0 after an error.
 Expressions parse_expressions(Arena *arena, Diagnostics *diagnostics, const Source *source);

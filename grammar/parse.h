@@ -29,6 +29,7 @@ typedef struct Parse {
     void *scanner;   // flex's state
 
     uint32_t offset;   // of the next byte to scan
+    uint32_t end;      // of what is parsed
     int brackets;      // open ( and [: newlines do not count inside
     int braces;
     int last_token;     // 0 at the start of a line

@@ -57,7 +57,7 @@ static void count_brackets(Parse *parse, int token) {
 static int next_token(Parse *parse, void *value, Place *place) {
     int token = scanner_next(parse, value, place);
     if (token == TOK_END) {
-        place->begin = place->end = parse->source->length;
+        place->begin = place->end = parse->end;
         if (parse->can_end && parse->last_token != TOK_EOL) token = TOK_EOL;   // a last line without a newline
     }
     bool first = parse->line_begins && token != TOK_EOL;

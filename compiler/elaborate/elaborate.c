@@ -1,7 +1,6 @@
 // From a file's syntax tree to its program: the library is declared, then the file, then entries, data and train blocks
 // are made, in this order, since each names what was made before.
 #include "elaborate/elaborator.h"
-#include "library/library.h"
 
 #include <string.h>
 
@@ -9,14 +8,6 @@ const Extent *fresh_dim(Elaborator *e, const char *name) {
     int dim = e->program->dims.count;
     array_push(e->arena, &e->program->dims, name);
     return extent_dim(e->graph->extents, dim, name);
-}
-
-static void declare_library(Elaborator *e) {
-    for (int i = 0; i < gradc_library_file_count; i++) {
-        Source *source = arena_new(e->arena, Source);
-        *source = (Source){gradc_library_files[i].path, gradc_library_files[i].text, gradc_library_files[i].length};
-        declare_file(e, parse_file(e->arena, e->diagnostics, source), true);
-    }
 }
 
 // What nothing reads is checked all the same.

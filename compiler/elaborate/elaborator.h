@@ -150,6 +150,14 @@ struct Instance {
 };
 
 // Everything of one name at the level of a file. Calls look for the instance, then the net, then the functions.
+// A declaration of the library that was not parsed yet.
+typedef struct Pending {
+    const Source *source;
+    uint32_t begin, end;
+    ItemKind kind;
+    struct Pending *next;
+} Pending;
+
 typedef struct Global {
     const char *name;
     bool library;
@@ -164,7 +172,8 @@ typedef struct Global {
     bool is_template;   // some `use` is made from this net
     bool is_used;       // its name was looked up
     Callable *functions;
-    Span span;   // of its first declaration
+    struct Pending *pending;   // of the library: declarations that are parsed when the name is looked up
+    Span span;                 // of its first declaration
     struct Global *next;
 } Global;
 
@@ -232,10 +241,14 @@ void scope_pop(Elaborator *e);
 void bind_name(Elaborator *e, Scope *scope, const char *name, Value value);
 Binding *find_binding(const Elaborator *e, const char *name);   // in the current frame; NULL: none
 void assign(Elaborator *e, const char *name, Value value);      // again where it is bound, else innermost
-Global *find_global(const Elaborator *e, const char *name);     // as the current frame sees it; NULL: none
-Global *find_in_library(const Elaborator *e, const char *name);
+Global *find_global(Elaborator *e, const char *name);           // as the current frame sees it; NULL: none
+Global *find_in_library(Elaborator *e, const char *name);
 Global *declare_global(Elaborator *e, bool library, Name name);
 void declare_file(Elaborator *e, const File *file, bool library);
+
+// ---- standard.c
+void declare_library(Elaborator *e);
+void declare_pending(Elaborator *e, Global *global);   // parses what was noted of the name
 bool is_name_known(Elaborator *e, const char *name);   // whether look_up finds something
 Value look_up(Elaborator *e, Name name);               // or an error with "did you mean"
 bool is_declared(const Global *global);
@@ -449,7 +462,7 @@ typedef struct {
 typedef struct {
     NodeArray values;   // that one of the targets must be reached from
     NodeArray targets;
-    Value target;       // as it was asked for
+    Value target;   // as it was asked for
     Span span;
 } Waiting;
 

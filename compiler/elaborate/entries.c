@@ -12,7 +12,7 @@ Entry *entry_of_name(Elaborator *e, const char *name) {
 
 // ---- what is an entry
 
-static bool is_concrete_size(const Elaborator *e, const Size *size) {
+static bool is_concrete_size(Elaborator *e, const Size *size) {
     if (!size || size->kind == SIZE_NUMBER) return true;
     if (size->kind == SIZE_NAME) {
         const Global *global = find_global(e, size->name.text);
@@ -22,7 +22,7 @@ static bool is_concrete_size(const Elaborator *e, const Size *size) {
 }
 
 // Whether an input of this type has a dtype and a rank of its own. `float` of a fn is its call's.
-static bool is_concrete_type(const Elaborator *e, const Item *item, const Type *type) {
+static bool is_concrete_type(Elaborator *e, const Item *item, const Type *type) {
     Dtype dtype;
     bool is_float = strcmp(type->name.text, "float") == 0;
     if (!is_dtype_name(e, type->name.text, DTYPE_F32, &dtype) || (is_float && item->kind == ITEM_FN)) return false;
@@ -32,7 +32,7 @@ static bool is_concrete_type(const Elaborator *e, const Item *item, const Type *
 }
 
 // What has a default keeps it: it is no input.
-static bool is_concrete(const Elaborator *e, const Item *item) {
+static bool is_concrete(Elaborator *e, const Item *item) {
     for (int i = 0; i < item->parameter_count; i++)
         if (!item->parameters[i].initial && !is_concrete_type(e, item, &item->parameters[i].type)) return false;
     return item->static_count == 0;
@@ -56,7 +56,7 @@ static void mark_templates(Elaborator *e) {
 }
 
 // A net that others are made from is one only if its bare name is used, too: else it would have parameters for nothing.
-static bool is_entry(const Elaborator *e, const Item *item) {
+static bool is_entry(Elaborator *e, const Item *item) {
     bool is_loss = item->kind == ITEM_LOSS || item->kind == ITEM_METRIC;
     if (!is_loss && item->kind != ITEM_NET && item->kind != ITEM_FN) return false;
     const Global *global = find_global(e, item->name.text);

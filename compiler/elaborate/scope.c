@@ -89,16 +89,18 @@ static bool is_only_dim(const Global *global) {
     return global->dim >= 0 && !global->constant && !global->net && !global->functions && !global->optimizer;
 }
 
-Global *find_global(const Elaborator *e, const char *name) {
+Global *find_in_library(Elaborator *e, const char *name) {
+    Global *global = find_in(e->library, name);
+    if (global && global->pending) declare_pending(e, global);
+    return global;
+}
+
+Global *find_global(Elaborator *e, const char *name) {
     bool inside = e->frame && e->frame->library;
     Global *global = inside ? NULL : find_in(e->user, name);
     if (global) return global;
-    global = find_in(e->library, name);
+    global = find_in_library(e, name);
     return global && !inside && is_only_dim(global) ? NULL : global;
-}
-
-Global *find_in_library(const Elaborator *e, const char *name) {
-    return find_in(e->library, name);
 }
 
 Global *declare_global(Elaborator *e, bool library, Name name) {
@@ -114,7 +116,7 @@ Global *declare_global(Elaborator *e, bool library, Name name) {
 
 bool is_declared(const Global *global) {
     return global->dim >= 0 || global->constant || global->use || global->net || global->optimizer || global->block ||
-           global->functions;
+           global->functions || global->pending;
 }
 
 static void report_twice(Elaborator *e, Name name, Span first) {

@@ -26,13 +26,18 @@ static const char *similar_name(Elaborator *e, const char *name) {
     return search.best;
 }
 
+static bool is_of_kind(const Global *global, ItemKind kind) {
+    if (global->pending) return global->pending->kind == kind;
+    return kind == ITEM_NET ? global->net != NULL : global->optimizer != NULL;
+}
+
 static const char *similar_item(const Elaborator *e, const char *name, ItemKind kind) {
     NameSearch search = search_for(name);
     Global *const *tables[] = {e->user, e->library};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < GLOBAL_BUCKETS; i++)
             for (const Global *global = tables[k][i]; global; global = global->next)
-                if (kind == ITEM_NET ? global->net : global->optimizer) consider_name(&search, global->name);
+                if (is_of_kind(global, kind)) consider_name(&search, global->name);
     return search.best;
 }
 

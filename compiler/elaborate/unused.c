@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static bool in_library(const Elaborator *e, const char *name) {
+static bool in_library(Elaborator *e, const char *name) {
     const Global *global = find_in_library(e, name);
     return find_builtin(name) || (global && (global->net || global->functions || global->optimizer));
 }
