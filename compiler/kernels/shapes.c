@@ -172,10 +172,12 @@ enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, USUAL_BATCH = 1
 // The same for operand 0, by where its elements lie.
 enum {
     PACK_CACHED = 1 << 18,
+    PACK_OPEN_COLUMNS = 256,
     PACK_LEFT_COLUMNS = 128,
     PACK_COMPUTED = 1024,
-    PACK_TURNED = 1 << 15,
-    PACK_ROWS_FAR = 1 << 17
+    PACK_TURNED = 1 << 16,
+    PACK_FAR = 1 << 20,
+    PACK_FAR_ROWS = 512
 };
 
 static double usual_size(const Extent *extent) {
@@ -210,12 +212,14 @@ static Buffer *add_pack(Lowering *lowering, Dtype dtype, const Extent *elements,
     return pack;
 }
 
-// So many columns of operand 1 as stay in a second-level cache while all rows pass by.
+// So many columns of operand 1 as stay in a second-level cache while all rows pass by. Of an open sum, whose columns may
+// be longer than usual, not all that would.
 static int columns_at_once(const Kernel *kernel) {
     double columns = PACK_CACHED / usual_size_of_role(kernel, AXIS_K), all = usual_size_of_role(kernel, AXIS_N);
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == AXIS_K && !extent_is_constant(kernel->axes[axis].extent, NULL))
+            columns = columns < PACK_OPEN_COLUMNS ? columns : PACK_OPEN_COLUMNS;
     if (columns > all) columns = all;
-    for (int axis = 0; axis < kernel->axis_count; axis++)   // the room grows with what is summed
-        if (kernel->axes[axis].role == AXIS_K && !extent_is_constant(kernel->axes[axis].extent, NULL)) columns = 0;
     return columns > PACK_COLUMNS ? (int)columns : PACK_COLUMNS;
 }
 
@@ -241,7 +245,8 @@ static void pack_left(Lowering *lowering, Kernel *kernel, const Instruction *con
     double rows = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
     double elements = rows * usual_size_of_role(kernel, AXIS_K);
     bool turned = is_plain_load(left) && extent_is(left->affine.strides[m_axis], 1);
-    double least = !is_plain_load(left) ? PACK_COMPUTED : turned ? PACK_TURNED : PACK_ROWS_FAR;
+    double least = !is_plain_load(left) ? PACK_COMPUTED : turned ? PACK_TURNED : PACK_FAR;
+    if (is_plain_load(left) && !turned && rows < PACK_FAR_ROWS) return;
     if (rows < PACK_ROWS || columns < PACK_LEFT_COLUMNS || elements < least) return;
     // The last block has rows that are not there, and blocks of several vectors are filled up, which at most doubles
     // them.
