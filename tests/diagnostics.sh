@@ -10,6 +10,16 @@ for id in $(sed -n 's/^DIAGNOSTIC(\([a-z_0-9]*\),.*/\1/p' compiler/support/diagn
         missing=$((missing + 1))
     fi
 done
+# Each says what would mend it. Unexpected tokens are shown with those that were expected.
+awk '
+    function check() { if (said != "" && !helped) { print "no help: " said; failed = 1 } said = "" }
+    FNR == 1 { check() }
+    / (error|warning): .*\[[a-z_0-9]+\]$/ { check(); said = /\[unexpected_token\]$/ ? "" : FILENAME ": " $0; helped = 0 }
+    /^    help: / { helped = 1 }
+    END { check(); exit failed }' tests/golden/errors/*.expected tests/golden/warnings/*.expected || {
+    echo "give it one where it is reported, or in compiler/support/advice.def"
+    missing=$((missing + 1))
+}
 # The reference says what each warning is.
 for id in $(sed -n 's/^DIAGNOSTIC(\([a-z_0-9]*\), *warning,.*/\1/p' compiler/support/diagnostics.def); do
     if ! grep -q "^| \`$id\` |" grammar/language.md; then

@@ -14,6 +14,12 @@ static const struct {
 #include "support/diagnostics.def"
 };
 
+// The help of messages that have no other; NULL: none.
+static const char *const advice[DIAGNOSTIC_COUNT] = {
+#define ADVICE(id, help) [D_##id] = help,
+#include "support/advice.def"
+};
+
 typedef struct {
     Span span;   // source NULL: a help, which has no place
     const char *text;
@@ -99,9 +105,14 @@ const char *diagnostic_name(DiagnosticId id) {
     return kinds[id].name;
 }
 
+// A mark of byte order in front takes no column.
+static uint32_t text_begin(const Source *source) {
+    return source->length >= 3 && memcmp(source->text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 // Moves on from a position to a later offset.
 static void advance(const Source *source, uint32_t from, uint32_t to, int *line, int *column) {
-    for (uint32_t i = from; i < to && i < source->length; i++) {
+    for (uint32_t i = from ? from : text_begin(source); i < to && i < source->length; i++) {
         unsigned char byte = (unsigned char)source->text[i];
         if (byte == '\n') {
             ++*line;
@@ -163,7 +174,7 @@ bool diagnostics_message(const Diagnostics *diagnostics, int index, MessageView 
     *view = (MessageView){.id = kinds[message->id].name,
                           .is_error = kinds[message->id].severity == error,
                           .text = message->text,
-                          .help = help < 0 ? NULL : message->notes.items[help].text,
+                          .help = help < 0 ? advice[message->id] : message->notes.items[help].text,
                           .note_count = message->notes.count - (help >= 0)};
     set_place(view, message->span);
     return true;
@@ -196,6 +207,7 @@ static void print_excerpt(Text *text, Span span, const Colours *colours) {
     uint32_t length = span.source->length, begin = span.begin < length ? span.begin : length;
     uint32_t first = begin, last = begin;
     while (first > 0 && bytes[first - 1] != '\n' && begin - first < EXCERPT_COLUMNS) first--;
+    if (first == 0 && begin >= text_begin(span.source)) first = text_begin(span.source);
     while (last < length && bytes[last] != '\n' && last - first < 2 * EXCERPT_COLUMNS) last++;
     text_add(text, "    ");
     for (uint32_t i = first; i < last; i++) {
@@ -224,6 +236,10 @@ static void print_line(Text *text, Span span, const char *word, const char *colo
     if (span.source) print_excerpt(text, span, colours);
 }
 
+static void print_help(Text *text, const char *help, const Colours *colours) {
+    text_add(text, "    %shelp:%s %s\n", colours->green, colours->plain, help);
+}
+
 static void print_message(Text *text, const Message *message, const Colours *colours) {
     bool is_error = kinds[message->id].severity == error;
     print_line(text, message->span, is_error ? "error" : "warning", is_error ? colours->red : colours->yellow,
@@ -231,8 +247,9 @@ static void print_message(Text *text, const Message *message, const Colours *col
     for (int i = 0; i < message->notes.count; i++) {
         const Note *note = &message->notes.items[i];
         if (note->span.source) print_line(text, note->span, "note", colours->bold, note->text, NULL, colours);
-        else text_add(text, "    %shelp:%s %s\n", colours->green, colours->plain, note->text);
+        else print_help(text, note->text, colours);
     }
+    if (help_of(message) < 0 && advice[message->id]) print_help(text, advice[message->id], colours);
 }
 
 static int compare_messages(const void *a, const void *b) {
