@@ -4,7 +4,7 @@
 
 #include <glob.h>
 
-enum { ROWS = 7, MAX_INPUTS = 16 };
+enum { ROWS = 7, MAX_INPUTS = 32 };
 
 static const char *current;
 
