@@ -34,7 +34,8 @@ static void test_text(void) {
     diagnose(diagnostics, D_unknown_name, span_at(30, 31), "said already");
     diagnose_help(diagnostics, "and so is this");
     diagnose(diagnostics, D_internal, (Span){0}, "no place at all");
-    // In order of place; columns count characters, not bytes; a tab is shown as one space.
+    // In order of place; columns count characters, not bytes; a tab is shown as one space. Where nothing was said that
+    // would mend it, the kind of message says it.
     check_text("the text", diagnostics_text(diagnostics, false),
                "a.grad:2:8: warning: x is idle [unused_input]\n"
                "    loss \xc3\xa4(x: f32)\n"
@@ -42,6 +43,7 @@ static void test_text(void) {
                "a.grad:1:1: note: because of this\n"
                "    dim N\n"
                "    ^~~\n"
+               "    help: take it out, or use it\n"
                "a.grad:3:9: error: no x [unknown_name]\n"
                "     return x\n"
                "            ^\n"
