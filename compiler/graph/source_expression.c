@@ -163,8 +163,37 @@ static bool needs_dtype(const SourceWriter *writer, const Node *map, int operand
     return true;
 }
 
+// A choice between numbers, which the language computes with as with numbers: without a dtype, and so in f64.
+static bool is_plain_choice(const SourceWriter *writer, const Node *node, int depth) {
+    node = captured(writer, (Node *)node);
+    while (node->op == OP_broadcast) node = node->inputs[0];
+    if (node->op != OP_where || !dtype_is_float(node->dtype) || !depth--) return false;
+    for (int i = 1; i < 3; i++)
+        if (!constant_of(writer, node->inputs[i]) && !is_plain_choice(writer, node->inputs[i], depth)) return false;
+    return true;
+}
+
+// Whether the first operand must say its dtype, since all of them are numbers or choices between numbers.
+static bool is_plain_arithmetic(const SourceWriter *writer, const Node *map) {
+    enum { DEPTH = 8 };
+    bool choice = false;
+    if (map->op == OP_where || map->op == OP_cast || !dtype_is_float(map->dtype)) return false;
+    for (int i = 0; i < map->input_count; i++) {
+        bool plain = is_plain_choice(writer, map->inputs[i], DEPTH);
+        if (!plain && !constant_of(writer, map->inputs[i])) return false;
+        choice = choice || plain;
+    }
+    return choice;
+}
+
 static void write_operand(SourceWriter *writer, const Node *map, int operand, int power) {
     const Node *node = captured(writer, map->inputs[operand]), *number = constant_of(writer, node);
+    if (operand == 0 && is_plain_arithmetic(writer, map)) {
+        text_add(writer->text, "%s(", dtype_name(map->dtype));
+        write_value(writer, node, BIND_NONE);
+        text_add(writer->text, ")");
+        return;
+    }
     bool in_words = explicit_operand(writer, map) == operand;
     if (in_words || node->op != OP_broadcast || writer->names[node->id]) {
         if (number && !in_words && needs_dtype(writer, map, operand)) write_typed_value(writer, number);
