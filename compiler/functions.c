@@ -126,6 +126,8 @@ static Placements entry_leaves(Compilation *compilation, const Function *functio
         if (parameter)
             put(compilation, &leaves, node, SPACE_PARAMETERS, 0, parameter->offset * dtype_size(node->dtype), false);
         else if (state) put(compilation, &leaves, node, SPACE_STATE, 0, state->offset * dtype_size(node->dtype), false);
+        if (node->variable->kind == VARIABLE_HYPERPARAMETER)
+            put(compilation, &leaves, node, SPACE_HYPERPARAMETERS, 0, node->variable->index * 8, false);
         for (int k = 0; k < inputs; k++)
             if (function->arguments[k] == node) put(compilation, &leaves, node, SPACE_INPUT, k, 0, false);
     }

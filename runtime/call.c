@@ -113,6 +113,7 @@ gradc_frame call_frame(gradc_call *call) {
                          .state = program->states.bytes,
                          .outputs = call->outputs.pointers,
                          .tape = call->tape.memory.bytes,
+                         .hyperparameters = entry_progress(program, call->binding.entry),
                          .draw_count = program->draw_count};
 }
 
@@ -130,6 +131,7 @@ gradc_status call_prepare(gradc_call *call, Slot *slot, FunctionKey key) {
     gradc_status status = ensure_initialised(call->binding.program);
     if (!status) status = binding_resolve(&call->binding, -1);
     if (!status) status = binding_check_ranges(&call->binding);
+    if (!status) status = check_progress(call->binding.program, key.entry);
     if (!status) status = slot_prepare(slot, &call->binding, key);
     if (!status) status = outputs_prepare(&call->outputs, &call->binding, function->results, function->result_count);
     if (!status && key.kind == KIND_FORWARD) status = prepare_tape(call, slot->runner.function);

@@ -103,6 +103,11 @@ const CompiledFunction *program_function(gradc_program *program, FunctionKey key
 void tell_diagnostics(gradc_program *program);
 // Computes first values if nothing has done so yet.
 gradc_status ensure_initialised(gradc_program *program);
+// What `iteration` and `iterations` are in a call of the entry: those of the train block of that loss, else of the first
+// block; 0 without any.
+const double *entry_progress(gradc_program *program, const Entry *entry);
+// Whether `iterations` is known if the entry depends on it.
+gradc_status check_progress(gradc_program *program, const Entry *entry);
 const Entry *find_entry(const gradc_program *program, const char *name);
 // The train block's number, or -1.
 int find_train(const gradc_program *program, const char *loss);

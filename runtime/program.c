@@ -201,6 +201,23 @@ int find_train(const gradc_program *program, const char *loss) {
     return -1;
 }
 
+const double *entry_progress(gradc_program *program, const Entry *entry) {
+    static const double none[2] = {0, 0};
+    const Program *compiled = program->program;
+    int train = 0;
+    if (!compiled->trains.count) return none;
+    for (int i = 0; i < compiled->trains.count; i++)
+        if (compiled->trains.items[i]->entry == entry) train = i;
+    program->trains[train].hyperparameters[0] = (double)program->trains[train].iteration;
+    return program->trains[train].hyperparameters;
+}
+
+gradc_status check_progress(gradc_program *program, const Entry *entry) {
+    if (!entry->reads_iterations || entry_progress(program, entry)[1] > 0) return GRADC_OK;
+    return fail(program, GRADC_ORDER, "%s depends on how many iterations there will be: a trainer sets 'iterations'",
+                entry->name);
+}
+
 // How well a name fits: "*.b:lr" is that of the optimizer for "*.b"; a plain "lr" that of the one for all parameters,
 // else the first one's. 0: not at all.
 static int name_rank(const Hyperparameter *hyperparameter, const char *name) {

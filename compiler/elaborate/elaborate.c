@@ -72,6 +72,7 @@ Program *elaborate(Arena *arena, Diagnostics *diagnostics, const File *file, con
                       .program = program,
                       .file = file};
     frame_push(e, NULL, false, (Span){0});
+    make_progress(e);
     declare_library(e);
     declare_file(e, file, false);
     check_constants(e);

@@ -205,7 +205,8 @@ struct Elaborator {
     Global *library[GLOBAL_BUCKETS];
     Frame *frame;
     EntryContext *context;             // NULL: not inside an entry
-    Node *iteration, *iterations;      // in train blocks; else NULL
+    Node *iteration, *iterations;      // numbers in the frame: slots 0 and 1 of the hyperparameters
+    bool updates;                      // an optimizer or a setting of a train block is being elaborated
     const char *initialising;          // path of the parameter whose first value is being made; else NULL
     int initial_draws;                 // random numbers that this value drew
     int file_draws;                    // and those outside of instances
@@ -503,6 +504,10 @@ bool report_unused(Elaborator *e, Value target, Span span);   // that no gradien
 // At left - right and left == right in a loss or metric: that [N, 1] and [N] make [N, N].
 void warn_of_square(Elaborator *e, Operator operator, Value left, Value right, Span span);
 void warn_of_zero_weights(Elaborator *e, const Entry *entry);
+
+// ---- hyperparameters.c
+
+void make_progress(Elaborator *e);   // `iteration` and `iterations`
 
 // ---- entries.c, warnings.c, unused.c, data.c, train.c
 

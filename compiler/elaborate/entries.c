@@ -1,6 +1,7 @@
 // Entries: the functions that a host can call, once in eval mode and, where that makes a difference, once in training
 // mode. Every loss and metric is one, and every net and fn whose signature leaves nothing open.
 #include "elaborate/elaborator.h"
+#include "graph/rewrite.h"
 
 #include <string.h>
 
@@ -253,6 +254,13 @@ static Entry *make_entry(Elaborator *e, const Item *item) {
     return entry;
 }
 
+static bool reads(Elaborator *e, const Function *function, const Node *number) {
+    NodeArray nodes = reachable(e->graph, result_nodes(e->arena, function), function->result_count);
+    for (int i = 0; i < nodes.count; i++)
+        if (nodes.items[i] == number) return true;
+    return false;
+}
+
 // An entry that could not be made without any message would be dropped in silence.
 static void check_made(Elaborator *e, const Item *item, const Entry *entry) {
     if (entry || diagnostics_errors(e->diagnostics)) return;
@@ -270,6 +278,9 @@ void make_entries(Elaborator *e) {
             if (leads != (pass == 0) || !is_entry(e, item)) continue;
             entries[i] = make_entry(e, item);
             check_made(e, item, entries[i]);
+            if (entries[i])
+                entries[i]->reads_iterations =
+                    reads(e, &entries[i]->function, e->iterations) || reads(e, &entries[i]->training, e->iterations);
         }
     }
     for (int i = 0; i < e->file->count; i++)

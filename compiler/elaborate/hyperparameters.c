@@ -17,6 +17,22 @@ Node *make_number(Elaborator *e, Train *train, const char *name, const Setting *
     return node;
 }
 
+void make_progress(Elaborator *e) {
+    Variable iteration = {.kind = VARIABLE_HYPERPARAMETER, .index = 0, .name = "iteration"};
+    Variable iterations = {.kind = VARIABLE_HYPERPARAMETER, .index = 1, .name = "iterations"};
+    e->iteration = variable_make(e->graph, &iteration, DTYPE_F64, NULL, 0);
+    e->iterations = variable_make(e->graph, &iterations, DTYPE_F64, NULL, 0);
+}
+
+void add_progress(Elaborator *e, Train *train) {
+    Node *const numbers[] = {e->iteration, e->iterations};
+    for (int i = 0; i < 2; i++) {
+        Hyperparameter hyperparameter = {.name = numbers[i]->variable->name};
+        array_push(e->arena, &train->block->hyperparameters, hyperparameter);
+        array_push(e->arena, &train->numbers, numbers[i]);
+    }
+}
+
 static bool is_plain_number(Value value, double *number) {
     int64_t integer;
     if (value.kind != VALUE_NUMBER) return false;

@@ -60,6 +60,7 @@ typedef struct {
     ARRAY(const char *) reports;   // names of `report`s: further results of both functions, after the returned ones
     ARRAY(Check) checks;
     ARRAY(IndexRange) ranges;
+    bool reads_iterations;   // `iterations`, in either mode
     Span span;
 } Entry;
 

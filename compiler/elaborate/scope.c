@@ -205,7 +205,9 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
         return failure(e, D_recursion, name.span, "the constant '%s' is defined by itself", name.text);
     if (global->constant_state == CONSTANT_NEW) {
         Diagnostics *diagnostics = e->diagnostics;
+        EntryContext *context = e->context;
         e->diagnostics = e->messages;
+        e->context = NULL;
         global->constant_state = CONSTANT_BUSY;
         frame_push(e, NULL, global->library, name.span);
         Value value = evaluate(e, global->constant->value);
@@ -217,6 +219,7 @@ static Value constant_value(Elaborator *e, Global *global, Name name) {
         global->constant_value = value;
         global->constant_state = CONSTANT_DONE;
         e->diagnostics = diagnostics;
+        e->context = context;
     }
     return global->constant_value;
 }
@@ -245,14 +248,16 @@ static Value global_value(Elaborator *e, Global *global, Name name) {
 }
 
 static bool predefined(Elaborator *e, const char *name, Value *value) {
-    if (strcmp(name, "iterations") == 0 && e->iterations) {
+    // First values and constants are there before any step.
+    bool progresses = (e->updates || e->context) && !e->initialising;
+    if (strcmp(name, "iterations") == 0 && progresses) {
         *value = value_tensor(e->iterations);
         value->weak = true;
     } else if (strcmp(name, "none") == 0) *value = (Value){.kind = VALUE_NONE};
     else if (strcmp(name, "pi") == 0) *value = value_real(3.14159265358979323846);
     else if (strcmp(name, "inf") == 0) *value = value_real(1.0 / 0.0);
     else if (strcmp(name, "nan") == 0) *value = value_real(0.0 / 0.0);
-    else if (strcmp(name, "iteration") == 0 && e->iteration) {
+    else if (strcmp(name, "iteration") == 0 && progresses) {
         *value = value_tensor(e->iteration);
         value->weak = true;
     } else if (strcmp(name, "training") == 0) {

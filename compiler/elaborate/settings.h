@@ -33,6 +33,8 @@ typedef struct {
 
 // A new number that the host can change; `setting` says for which parameters its optimizer is, if any.
 Node *make_number(Elaborator *e, Train *train, const char *name, const Setting *setting, double number);
+// `iteration` and `iterations`: the first two numbers of every block.
+void add_progress(Elaborator *e, Train *train);
 // A plain number that is given to a parameter of this type, as a new number of that kind, which like a plain number takes
 // the dtype of what it meets; any other value as it is.
 Value as_hyperparameter(Elaborator *e, Train *train, const Declaration *parameter, const Setting *setting, Value value);

@@ -138,9 +138,11 @@ static const char *foreign_help(const char *name) {
 
 Value unknown_name(Elaborator *e, Name name) {
     if (strcmp(name.text, "iteration") == 0 || strcmp(name.text, "iterations") == 0) {
-        failure(e, D_iteration_outside, name.span, "'%s' is known in optimizers and settings of a train block only",
+        failure(e, D_iteration_outside, name.span,
+                "'%s' is not known here: constants, first values and data are made "
+                "before any step",
                 name.text);
-        help(e, "what else depends on it is fed by the host, as an input");
+        help(e, "losses, nets, optimizers and settings of a train block may depend on it");
         return (Value){.kind = VALUE_ERROR};
     }
     failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);

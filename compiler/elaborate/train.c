@@ -257,11 +257,12 @@ static bool reads_number(const TrainBlock *block, const Node *number) {
 
 // What becomes of the gradients. False: reported.
 static bool make_update(Elaborator *e, Train *train, Span span) {
-    e->iteration = make_number(e, train, "iteration", NULL, 0);
-    e->iterations = make_number(e, train, "iterations", NULL, 0);
+    add_progress(e, train);
+    e->updates = true;
     bool made = (!train->gradient || make_gradient_map(e, train)) && make_optimizers(e, train, span);
-    train->block->reads_iterations = made && reads_number(train->block, e->iterations);
-    e->iteration = e->iterations = NULL;
+    e->updates = false;
+    train->block->reads_iterations =
+        made && (reads_number(train->block, e->iterations) || train->block->entry->reads_iterations);
     return made;
 }
 

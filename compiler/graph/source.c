@@ -44,8 +44,8 @@ static bool is_word(const char *name) {
         "import",     "dim",           "const", "use", "net", "fn",    "loss", "metric", "data",    "train",
         "optimizer",  "param",         "state", "in",  "for", "yield", "true", "none",   "report",  "return",
         "derivative", "frozen",        "and",   "or",  "not", "nan",   "inf",  "pi",     "f32",     "false",
-        "iteration",  "requires_grad", "float", "f64", "i32", "i64",   "bool", "arange", "permute", "training",
-        "iterations", "shape",         "size"};
+        "training",   "requires_grad", "float", "f64", "i32", "i64",   "bool", "arange", "permute", "shape",
+        "size"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i], name) == 0) return true;
     for (int op = 0; op < OP_COUNT; op++)

@@ -75,6 +75,11 @@ static void bind_all(gradc_program *program, gradc_call *call, const gradc_tenso
         }
         gradc_tensor_info input;
         gradc_entry_input(program, 0, i, &input);
+        if (strcmp(input.name, "iteration") == 0) {   // nothing was trained
+            static double iteration = 0;
+            check_status(program, gradc_call_bind(call, i, &(gradc_tensor){GRADC_F64, 0, {0}, &iteration}));
+            continue;
+        }
         char name[256];
         do {   // those that the derivative does not read are not among its inputs
             if (!gradc_parameter(model, parameter++, &info)) return;
