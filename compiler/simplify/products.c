@@ -5,7 +5,7 @@
 #include <math.h>
 
 // How deep numbers are looked for in products of one shape; what is repeated, and so smaller, is looked into further.
-enum { DEPTH = 8, PRODUCT_DEPTH = 2, MOST_FACTORS = 8 };
+enum { DEPTH = 8, PRODUCT_DEPTH = 2, MOST_FACTORS = 8, FACTOR_DEPTH = 16 };
 
 static bool number_below(Node *node, double *number) {
     const Node *constant = constant_below(node);
@@ -171,19 +171,22 @@ static bool insert(Node **list, int *count, Node *node) {
     return true;
 }
 
-static bool add_factors(Graph *graph, Factors *term, Node *node, bool below) {
+static bool add_factors(Graph *graph, Factors *term, Node *node, bool below, int depth) {
     double number;
     Scaled inner;
     if (number_below(node, &number)) {
         term->number = below ? term->number / number : term->number * number;
         return is_usable(term->number);
     }
+    if (!depth--) return false;
     switch (node->op) {
-    case OP_negate: term->number = -term->number; return add_factors(graph, term, node->inputs[0], below);
+    case OP_negate: term->number = -term->number; return add_factors(graph, term, node->inputs[0], below, depth);
     case OP_multiply:
-        return add_factors(graph, term, node->inputs[0], below) && add_factors(graph, term, node->inputs[1], below);
+        return add_factors(graph, term, node->inputs[0], below, depth) &&
+               add_factors(graph, term, node->inputs[1], below, depth);
     case OP_divide:
-        return add_factors(graph, term, node->inputs[0], below) && add_factors(graph, term, node->inputs[1], !below);
+        return add_factors(graph, term, node->inputs[0], below, depth) &&
+               add_factors(graph, term, node->inputs[1], !below, depth);
     default:
         if ((node->op == OP_where || node->op == OP_broadcast) &&
             split_number(graph, node, &inner, PRODUCT_DEPTH, DEPTH)) {
@@ -197,7 +200,7 @@ static bool add_factors(Graph *graph, Factors *term, Node *node, bool below) {
 
 static bool read_term(Graph *graph, Node *node, Factors *term) {
     *term = (Factors){.number = 1};
-    return dtype_is_float(node->dtype) && add_factors(graph, term, node, false) &&
+    return dtype_is_float(node->dtype) && add_factors(graph, term, node, false, FACTOR_DEPTH) &&
            term->count + term->divisor_count > 0;
 }
 

@@ -191,7 +191,7 @@ static Node *normalised(Simplifier *simplifier, Node *row, Node *x, unsigned axe
     if (row->op == OP_divide && !constant_below(row->inputs[1])) {
         *divisor = to_rows(simplifier, row->inputs[1], axes, x);
         found = map2(simplifier->graph, OP_divide, x, *divisor);
-        if (contains(whole, found, 2 * DEPTH)) return found;
+        if (contains(whole, found, DEPTH)) return found;
         found = NULL;
     }
     for (int i = 0; !found && i < (row->op == OP_multiply ? 2 : 1); i++)
