@@ -174,8 +174,8 @@ static bool *asking_results(Graph *graph, const Node *loop) {
     return asks;
 }
 
-// Maps the results of loops among the nodes that the roots reach to those of loops without what is computed from requests.
-// False: what the roots reach is computed from one.
+// Maps the results of loops among the nodes that the roots reach to those of loops without what is computed from
+// requests. False: what the roots reach is computed from one.
 static bool drop_requests(Graph *graph, Node *const *roots, int root_count, NodeMap *map);
 
 // The loop without what is computed from requests in its body; NULL: a carry is.
@@ -230,7 +230,8 @@ static bool plain_carries(const OpenBody *body, Node **afters) {
     return true;
 }
 
-// Maps each carry's variable to what it is as the iteration at `place` begins, computed in another loop. NULL: reported.
+// Maps each carry's variable to what it is as the iteration at `place` begins, computed in another loop. NULL:
+// reported.
 static NodeMap *replay_carries(OpenBody *body, Node *const *afters) {
     Elaborator *e = body->e;
     Graph *graph = e->graph;

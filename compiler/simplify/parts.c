@@ -1,5 +1,5 @@
-// Rewrites of joined tensors: of where(iota < c, a, b), which holds two tensors beside each other, and of tensors padded
-// with zeros to be added. What reads a part of one of them, as gradients by one vector of all parameters do, reads it
+// Rewrites of joined tensors: of where(iota < c, a, b), which holds two tensors beside each other, and of tensors
+// padded with zeros to be added. What reads a part of one of them, as gradients by one vector of all parameters do, reads it
 // of the tensor that it lies in.
 #include "simplify/rules.h"
 

@@ -20,8 +20,8 @@ static bool is_usable(double number) {
 
 // ---- numbers
 
-// `node` times the number without one operation more for each element: in a number that it has already, or once for what
-// is repeated. NULL: there is no such place.
+// `node` times the number without one operation more for each element: in a number that it has already, or once for
+// what is repeated. NULL: there is no such place.
 static Node *absorb(Graph *graph, double number, Node *node, int depth, int below) {
     double own;
     if (depth-- <= 0 || constant_below(node)) return NULL;
@@ -157,8 +157,8 @@ Node *number_into_sum(Simplifier *simplifier, Node *node) {
 
 // ---- terms
 
-// A term as a number and factors, in the order in which they stand (that of ids would make bits depend on what else a graph
-// has, and when it was made); those of a divisor apart.
+// A term as a number and factors, in the order in which they stand (that of ids would make bits depend on what else a
+// graph has, and when it was made); those of a divisor apart.
 typedef struct {
     double number;
     int count, divisor_count;
