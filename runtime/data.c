@@ -12,9 +12,9 @@ bool entry_takes(const Entry *entry, const char *name) {
 }
 
 // Fields that some entry takes, or that rows are split by; the others are only there to make these.
-static bool is_taken(const DataSet *data, const DataField *field) {
+static bool is_taken(const DataSet *data, const DataField *field, bool whole) {
     const Program *program = data->program->program;
-    if (data->block->stratify && strcmp(data->block->stratify, field->name) == 0) return true;
+    if (!whole && data->block->stratify && strcmp(data->block->stratify, field->name) == 0) return true;
     for (int i = 0; i < program->entries.count; i++)
         if (entry_takes(program->entries.items[i], field->name)) return true;
     return false;
@@ -23,14 +23,28 @@ static bool is_taken(const DataSet *data, const DataField *field) {
 static const bool *find_wanted(const DataSet *data, const DataRequest *request) {
     bool *wanted = arena_array(data->arena, bool, data->block->fields.count), some = false;
     for (int i = 0; i < data->block->fields.count; i++) {
-        wanted[i] = request->wanted ? request->wanted[i] : is_taken(data, &data->block->fields.items[i]);
+        wanted[i] =
+            request->wanted ? request->wanted[i] : is_taken(data, &data->block->fields.items[i], request->whole);
         some = some || wanted[i];
     }
     for (int i = 0; i < data->block->fields.count && !some; i++) wanted[i] = true;
     return wanted;
 }
 
-static gradc_status load_fields(DataSet *data, const bool *wanted) {
+// A mean over all rows is another one in another file, and not that which the net was trained with.
+static gradc_status check_foreign(DataSet *data, const bool *wanted) {
+    for (int i = 0; i < data->block->fields.count; i++) {
+        const DataField *field = &data->block->fields.items[i];
+        if (!wanted[i] || is_by_rows(data, field)) continue;
+        return fail(data->program, GRADC_DATA,
+                    "%s of data %s is made of all rows at once, here of those of %s and not of those that train: write "
+                    "the numbers as constants, or normalise in the net (batch_norm)",
+                    field->name, data->block->name, data->path);
+    }
+    return GRADC_OK;
+}
+
+static gradc_status load_fields(DataSet *data, const DataRequest *request, const bool *wanted) {
     bool all_kept = true;
     data->fields = arena_array(data->arena, FieldArray, data->block->fields.count);
     for (int i = 0; i < data->block->fields.count; i++) {
@@ -43,7 +57,7 @@ static gradc_status load_fields(DataSet *data, const bool *wanted) {
     }
     if (all_kept) sources_close_arrays(&data->sources);
     bool split = !data->block->stratify || data_field(data, data->block->stratify);
-    return split ? split_rows(data) : GRADC_OK;
+    return split && !request->whole ? split_rows(data) : GRADC_OK;
 }
 
 static gradc_status load(DataSet *data, const DataRequest *request) {
@@ -51,8 +65,9 @@ static gradc_status load(DataSet *data, const DataRequest *request) {
     gradc_status status = sources_open(data, request->file);
     if (status) return status;
     const bool *wanted = find_wanted(data, request);
-    status = feeds_open(data, wanted);
-    return status ? status : load_fields(data, wanted);
+    if (request->foreign) status = check_foreign(data, wanted);
+    if (!status) status = feeds_open(data, wanted);
+    return status ? status : load_fields(data, request, wanted);
 }
 
 gradc_status data_load_request(gradc_program *program, const DataBlock *block, const DataRequest *request,
@@ -74,6 +89,13 @@ void data_free(DataSet *data) {
     sources_close(&data->sources);
     if (data->arena) arena_destroy(data->arena);
     *data = (DataSet){0};
+}
+
+// Rows that are held out, or train, are asked for of a file that trains; all rows of a file in place of the block's own
+// are new to the net.
+DataRequest request_for_rows(gradc_rows rows, const char *file, const bool *wanted) {
+    bool whole = rows == GRADC_ROWS_ALL || (rows == GRADC_ROWS_USUAL && file);
+    return (DataRequest){.file = file, .wanted = wanted, .whole = whole, .foreign = whole && file};
 }
 
 // ---- what is loaded

@@ -128,7 +128,11 @@ typedef struct {
     const char *file;     // another in place of the block's own; NULL: those
     const bool *wanted;   // by number of the field; NULL: those that entries take
     int64_t keep;         // bytes of fields that may be kept in memory; 0: as many as seem right
+    bool whole;           // no row is held out: training, held and their counts stay 0
+    bool foreign;         // not the rows that trained: what is made of all rows at once would not be as it was then
 } DataRequest;
+// What to read to have those rows.
+DataRequest request_for_rows(gradc_rows rows, const char *file, const bool *wanted);
 
 // Reads the block's files and computes its fields. Free it in any case.
 gradc_status data_load_request(gradc_program *program, const DataBlock *block, const DataRequest *request,

@@ -21,8 +21,8 @@
 //   - Arrays are row-major. Sizes are counted in elements, times in seconds.
 //   - An entry is compiled when it is first run, which takes tens of milliseconds; later runs take none of that. It can
 //     be compiled before: gradc_call_compile, gradc_trainer_compile.
-//   - The first compilation turns loop strength reduction off in LLVM, for the whole process: a host that uses LLVM
-//     itself shares that option.
+//   - The first compilation turns loop strength reduction and x86 domain reassignment off in LLVM, for the whole
+//     process: a host that uses LLVM itself shares these options.
 #ifndef GRADC_H
 #define GRADC_H
 
@@ -445,6 +445,9 @@ typedef enum {
     GRADC_ROWS_TRAINING,
     GRADC_ROWS_ALL
 } gradc_rows;
+// All rows of a given file are new to the net: a field that is made of all rows at once, such as (c - mean(c, axis = 0)),
+// would be another one than in training, and is refused with GRADC_DATA. HELD_OUT or TRAINING rows of a given file say
+// that it is the one that training had.
 
 typedef struct {
     const char *entry;   // a loss or metric that the data block feeds; NULL: all that it feeds

@@ -181,15 +181,14 @@ static bool is_target(const Prediction *prediction, const DataField *field) {
 // Reads the entry's inputs, what rows are split by, and the targets if `targets`.
 static gradc_status load(Prediction *prediction, const gradc_predict_options *options, bool targets) {
     const DataBlock *block = prediction->block;
-    bool split = options->rows != GRADC_ROWS_ALL && (options->rows != GRADC_ROWS_USUAL || !options->file);
+    DataRequest request = request_for_rows(options->rows, options->file, prediction->wanted);
     for (int i = 0; i < block->fields.count; i++) {
         const DataField *field = &block->fields.items[i];
-        bool divides = split && block->stratify && strcmp(block->stratify, field->name) == 0;
+        bool divides = !request.whole && block->stratify && strcmp(block->stratify, field->name) == 0;
         prediction->wanted[i] =
             divides || entry_takes(prediction->entry, field->name) || (targets && is_target(prediction, field));
     }
     data_free(&prediction->data);
-    DataRequest request = {.file = options->file, .wanted = prediction->wanted};
     return data_load_request(prediction->program, block, &request, &prediction->data);
 }
 

@@ -167,6 +167,63 @@ static void test_new_data(void) {
     gradc_program_free(program);
 }
 
+// What a field is depends on all rows of the file: in another file it would be something else.
+static void test_foreign_rows(void) {
+    static const char scored[] =
+        "dim N\n"
+        "net n(x: f32[N]) -> f32[N] { param w: f32 ~ ones; return w * x }\n"
+        "metric raw_mean(raw: f32[N]) { return mean(raw) }\n"
+        "loss fit(x: f32[N], y: f32[N]) { return mse_loss(n(x), y) }\n"
+        "data d { file \"own.csv\"; raw = columns[0]; x = raw - mean(raw); y = columns[1] - mean(columns[1]) }\n"
+        "train fit { data d; optimizer sgd }\n";
+    static const char refusal[] = "x of data d is made of all rows at once, here of those of ";
+    NEW_DATA(scored, "1,2\n4,5\n", refusal);
+    NEW_DATA(scored, "1,2\n", refusal);
+    gradc_program *program = compile_in_folder(scored);
+    gradc_evaluation evaluation;
+    write_file("new.csv", "1,3\n3,7\n");
+    char path[256];
+    snprintf(path, sizeof path, "%s/new.csv", folder);
+    gradc_evaluate_options options = {.file = path};
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_DATA, refusal);
+    options.rows = GRADC_ROWS_ALL;
+    REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_DATA, "normalise in the net (batch_norm)");
+    options.entry = "raw_mean";   // which does not need it
+    OK(gradc_evaluate(program, &options, &evaluation));
+    check_value(&evaluation, 0, "raw_mean", 2);
+    options = (gradc_evaluate_options){.entry = "fit", .file = path, .rows = GRADC_ROWS_HELD_OUT};
+    OK(gradc_evaluate(program, &options, &evaluation));   // then it is the file that trained
+    check_value(&evaluation, 0, "fit", 1);
+    gradc_fit_options fit = {.data = path};
+    OK(gradc_fit(program, &fit));
+    gradc_program_free(program);
+    unlink(path);
+}
+
+// One row is enough where none has to train.
+static void test_one_row(void) {
+    static const char split[] = "dim N\n"
+                                "net n(x: f32[N]) -> f32[N] { param w: f32 ~ ones; return w * x }\n"
+                                "loss fit(x: f32[N], y: i32[N]) { return mse_loss(n(x), f32(y)) }\n"
+                                "data d { file \"no.csv\"; x = columns[0]; y = i32(columns[1]); split 0.8; %s }\n";
+    for (int stratified = 0; stratified < 2; stratified++) {
+        char text[512];
+        snprintf(text, sizeof text, split, stratified ? "stratify y" : "");
+        NEW_DATA(text, "5,7\n", "row,y,n\n1,7,5\n");
+        NEW_DATA(text, "5\n", "row,n\n1,5\n");
+        gradc_program *program = compile_in_folder(text);
+        gradc_evaluation evaluation;
+        write_file("new.csv", "5,7\n");
+        gradc_evaluate_options options = {.file = in_folder("new.csv")};
+        OK(gradc_evaluate(program, &options, &evaluation));
+        check_value(&evaluation, 0, "fit", 4);
+        options.rows = GRADC_ROWS_HELD_OUT;
+        REFUSED(gradc_evaluate(program, &options, &evaluation), GRADC_DATA, "a split of 0.8 leaves none to train");
+        unlink(in_folder("new.csv"));
+        gradc_program_free(program);
+    }
+}
+
 static void test_checking(void) {
     gradc_program *program = compile_in_folder(line);
     gradc_data_info info;
@@ -187,6 +244,8 @@ int main(void) {
     test_evaluation();
     test_prediction();
     test_new_data();
+    test_foreign_rows();
+    test_one_row();
     test_checking();
     unlink(in_folder("other.csv"));
     CHECK(rmdir(folder) == 0);
