@@ -9,13 +9,21 @@ write_points
 expect 0 'Usage: gradc COMMAND' "$gradc" --help
 expect 0 'gradc 0.' "$gradc" --version
 expect 2 'Usage: gradc COMMAND' "$gradc"
-expect 2 "no command 'trian'" "$gradc" trian points.grad
+expect 2 "no command 'trian'; did you mean 'train'?" "$gradc" trian points.grad
+expect 2 "did you mean 'run'?" "$gradc" help rn
+expect 2 "no command 'paint'" "$gradc" paint
+! grep -q 'did you mean' err || fail 'it guesses where nothing is near'
+expect 2 'say what to do with points.grad: gradc train points.grad' "$gradc" points.grad
 for command in check train eval run grad dump; do
     expect 0 "Usage: gradc $command" "$gradc" "$command" --help
     expect 2 'which FILE?' "$gradc" "$command"
     expect 2 'unrecognized option' "$gradc" "$command" --nothing points.grad
     [ $command = run ] || expect 2 'more than one FILE' "$gradc" "$command" points.grad other.grad
     expect 2 "'f16'" "$gradc" "$command" --float=f16 points.grad
+    expect 2 "'points.csv' is a table: a model file" "$gradc" "$command" points.csv
+    expect 2 "'w.safetensors' is a weight file" "$gradc" "$command" w.safetensors
+    expect 2 "not '-1'" "$gradc" "$command" --threads=-1 points.grad
+    expect 2 'at most 256' "$gradc" "$command" --threads=257 points.grad
     expect 1 "cannot read 'none.grad': No such file" "$gradc" "$command" none.grad
     expect 1 "cannot read '.': Is a directory" "$gradc" "$command" .
 done
@@ -25,6 +33,9 @@ expect 2 "not '0'" "$gradc" train --batch=0 points.grad
 expect 2 "not '1e'" "$gradc" train --lr=1e points.grad
 expect 2 "not 'nan'" "$gradc" train --lr=nan points.grad
 expect 2 "not '-1'" "$gradc" train --seed=-1 points.grad
+for option in --save --export; do
+    for name in w.pt ./w.npy .grad; do expect 2 "not '$name'" "$gradc" train $option=$name points.grad; done
+done
 expect 2 "not 'tree'" "$gradc" dump --stage=tree points.grad
 
 # ---- programs
@@ -114,13 +125,13 @@ expect 1 'No space left' "$gradc" train points.grad --epochs=1 --save=/dev/full
 bad() {
     words=$1
     shift
-    expect 1 "$words" "$gradc" train points.grad --data=bad.csv --save=bad.w --predictions=bad.p "$@"
-    nothing bad.w bad.p
+    expect 1 "$words" "$gradc" train points.grad --data=bad.csv --save=bad.npz --predictions=bad.p "$@"
+    nothing bad.npz bad.p
     [ ! -s out ] || fail "it trains on bad data: $words"
 }
-expect 1 "cannot read 'none.csv'" "$gradc" train points.grad --data=none.csv --save=bad.w
-expect 1 "Is a directory" "$gradc" train points.grad --data=elsewhere --save=bad.w
-nothing bad.w
+expect 1 "cannot read 'none.csv'" "$gradc" train points.grad --data=none.csv --save=bad.npz
+expect 1 "Is a directory" "$gradc" train points.grad --data=elsewhere --save=bad.npz
+nothing bad.npz
 : >bad.csv
 bad 'bad.csv: the file is empty'
 sed '17s/,[0-2]$/,3/' points.csv >bad.csv
@@ -143,13 +154,13 @@ head -n 1 points.csv >bad.csv
 bad 'leaves none to train'
 
 # ---- a loss that runs away, and damaged weights
-expect 1 'at iteration' "$gradc" train points.grad --lr=1e38 --save=bad.w
-nothing bad.w
+expect 1 'at iteration' "$gradc" train points.grad --lr=1e38 --save=bad.npz
+nothing bad.npz
 head -c 100 w0 >bad.weights
-expect 1 'is not a weight file' "$gradc" train points.grad --load=bad.weights --save=bad.w
-expect 1 'cannot read' "$gradc" train points.grad --load=none --save=bad.w
+expect 1 'is not a weight file' "$gradc" train points.grad --load=bad.weights --save=bad.npz
+expect 1 'cannot read' "$gradc" train points.grad --load=none --save=bad.npz
 sed 's/2, 16/2, 8/; s/16, 3/8, 3/' points.grad >narrow.grad
-expect 1 'is f32[2, 16] there, but f32[2, 8] in the program' "$gradc" train narrow.grad --load=w0 --save=bad.w
-nothing bad.w
+expect 1 'is f32[2, 16] there, but f32[2, 8] in the program' "$gradc" train narrow.grad --load=w0 --save=bad.npz
+nothing bad.npz
 
 finish

@@ -112,9 +112,10 @@ expect 1 'not made of 4 numbers' "$gradc" run parts.grad echo --input=x=1,2,3,4
 expect 1 'not all alike' "$gradc" run parts.grad echo --input='x=[[1, 2, 3], [4]]'
 expect 1 'not all alike' "$gradc" run parts.grad echo --input='x=[["a", 2, 3]]'
 expect 1 'neither a number' "$gradc" run parts.grad echo --input=x=one
-expect 1 'it takes i32' "$gradc" run parts.grad both --input=x=1 --input=k=1.5
-expect 1 'it takes i32' "$gradc" run parts.grad both --input=x=1 --input=k=4000000000
-expect 1 'it takes f32' "$gradc" run parts.grad echo --input=x=1e39,1,1
+expect 1 '1.5 is not a whole number: k is i32' "$gradc" run parts.grad both --input=x=1 --input=k=1.5
+expect 1 '4000000000 is too large: k is i32' "$gradc" run parts.grad both --input=x=1 --input=k=4000000000
+expect 1 '2 is neither 0 nor 1' "$gradc" run parts.grad flag --input=b=2
+expect 1 'is too large: x is f32[' "$gradc" run parts.grad echo --input=x=1e39,1,1
 expect 1 'echo' "$gradc" run parts.grad echo --input='x=[[1, 2]]'
 expect 1 'out of bounds' "$gradc" run parts.grad cut --input=x=1,2,3
 expect 1 "cannot read 'none.npy'" "$gradc" run parts.grad echo --input=x=none.npy

@@ -72,7 +72,7 @@ stopped() {
     shift 2
     rm -f began.csv
     # What a shell starts in the background is deaf to Ctrl-C: undone by env.
-    env --default-signal=INT,TERM "$gradc" train points.grad --epochs=100000000 --log=began.csv "$@" >out 2>err </dev/null &
+    env --default-signal=INT,TERM "$gradc" train "$model" --epochs=100000000 --log=began.csv "$@" >out 2>err </dev/null &
     process=$!
     waited=0
     while [ ! -e began.csv ] || [ "$(wc -l <began.csv)" -lt 3 ]; do
@@ -80,18 +80,21 @@ stopped() {
         [ $waited -lt 600 ] || break
         sleep 0.1
     done
+    threads=$(find "/proc/$process/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
     kill -s "$signal" "$process"
     found=0
     wait "$process" || found=$?
     [ "$found" -eq "$code" ] || fail "exit code $found instead of $code after SIG$signal: $(tail -n 1 err)"
     grep -q 'gradc: stopped' err || fail "after SIG$signal it does not say that it stopped"
 }
+model=points.grad
 stopped INT 130 --quiet --save=stopped --checkpoint=point
+grep -q "wrote 'stopped' and 'point'" err || fail "it does not name both files that it wrote: $(tail -n 1 err)"
 [ -s stopped ] && [ -s point ] || fail 'nothing was saved after Ctrl-C'
 stopped TERM 143 --quiet --predictions=p.csv
 [ "$(wc -l <p.csv)" -eq 42 ] || fail 'no predictions after SIGTERM'
 stopped INT 130
-grep -q 'nothing was saved' err || fail 'it does not say that nothing was saved'
+grep -q 'no weights were saved' err || fail 'it does not say that nothing was saved'
 expect 0 '' "$gradc" eval points.grad --load=stopped
 # Resumed twice after different numbers of steps: the end is the same.
 epoch_after() { train --json --resume="$1" --checkpoint=unused --epochs=100000000 2>/dev/null | head -n 1 | "$json" epoch; }
@@ -103,6 +106,16 @@ later=$(epoch_after point)
 expect 0 '' train --resume=point --checkpoint=unused --epochs=$((later + 2)) --save=one
 expect 0 '' train --resume=early --checkpoint=unused2 --epochs=$((later + 2)) --save=two
 cmp -s one two || fail 'where a training was stopped changes its end'
+
+# Threads: as many as are asked for, and the same bits.
+sed 's/2, 16/2, 512/; s/16, 3/512, 3/' points.grad >wide.grad
+for count in 1 3; do
+    expect 0 '' "$gradc" train wide.grad --epochs=3 --batch=150 --threads=$count --save=threads.$count.npz
+    model=wide.grad
+    stopped INT 130 --quiet --batch=150 --threads=$count
+    [ ! -d /proc/self/task ] || [ "$threads" -eq $count ] || fail "--threads=$count uses $threads"
+done
+cmp -s threads.1.npz threads.3.npz || fail 'the number of threads changes the weights'
 
 # A second Ctrl-C ends it at once, here while it waits for a reader of its output that never reads.
 mkfifo pipe
@@ -133,13 +146,13 @@ refused() {
     expect 1 "$words" train "$@"
     [ ! -s out ] || fail "it trains before it says: $words"
 }
-refused 'would overwrite the model' --save=points.grad
+refused 'would overwrite the model' --checkpoint=points.grad
 refused 'would overwrite the model' --log=./points.grad
-refused 'would overwrite the data' --save=points.csv
+refused 'would overwrite the data' --checkpoint=points.csv
 refused 'would overwrite the data' --predictions="$folder/points.csv"
 refused 'would overwrite the data' --checkpoint=few.csv --data=few.csv
 ln -s points.csv link.csv
-refused 'would overwrite the data' --save=link.csv
+refused 'would overwrite the data' --checkpoint=link.csv
 refused 'would overwrite --save' --save=same --log=./same
 refused 'would overwrite --checkpoint' --checkpoint=same --predictions="$folder/same"
 refused "'nothing'" --predictions=p --predict=nothing

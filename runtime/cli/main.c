@@ -23,10 +23,48 @@ static void print_help(FILE *stream) {
                     "line; 3 an error of gradc itself, or no memory; 130 stopped by Ctrl-C.\n");
 }
 
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+// How many letters must be put in, left out, changed or swapped with the next one to make a command's name of `text`;
+// more than MAX_NAME if that is long.
+enum { MAX_NAME = 16 };
+static int distance(const char *text, const char *name) {
+    int rows[MAX_NAME + 1][MAX_NAME + 1], height = (int)strlen(text), width = (int)strlen(name);
+    if (height > MAX_NAME || width > MAX_NAME) return MAX_NAME + 1;
+    for (int i = 0; i <= height; i++) {
+        for (int k = 0; k <= width; k++) {
+            if (!i || !k) rows[i][k] = i + k;
+            if (!i || !k) continue;
+            int changed = rows[i - 1][k - 1] + (text[i - 1] != name[k - 1]);
+            rows[i][k] = least(changed, least(rows[i - 1][k], rows[i][k - 1]) + 1);
+            if (i > 1 && k > 1 && text[i - 1] == name[k - 2] && text[i - 2] == name[k - 1])
+                rows[i][k] = least(rows[i][k], rows[i - 2][k - 2] + 1);
+        }
+    }
+    return rows[height][width];
+}
+
+static void refuse_command(const char *name) {
+    const char *nearest = NULL;
+    int nearest_distance = (int)strlen(name) > 3 ? 3 : 2;   // it must be nearer than this
+    for (int i = 0; commands[i]; i++) {
+        int apart = distance(name, commands[i]->name);
+        if (apart < nearest_distance) nearest = commands[i]->name;
+        nearest_distance = least(apart, nearest_distance);
+    }
+    if (has_suffix(name, ".grad"))
+        fprintf(stderr, "gradc: say what to do with %s: gradc train %s, or another command\n", name, name);
+    else if (nearest) fprintf(stderr, "gradc: there is no command '%s'; did you mean '%s'?\n", name, nearest);
+    else fprintf(stderr, "gradc: there is no command '%s'\n", name);
+    fprintf(stderr, "Try 'gradc --help'.\n");
+}
+
 static const Command *find_command(const char *name) {
     for (int i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    fprintf(stderr, "gradc: there is no command '%s'\nTry 'gradc --help'.\n", name);
+    refuse_command(name);
     return NULL;
 }
 

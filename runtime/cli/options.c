@@ -8,18 +8,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_FLOAT = KEY_COMMON, KEY_NO_CACHE, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
+enum { KEY_FLOAT = KEY_COMMON, KEY_NO_CACHE, KEY_THREADS, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
 
 const struct argp_option common_options[] = {
     {0, 0, 0, 0, "How the program is compiled:", 100},
     {"float", KEY_FLOAT, FLOAT_CHOICES, 0, "What `float` and `f32` mean in the program; f32 if it is left out", 100},
     {"vectors", KEY_VECTOR, VECTOR_CHOICES, 0,
      "Bytes of the vectors used; the widest of this machine if it is left out. The results have the same bits", 100},
+    {"threads", KEY_THREADS, "N", 0,
+     "At most so many threads share a large run; 0, or left out: one for each processor. The results have the same "
+     "bits",
+     100},
     {"verify", KEY_VERIFY, 0, 0, "Check the program after each pass of the compiler", 100},
     {"no-cache", KEY_NO_CACHE, 0, 0, "Neither read nor keep machine code in files; see gradc(1)", 100},
     {"timings", KEY_TIMINGS, 0, 0, "Print to stderr how long each stage took", 100},
     {0},
 };
+
+// "12" as --threads.
+static int parse_threads(struct argp_state *state, const char *text) {
+    int64_t threads = parse_integer(state, "--threads", text, 0);
+    if (threads > GRADC_MAX_THREADS) argp_error(state, "--threads can be at most %d", GRADC_MAX_THREADS);
+    return (int)threads;
+}
+
+// A file that by its name is no model is one that another option takes, mostly.
+static void take_file(struct argp_state *state, Common *common, const char *path) {
+    static const struct {
+        const char *suffix, *kind;
+    } others[] = {
+        {".csv", "a table"}, {".npy", "an array"}, {".npz", "a file of arrays"}, {".safetensors", "a weight file"}};
+    if (common->file) argp_error(state, "more than one FILE: '%s' and '%s'", common->file, path);
+    for (size_t i = 0; i < sizeof others / sizeof *others && !common->file_optional; i++)
+        if (has_suffix(path, others[i].suffix))
+            argp_error(state, "'%s' is %s: a model file, NAME.grad, is wanted here", path, others[i].kind);
+    common->file = path;
+}
 
 static error_t parse_common(int key, char *argument, struct argp_state *state) {
     Common *common = state->input;
@@ -30,6 +54,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
     case KEY_VECTOR:
         common->options.vector_bytes = 16 << parse_choice(state, "--vectors", argument, VECTOR_CHOICES);
         return 0;
+    case KEY_THREADS: common->options.threads = parse_threads(state, argument); return 0;
     case KEY_VERIFY: common->options.verify = true; return 0;
     case KEY_TIMINGS: common->timings = true; return 0;
     case KEY_NO_CACHE: common->options.cache = false; return 0;
@@ -37,10 +62,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
         common->started = clock_seconds();
         common->options.cache = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (common->file) argp_error(state, "more than one FILE: '%s' and '%s'", common->file, argument);
-        common->file = argument;
-        return 0;
+    case ARGP_KEY_ARG: take_file(state, common, argument); return 0;
     case ARGP_KEY_END:
         if (!common->file && !common->file_optional) argp_error(state, "which FILE?");
         return 0;

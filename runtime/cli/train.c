@@ -61,7 +61,8 @@ static const struct argp_option own_options[] = {
     {0, 0, 0, 0, "Files:", 3},
     {"save", KEY_SAVE, "FILE", 0, "Write the weights at the end: as safetensors, or as npz if the name ends in .npz",
      3},
-    {"checkpoint", KEY_CHECKPOINT, "FILE", 0, "Write all that --resume needs after each epoch, and when stopped", 3},
+    {"checkpoint", KEY_CHECKPOINT, "FILE", 0,
+     "Write all that --resume needs: after epochs, at most once a second, at the end, and when stopped", 3},
     {"checkpoint-steps", KEY_CHECKPOINT_STEPS, "N", 0, "Also after so many steps", 3},
     {"resume", KEY_RESUME, "FILE", 0, "Go on from a checkpoint; new ones go to the same file without --checkpoint", 3},
     {"predictions", KEY_PREDICTIONS, "FILE", 0, "Write what the net says of the held-out rows at the end, as CSV", 3},
@@ -108,8 +109,17 @@ static bool parse_files(int key, char *argument, struct argp_state *state, Optio
     }
 }
 
+// The name says the format, so that no file of PyTorch's name holds something else.
+static void check_weight_file(struct argp_state *state, const char *option, const char *path) {
+    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+    if (path && strchr(name, '.') && !has_suffix(path, ".safetensors") && !has_suffix(path, ".npz"))
+        argp_error(state, "%s can end in .safetensors or .npz, not '%s'", option, path);
+}
+
 static void check_options(struct argp_state *state, Options *options) {
     gradc_fit_options *fit = &options->fit;
+    check_weight_file(state, "--save", options->save);
+    check_weight_file(state, "--export", options->weights.exported);
     if (fit->resume && options->weights.load)
         argp_error(state, "--resume goes on with a checkpoint's weights, --load with others: choose one");
     if (fit->resume && !fit->checkpoint) fit->checkpoint = fit->resume;
@@ -232,7 +242,8 @@ static void suggest_rate(const gradc_program *program, const Options *options, g
         const BlockProgress *block = &progress->blocks[i];
         double rate = learning_rate_of(program, options, block->loss);
         bool grew = !status && block->first_loss > 0 && block->last_loss > 2 * block->first_loss;
-        if ((status != GRADC_NUMBER && !grew) || !(rate > 0)) continue;
+        bool ran_away = status == GRADC_NUMBER && block->iteration > 0;   // at the first step no update was made
+        if ((!ran_away && !grew) || !(rate > 0)) continue;
         if (grew)
             fprintf(stderr, "gradc: the loss %s grew from %.4g to %.4g\n", block->loss, block->first_loss,
                     block->last_loss);
@@ -260,10 +271,17 @@ static gradc_status save_all(gradc_program *program, const Options *options, con
 
 // What was stopped by a signal, and where it is kept.
 static int report_stop(const Options *options) {
-    const char *kept = options->fit.checkpoint ? options->fit.checkpoint : options->save;
-    fprintf(stderr, "gradc: stopped%s%s%s\n",
-            kept ? "; saved in '" : ": nothing was saved, as --save=FILE or --checkpoint=FILE would", kept ? kept : "",
-            kept ? "'" : "");
+    const char *kept[] = {options->save, options->fit.checkpoint, options->weights.exported, options->predictions};
+    const char *before = "; wrote";
+    fprintf(stderr, "gradc: stopped");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (kept[i]) fprintf(stderr, "%s '%s'", before, kept[i]);
+        if (kept[i]) before = " and";
+    }
+    if (!options->save && !options->fit.checkpoint)
+        fprintf(stderr, "%sno weights were saved, as --save=FILE or --checkpoint=FILE would",
+                options->weights.exported || options->predictions ? "; " : ": ");
+    fputc('\n', stderr);
     return EXIT_SIGNAL + stop_signal;
 }
 
@@ -346,7 +364,8 @@ const Command train_command = {
         "printed for each epoch. The loss is the mean over the epoch's steps; metrics are computed over the "
         "held-out rows after it.\n\n"
         "Ctrl-C ends the training after the step that runs; what --save, --checkpoint, --predictions and "
-        "--export name is written then, and the exit code is 130. A second one quits at once.",
+        "--export name is written then, and the exit code is 130. A second one quits at once. In scripts use `kill "
+        "-TERM`: shells let background processes ignore INT.",
     .examples = examples,
     .run = run_train,
 };

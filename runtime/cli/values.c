@@ -48,14 +48,27 @@ static bool put_number(gradc_tensor *array, int64_t index, const json_t *value) 
     return false;
 }
 
+// Says which number the input's dtype does not have, and why; false.
+static bool refuse_number(const gradc_tensor_info *input, const json_t *value) {
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    bool whole = input->dtype == GRADC_I32 || input->dtype == GRADC_I64;
+    const char *what = input->dtype == GRADC_BOOL        ? "neither 0 nor 1"
+                       : whole && json_is_real(value)    ? "not a whole number"
+                       : whole && json_is_boolean(value) ? "not a number"
+                                                         : "too large";
+    fprintf(stderr, "gradc: --input=%s: %s is %s: %s is %s\n", input->name, text ? text : "this", what, input->name,
+            input->type);
+    free(text);
+    return false;
+}
+
 // Walks nested lists: their shape from the first of each, then every number. `at` counts the elements.
 static bool take_list(const gradc_tensor_info *input, const json_t *value, int depth, gradc_tensor *array,
                       int64_t *at) {
     if (!json_is_array(value)) {
         if (depth != array->rank || !(json_is_number(value) || json_is_boolean(value)))
             return refuse(input, "the lists are not all alike, or hold what is no number%s", "");
-        if (!put_number(array, (*at)++, value))
-            return refuse(input, "it takes %s, and one of the numbers is none", gradc_dtype_name(array->dtype));
+        if (!put_number(array, (*at)++, value)) return refuse_number(input, value);
         return true;
     }
     if (depth == array->rank || (int64_t)json_array_size(value) != array->shape[depth])
