@@ -168,7 +168,14 @@ static void single_columns(Kernel *kernel) {
 
 // Copying operand 1 to panels pays when it is computed or strided, or has several panels, is large, and is read by many
 // rows of tiles. An open dim counts as the size of a usual batch.
-enum { PACK_ELEMENTS = 32768, PACK_ROWS = 48, UNPACKED_ROWS = 4, USUAL_BATCH = 128 };
+enum {
+    PACK_FAR_ELEMENTS = 1 << 19,
+    PACK_FAR_TILES = 16,
+    PACK_ELEMENTS = 32768,
+    PACK_ROWS = 48,
+    UNPACKED_ROWS = 4,
+    USUAL_BATCH = 128
+};
 // The same for operand 0, by where its elements lie.
 enum {
     PACK_CACHED = 1 << 18,
@@ -227,8 +234,10 @@ static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *co
     const Instruction *right = &kernel->instructions.items[contract->operands[1]];
     bool plain = is_plain_load(right) && extent_is(right->affine.strides[n_axis], 1);
     double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
-    bool large = columns > PACK_COLUMNS && columns * usual_size_of_role(kernel, AXIS_K) > PACK_ELEMENTS;
-    bool pays = plain ? large && rows_of_tiles >= PACK_ROWS : rows_of_tiles > UNPACKED_ROWS;
+    double elements = columns * usual_size_of_role(kernel, AXIS_K);
+    bool large = columns > PACK_COLUMNS && elements > PACK_ELEMENTS, far = elements > PACK_FAR_ELEMENTS;
+    double least = far ? PACK_FAR_TILES : PACK_ROWS;   // what is read from memory again and again is dear
+    bool pays = plain ? large && rows_of_tiles >= least : rows_of_tiles > UNPACKED_ROWS;
     if (!pays) return;
     // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
     const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
