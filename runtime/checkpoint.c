@@ -170,6 +170,8 @@ gradc_status checkpoint_write(Fit *fit) {
                                    metadata, (int)(sizeof metadata / sizeof *metadata));
     free(contents.training);
     arena_destroy(contents.arena);
-    if (!status) fit->unsaved_steps = 0;
-    return status;
+    if (status) return status;
+    fit->unsaved_steps = 0;
+    fit->written = now_seconds();
+    return GRADC_OK;
 }

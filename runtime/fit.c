@@ -3,6 +3,9 @@
 #include "runtime/training.h"
 #include "runtime/call.h"
 
+// Epochs can be so short that writing a checkpoint takes longer: so many seconds are between two at epochs' ends.
+static const double checkpoint_seconds = 1;
+
 static void begin_epoch(Fit *fit, Turn *turn) {
     turn->position = 0;
     turn->loss_sum = 0;
@@ -90,15 +93,11 @@ static Turn *next_turn(Fit *fit) {
     return NULL;
 }
 
-// After a step of `turn` that ended with `status`.
-static gradc_status write_if_due(Fit *fit, const Turn *turn, gradc_status status) {
-    const gradc_fit_options *options = &fit->options;
-    if (!options->checkpoint || (status && status != GRADC_STOPPED)) return status;
-    fit->unsaved_steps++;
-    bool steps_done = options->checkpoint_steps && fit->unsaved_steps >= options->checkpoint_steps;
-    if (!status && turn->position && !steps_done) return status;
-    gradc_status written = checkpoint_write(fit);
-    return written ? written : status;
+// After a step of `turn`.
+static bool is_due(const Fit *fit, const Turn *turn) {
+    int64_t steps = fit->options.checkpoint_steps;
+    if (steps && fit->unsaved_steps >= steps) return true;
+    return !turn->position && (!fit->written || now_seconds() - fit->written >= checkpoint_seconds);
 }
 
 static gradc_status train(Fit *fit) {
@@ -106,9 +105,13 @@ static gradc_status train(Fit *fit) {
     while (!status && !monitor_gives_up(fit)) {
         Turn *turn = next_turn(fit);
         if (!turn) break;
-        status = write_if_due(fit, turn, step(fit, turn));
+        status = step(fit, turn);
+        fit->unsaved_steps++;
+        if (!status && fit->options.checkpoint && is_due(fit, turn)) status = checkpoint_write(fit);
     }
-    return status;
+    if (!fit->options.checkpoint || !fit->unsaved_steps || (status && status != GRADC_STOPPED)) return status;
+    gradc_status written = checkpoint_write(fit);
+    return written ? written : status;
 }
 
 gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options) {

@@ -415,9 +415,9 @@ typedef struct {
     const char *monitor;                 // a metric's name, or "loss": the best epoch counts; NULL: the last one does
     bool monitor_greater;                // the greater the better, as for an accuracy
     int64_t patience;                    // so many epochs without a better one end the training; 0: they never do
-    const char *checkpoint;              // a file to write at each epoch's end and when training is stopped; or NULL
-    int64_t checkpoint_steps;            // also after so many steps; 0: at those times alone
-    const char *resume;                  // a checkpoint to go on from; or NULL
+    const char *checkpoint;     // a file to write at epochs' ends and when training ends or is stopped; or NULL
+    int64_t checkpoint_steps;   // also after so many steps; 0: at those times alone
+    const char *resume;         // a checkpoint to go on from; or NULL
 } gradc_fit_options;
 
 // Trains. The held-out rows are chosen by the file alone, the order of the training rows by the seed and the epoch, the
@@ -427,13 +427,14 @@ typedef struct {
 // value is when `training` is false. Another block's loss is watched by its name. In the end, however training ends,
 // the parameters and states of nets are then those of the best epoch, once there is one. patience alone watches "loss".
 //
-// A checkpoint holds all that the training goes on with: parameters, states, optimizers, hyperparameters as they are,
-// random draws, the place in the data, the best epoch. It is written after the progress or step function was called,
-// and appears whole or not at all: the one before stays until then, and if it cannot be written training ends with
-// GRADC_FILE. A training that is resumed ends with the same bits as one that was never interrupted. What resume finds
-// in options that are 0 or NULL (loss, epochs, batch, seed, data, monitor, patience) is what the interrupted training
-// had; more epochs, another batch or learning rate can be asked for. GRADC_DATA: the checkpoint is damaged, or of
-// another program, seed or data, and the message says what differs; nothing is then changed. Checkpoints are
+// A checkpoint holds all that the training goes on with: parameters, states, optimizers, hyperparameters as they
+// are, random draws, the place in the data, the best epoch. At epochs' ends one is written at most once a second, as
+// it takes milliseconds to be safe on the disk. It is written after the progress or step function was called, and
+// appears whole or not at all: the one before stays until then, and if it cannot be written training ends with
+// GRADC_FILE. A training that is resumed ends with the same bits as one that was never interrupted. What resume
+// finds in options that are 0 or NULL (loss, epochs, batch, seed, data, monitor, patience) is what the interrupted
+// training had; more epochs, another batch or learning rate can be asked for. GRADC_DATA: the checkpoint is damaged,
+// or of another program, seed or data, and the message says what differs; nothing is then changed. Checkpoints are
 // safetensors files: gradc_load takes the best epoch's parameters from one, or the last ones where nothing is
 // monitored.
 gradc_status gradc_fit(gradc_program *program, const gradc_fit_options *options);

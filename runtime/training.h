@@ -57,6 +57,7 @@ typedef struct {
     Monitor monitor;
     Identity identity;       // of the program, where there are checkpoints
     int64_t unsaved_steps;   // since the last checkpoint
+    double written;          // when that was; 0: there is none yet
     Resumed resumed;
 } Fit;
 

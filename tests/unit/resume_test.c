@@ -183,6 +183,36 @@ static void test_one_loss(void) {
     gradc_program_free(program);
 }
 
+static double seconds_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+// Epochs of microseconds do not write a file each; the last one does.
+static bool count_files(void *context, const gradc_progress *progress) {
+    (void)progress;
+    *(int *)context += unlink(checkpoint) == 0;
+    return true;
+}
+
+static void test_short_epochs(void) {
+    gradc_program *program = compile_model(model), *other = compile_model(model);
+    int files = 0;
+    double began = seconds_now();
+    unlink(checkpoint);
+    gradc_fit_options options = {
+        .loss = "small", .epochs = 500, .checkpoint = checkpoint, .progress = count_files, .context = &files};
+    OK(gradc_fit(program, &options));
+    CHECK(files >= 1 && files <= 2 + seconds_now() - began);
+    OK(gradc_save(program, in_folder("whole")));
+    OK(gradc_fit(other, &(gradc_fit_options){.resume = checkpoint}));   // nothing is left to do
+    OK(gradc_save(other, in_folder("pieces")));
+    CHECK(same_files("whole", "pieces"));
+    gradc_program_free(other);
+    gradc_program_free(program);
+}
+
 // An early end is found again, at the same epoch, and what was set while running counts on.
 typedef struct {
     gradc_trainer *trainer;
@@ -234,12 +264,6 @@ static void wait_randomly(double most) {
     double seconds = most * (double)rand() / RAND_MAX;
     struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
     nanosleep(&time, NULL);
-}
-
-static double seconds_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 // Trains in a process of its own, from the checkpoint if there is one, and writes "pieces" when it is done.
@@ -457,6 +481,7 @@ int main(void) {
     write_points(POINTS);
     test_pieces();
     test_one_loss();
+    test_short_epochs();
     test_early_end();
     test_other_programs();
     test_other_data(POINTS);
