@@ -1,3 +1,4 @@
+// The options of tests with random programs, and their reports.
 #include "fuzz.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// The checks of one graph function: numbers in f64, bits in any dtype.
 #include "graph_check.h"
 #include "cut/cut.h"
 #include "differentiate/batch.h"

@@ -1,6 +1,7 @@
 // Checks what the compiler makes of a graph function with one result, a number:
 //   - its graph is right after every pass;
-//   - its gradient along a direction is the same by finite differences, by reverse and by forward mode; the slope's, too;
+//   - its gradient along a direction is the same by finite differences, by reverse and by forward mode; the slope's,
+//     too;
 //   - what is simplified and batched computes what is not, to rounding;
 //   - further results move no bits of it; cut in two it gives the same bits; machine code gives the evaluator's.
 #ifndef GRADC_TESTS_GRAPH_CHECK_H

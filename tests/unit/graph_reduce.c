@@ -1,3 +1,5 @@
+// The reducer of graphs: tries one replacement after the other, from the result downwards, and begins again after each
+// that is taken.
 #include "graph_reduce.h"
 #include "graph/rewrite.h"
 

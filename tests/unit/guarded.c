@@ -1,3 +1,4 @@
+// Pages without access before and behind the memory.
 #include "guarded.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// Processes of their own for checks: a fork, memory that both see, and an alarm.
 #include "isolate.h"
 
 #include <signal.h>

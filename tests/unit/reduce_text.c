@@ -39,7 +39,8 @@ struct Visitor {
     int64_t number, smaller;
     int64_t found[64];
     int found_count;
-    const char *instead;
+    const char *instead;   // of the name
+    Arena *arena;          // where what is put in lies
 };
 
 static void visit_size(Visitor *visitor, Size *size) {
@@ -107,18 +108,16 @@ static void visit_file(Visitor *visitor, File *file) {
 
 // ---- sizes
 
-static void make_number(Editor *editor, Expression *expression, int64_t value) {
+static void make_number(Arena *arena, Expression *expression, int64_t value) {
     expression->kind = EXPRESSION_NUMBER;
-    expression->number = (Number){arena_print(editor->arena, "%lld", (long long)value), true, value, (double)value};
+    expression->number = (Number){arena_print(arena, "%lld", (long long)value), true, value, (double)value};
 }
-
-static Editor *current;   // whose arena the numbers that are put in lie in
 
 static void shrink_expression(Visitor *visitor, Expression *expression) {
     bool number = expression->kind == EXPRESSION_NUMBER && expression->number.is_integer;
     bool same = visitor->name ? expression->kind == EXPRESSION_NAME && !strcmp(expression->name.text, visitor->name)
                               : number && expression->number.integer == visitor->number;
-    if (same) make_number(current, expression, visitor->smaller);
+    if (same) make_number(visitor->arena, expression, visitor->smaller);
 }
 
 static void shrink_size(Visitor *visitor, Size *size) {
@@ -148,13 +147,12 @@ static void find_size(Visitor *visitor, Size *size) {
 static void edit_sizes(Editor *editor) {
     Visitor numbers = {.expression = find_expression, .size = find_size};
     visit_file(&numbers, editor->file);
-    current = editor;
     for (int i = 0; i < editor->file->count; i++) {
         Item *item = editor->file->items[i];
         for (int k = 0; item->kind == ITEM_DIM && k < item->names.count; k++)
             for (int value = 1; value < 4; value++) {
                 if (!here(editor)) continue;
-                Visitor shrink = {.expression = shrink_expression, .size = shrink_size};
+                Visitor shrink = {.expression = shrink_expression, .size = shrink_size, .arena = editor->arena};
                 shrink.name = item->names.items[k].text;
                 shrink.smaller = value;
                 visit_file(&shrink, editor->file);
@@ -167,7 +165,7 @@ static void edit_sizes(Editor *editor) {
         int64_t number = numbers.found[i], smaller[] = {1, 2, 3, number - 1};
         for (int k = 0; k < 4; k++) {
             if (smaller[k] >= number || (k == 3 && number < 5) || !here(editor)) continue;
-            Visitor shrink = {.expression = shrink_expression, .size = shrink_size};
+            Visitor shrink = {.expression = shrink_expression, .size = shrink_size, .arena = editor->arena};
             shrink.number = number;
             shrink.smaller = smaller[k];
             visit_file(&shrink, editor->file);

@@ -1,6 +1,6 @@
 // Makes a program that shows a fault smaller, as long as it still shows it: statements, declarations and arguments are
-// left out, expressions replaced by their parts, loops by their bodies, sizes by smaller ones. It works on the tree, and
-// knows nothing of types: what no longer compiles shows another fault, and is not taken.
+// left out, expressions replaced by their parts, loops by their bodies, sizes by smaller ones. It works on the tree,
+// and knows nothing of types: what no longer compiles shows another fault, and is not taken.
 #ifndef GRADC_TESTS_REDUCE_TEXT_H
 #define GRADC_TESTS_REDUCE_TEXT_H
 

@@ -29,10 +29,10 @@ static bool index_axis(Writer *w, Text *text, const Extent *extent, Value *resul
     } else if (choice == 2) {
         text_add(text, "::-1");
     } else if (choice == 3 && constant) {
-        int64_t from = below(w, 2) < size ? below(w, 2) : 0;
+        int64_t step = 2 + below(w, 2), from = below(w, 3);
         if (from > size) from = 0;
-        text_add(text, "%d::2", (int)from);
-        extent = count_extent(w, size > from ? (size - from + 1) / 2 : 0);
+        text_add(text, "%d::%d", (int)from, (int)step);
+        extent = count_extent(w, (size - from + step - 1) / step);
     } else if (choice == 3) {
         text_add(text, "::2");
         extent = extent_floor_divide(w->extents, sum_of(w, extent, 1), count_extent(w, 2));

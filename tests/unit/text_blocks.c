@@ -152,7 +152,6 @@ bool text_loop(Writer *w) {
 static const char *scalar_of(Writer *w, const Value *t, const char *value) {
     static const char *const patterns[] = {"sum(sin(%s) * %s)", "sum(%s^2 * %s) / 2", "sum(%s * %s)",
                                            "sum(exp(0.5 * %s) * sin(%s))", "sum(softplus(%s) + %s^3 / 5)"};
-    (void)t;
     double bound;
     const char *first = t->text, *second = one_in(w, 2) ? value : filling(w, t, &bound);
     return arena_print(w->arena, patterns[below(w, 5)], first, second);

@@ -206,7 +206,7 @@ void text_check(void *context, Verdict *verdict) {
     for (int i = 0; i < 2 && !verdict->kind; i++) {
         Compilation *compilation = compile_text(check, floating[i], i, verdict);
         if (!compilation) return;
-        if (i == 0) check_tree(compilation, check, verdict);
+        if (i == 0) check_tree(compilation, verdict);
         if (!verdict->kind) check_entries(compilation, check, verdict);
         bool steps = check->compiles && (int)(check->seed / 3 % 2) == i;
         if (!verdict->kind && steps) check_steps(compilation, check, verdict);

@@ -3,7 +3,8 @@
 //   - each entry, in both modes, computes by machine code (value, forward, backward) the evaluator's bits, in all
 //     vector widths, each array against a page that may not be touched;
 //   - what is simplified, batched and fused computes what the plain graph does, to rounding;
-//   - its slope along a direction is the same by finite differences, by reverse and by forward mode, and so is the slope's;
+//   - its slope along a direction is the same by finite differences, by reverse and by forward mode, and so is the
+//     slope's;
 //   - a fused training step gives the bits of forward, backward and update;
 //   - the tree, and the derivative, printed as programs, read back as the same programs.
 // What is undefined for an entry (kinks, values that are not finite) is left out and counted.

@@ -33,8 +33,7 @@ static const char *entries_text(Compilation *compilation) {
 }
 
 // The tree printed as a program has the same graphs, and is printed the same way once more.
-void check_tree(const Compilation *compilation, const TextCheck *check, Verdict *verdict) {
-    (void)check;
+void check_tree(Compilation *compilation, Verdict *verdict) {
     Text text = {.arena = compilation->arena}, again = {.arena = compilation->arena};
     print_file(&text, compilation->file);
     Compilation *printed = compile_again(text.bytes, &compilation->options, verdict, "the program");
@@ -42,7 +41,7 @@ void check_tree(const Compilation *compilation, const TextCheck *check, Verdict 
     print_file(&again, printed->file);
     if (strcmp(text.bytes, again.bytes) != 0)
         verdict_set(verdict, FAULT_PRINTED, "the program is printed another way the second time");
-    if (strcmp(entries_text((Compilation *)compilation), entries_text(printed)) != 0)
+    if (strcmp(entries_text(compilation), entries_text(printed)) != 0)
         verdict_set(verdict, FAULT_PRINTED, "the program printed back has other graphs");
     compilation_destroy(printed);
 }

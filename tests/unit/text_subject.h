@@ -1,4 +1,5 @@
-// What the files of the text checks share: a compiled program, and one of its entries with values for all that it reads.
+// What the files of the text checks share: a compiled program, and one of its entries with values for all that it
+// reads.
 #ifndef GRADC_TESTS_TEXT_SUBJECT_H
 #define GRADC_TESTS_TEXT_SUBJECT_H
 
@@ -49,7 +50,7 @@ void check_machine_code(const Subject *subject);
 void check_step(const Subject *subject, const TrainBlock *train, Dtype floating);
 
 // ---- text_printed.c
-void check_tree(const Compilation *compilation, const TextCheck *check, Verdict *verdict);
+void check_tree(Compilation *compilation, Verdict *verdict);
 void check_derivative(Subject *subject);
 
 #endif

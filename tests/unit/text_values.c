@@ -1,5 +1,5 @@
-// Values for what an entry reads: sizes that satisfy its conditions, random inputs, and parameters and states near their
-// first values.
+// Values for what an entry reads: sizes that satisfy its conditions, random inputs, and parameters and states near
+// their first values.
 #include "text_subject.h"
 
 #include <string.h>
