@@ -49,7 +49,7 @@ typedef enum {
     GRADC_ORDER,      // a call out of order: backward without a tracked forward, a step without inputs, ...
     GRADC_DATA,       // what a data or weight file holds, or an index inside an array, does not fit the program
     GRADC_FILE,       // a file cannot be opened, read or written
-    GRADC_NUMBER,     // the loss is not finite
+    GRADC_NUMBER,     // the loss is not finite, though the data are
     GRADC_STOPPED,    // the progress or step function asked to stop
     GRADC_MEMORY,
     GRADC_INTERNAL   // an error of gradc itself
