@@ -56,6 +56,12 @@ expect 0 'no errors' "$gradc" check empty.grad
 expect 1 'no train block' "$gradc" train empty.grad
 expect 0 'points.grad: no errors' "$gradc" check points.grad
 expect 0 'param regions.hidden.W: f32[2, 16]' "$gradc" check points.grad
+expect 0 'data points: every row of points.csv can be read' "$gradc" check --data points.grad
+expect 0 'no data is declared' "$gradc" check --data empty.grad
+sed 's/points.csv/missing.csv/' points.grad >missing.grad
+expect 0 "note: data points: cannot read '" "$gradc" check missing.grad
+expect 1 "missing.csv'" "$gradc" check --data missing.grad
+expect 0 'every row of points.csv' "$gradc" check --data=points.csv missing.grad
 expect 0 'metric accuracy(x: f32[N, 2], y: i32[N]) -> f32' "$gradc" check points.grad
 for stage in ast graph grad opt kernels plan llvm asm; do
     for kind in value forward backward update step; do
@@ -128,6 +134,8 @@ bad() {
     expect 1 "$words" "$gradc" train points.grad --data=bad.csv --save=bad.npz --predictions=bad.p "$@"
     nothing bad.npz bad.p
     [ ! -s out ] || fail "it trains on bad data: $words"
+    expect 1 "$words" "$gradc" check points.grad --data=bad.csv
+    [ ! -s out ] || fail "check --data finds no mistake: $words"
 }
 expect 1 "cannot read 'none.csv'" "$gradc" train points.grad --data=none.csv --save=bad.npz
 expect 1 "Is a directory" "$gradc" train points.grad --data=elsewhere --save=bad.npz

@@ -9,18 +9,27 @@
 
 typedef struct {
     Common common;
-    bool json;
+    bool json, reads;   // reads the data, too
+    const char *data;   // this file instead of the data blocks' own, or NULL
 } Options;
 
-enum { KEY_JSON = KEY_FIRST };
+enum { KEY_JSON = KEY_FIRST, KEY_DATA };
 
-static const struct argp_option own_options[] = {JSON_OPTION(KEY_JSON, "what is found"), {0}};
+static const struct argp_option own_options[] = {
+    {"data", KEY_DATA, "FILE", OPTION_ARG_OPTIONAL,
+     "Read the data blocks' files, too, and check every row as `train` does; with FILE that one instead of theirs", 1},
+    JSON_OPTION(KEY_JSON, "what is found"),
+    {0},
+};
 
 static error_t parse_option(int key, char *argument, struct argp_state *state) {
-    (void)argument;
     Options *options = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
+    case KEY_DATA:
+        options->reads = true;
+        options->data = argument;
+        return 0;
     case KEY_JSON: options->json = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -79,6 +88,14 @@ static void note_data(const gradc_program *program) {
         for (int k = 0; (path = gradc_data_file(program, i, k)); k++)
             if (access(path, R_OK) != 0)
                 fprintf(stderr, "gradc: note: data %s: cannot read '%s': %s\n", data.name, path, strerror(errno));
+}
+
+// That the data are as the program reads them.
+static void print_read(const gradc_program *program, const char *file) {
+    gradc_data_info data;
+    if (!gradc_data_block(program, 0, &data)) fprintf(stderr, "gradc: note: no data is declared\n");
+    for (int i = 0; gradc_data_block(program, i, &data); i++)
+        printf("data %s: every row of %s can be read\n", data.name, file ? file : data.file ? data.file : "no file");
 }
 
 static void print_all(gradc_program *program, const char *file) {
@@ -259,6 +276,7 @@ static int run_check(int argc, char **argv) {
     gradc_program *program = options.json ? open_any_program(common, &exit_code) : open_program(common, &exit_code);
     if (!program) return exit_code;
     gradc_status status = gradc_error_count(program) ? GRADC_PROGRAM : check_stages(program);
+    if (!status && options.reads) status = gradc_check_data(program, NULL, options.data);
     if (options.json) {
         bool unsaid = status && !gradc_error_count(program);
         print_json(program, common->file, unsaid ? gradc_message(program) : NULL);
@@ -266,14 +284,17 @@ static int run_check(int argc, char **argv) {
     }
     if (status) return close_program(program, common, report_status(program, status));
     print_diagnostics(program);
-    note_data(program);
+    if (!options.reads) note_data(program);
     print_all(program, common->file);
+    if (options.reads) print_read(program, options.data);
     return close_program(program, common, EXIT_DONE);
 }
 
 static const char *const examples[] = {
     "gradc check digits.grad",
     "what is wrong with the model, and what it holds",
+    "gradc check --data digits.grad",
+    "whether its data can be read, too",
     "gradc check --json digits.grad | jq -r '.parameters[].path'",
     "the paths of its parameters",
     NULL,
@@ -288,7 +309,8 @@ const Command check_command = {
     .description = "Compiles everything that the file declares, up to the last stage before machine code, and prints "
                    "errors and warnings with their places. Without errors it lists the entries (losses, metrics, nets "
                    "and functions that can be called) with their types, conditions on open dims, parameters, data and "
-                   "training.",
+                   "training.\n\n"
+                   "Data files are read with `--data` only; without it a note says which of them cannot be opened.",
     .examples = examples,
     .run = run_check,
 };

@@ -24,6 +24,11 @@ static bool is_file(const struct argp_option *option) {
     return option->arg && strstr(option->arg, "FILE");
 }
 
+// Whether the option can do without its argument.
+static bool may_stand_alone(const struct argp_option *option) {
+    return option->flags & OPTION_ARG_OPTIONAL;
+}
+
 // Calls `each` for every option of a command.
 typedef void OptionFunction(const Command *command, const struct argp_option *option);
 static void for_options(const Command *command, OptionFunction *each) {
@@ -43,7 +48,7 @@ static void print_command_names(void) {
 
 static void bash_option(const Command *command, const struct argp_option *option) {
     (void)command;
-    printf(" --%s%s", option->name, option->arg ? "=" : "");
+    printf(" --%s%s", option->name, option->arg && !may_stand_alone(option) ? "=" : "");
 }
 
 static void bash_argument(const Command *command, const struct argp_option *option) {
@@ -109,14 +114,15 @@ static void print_bash(void) {
 
 static void zsh_option(const Command *command, const struct argp_option *option) {
     (void)command;
-    printf(" \\\n            '--%s%s[", option->name, option->arg ? "=" : "");
+    printf(" \\\n            '--%s%s[", option->name, may_stand_alone(option) ? "=-" : option->arg ? "=" : "");
     print_brief(option->doc, "'[]:\\");
     printf("]");
     if (is_choice(option)) {
         printf(":choice:(");
         print_choices(option->arg);
         printf(")");
-    } else if (option->arg) printf(":%s:%s", option->arg, is_file(option) ? "_files" : "");
+    } else if (option->arg)
+        printf("%s:%s:%s", may_stand_alone(option) ? ":" : "", option->arg, is_file(option) ? "_files" : "");
     printf("'");
 }
 
@@ -159,7 +165,7 @@ static void fish_option(const Command *command, const struct argp_option *option
         printf(" -x -a '");
         print_choices(option->arg);
         printf("'");
-    } else if (option->arg) printf(is_file(option) ? " -r -F" : " -x");
+    } else if (option->arg && !may_stand_alone(option)) printf(is_file(option) ? " -r -F" : " -x");
     printf(" -d '");
     print_brief(option->doc, "'\\");
     printf("'\n");
