@@ -100,11 +100,14 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     } else if (is_one_of(found, comparisons) && expects(expected, count, "'+'")) {
         diagnose(diagnostics, D_chained_comparison, span, "comparisons do not chain");
         diagnose_help(diagnostics, "write both, joined by 'and': 'a < b and b < c'");
-    } else if (!strcmp(found, "'='") && expects(expected, count, "'=='")) {
+    } else if (!strcmp(found, "'='") && expects(expected, count, "'=='") && (!in_settings(parse) || parse->brackets)) {
         diagnose(diagnostics, D_assignment_in_expression, span, "'=' stands where a comparison could: it gives a name");
         diagnose_help(diagnostics, "%s", hint ? hint : "to compare, write '=='");
     } else if (!strcmp(found, "the end of the file")) {
-        diagnose(diagnostics, D_unexpected_end, span, "the file ends too early%s", expectation(parse, expected, count));
+        if (parse->braces && !parse->brackets && parse->item_token) report_open_item(parse, place);
+        else
+            diagnose(diagnostics, D_unexpected_end, span, "the file ends too early%s",
+                     expectation(parse, expected, count));
     } else if (!strcmp(found, "the end of the line")) {
         diagnose(diagnostics, D_unexpected_end_of_line, span, "the line ends too early%s",
                  expectation(parse, expected, count));
@@ -115,6 +118,17 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
         if (hint) diagnose_help(diagnostics, "%s", hint);
         else help_with_token(parse, place, found, expected, count);
     }
+}
+
+void report_open_item(Parse *parse, Place place) {
+    bool ends = place.begin >= parse->end, settings = in_settings(parse);
+    const char *kind = source_text(parse, parse->item), *name = word_behind(parse, parse->item);
+    int line, column;
+    source_position(parse->source, parse->item.begin, &line, &column);
+    diagnose(parse->diagnostics, ends ? D_unexpected_end : D_missing_brace, span_of(parse, place),
+             "the %s of %s %s (line %d) %s still open here: a '}' is missing", settings ? "settings" : "body", kind,
+             name, line, settings ? "are" : "is");
+    diagnose_note(parse->diagnostics, span_of(parse, (Place){parse->item.begin, parse->item.end}), "it begins here");
 }
 
 void report_too_deep(Parse *parse, Place place) {
@@ -147,7 +161,12 @@ void report_character(Parse *parse, Place place) {
 void report_number(Parse *parse, Place place) {
     diagnose(parse->diagnostics, D_bad_number, span_of(parse, place), "'%s' is neither a number nor a name",
              source_text(parse, place));
-    diagnose_help(parse->diagnostics, "a product needs its '*'; a name begins with a letter");
+    const char *text = source_text(parse, place);
+    size_t digits = strspn(text, "0123456789.");
+    static const char *const suffixes[] = {"f", "F", "l", "L", "u", "U", "f32", "f64", "i32", "i64", NULL};
+    if (is_one_of(text + digits, suffixes))
+        diagnose_help(parse->diagnostics, "numbers have no suffix: %.*s", (int)digits, text);
+    else diagnose_help(parse->diagnostics, "a product needs its '*'; a name begins with a letter");
 }
 
 void report_size(Parse *parse, Place place) {

@@ -1,6 +1,7 @@
 // What would mend a syntax error, where that can be told from the words around it: mostly what other languages write and
 // this one otherwise. Rows are tried in order; of a row all that is given must hold.
 #include "grammar/parse.h"
+#include "grammar/parser.h"
 
 #include <string.h>
 
@@ -79,6 +80,23 @@ const char *word_before(Parse *parse, Place place) {
     return arena_copy_text(parse->arena, text + begin, end - begin);
 }
 
+const char *word_behind(Parse *parse, Place place) {
+    const char *text = parse->source->text;
+    uint32_t begin = place.end;
+    while (text[begin] == ' ' || text[begin] == '\t') begin++;
+    uint32_t end = begin;
+    while (is_word(text[end])) end++;
+    return arena_copy_text(parse->arena, text + begin, end - begin);
+}
+
+static bool is_block(const Parse *parse) {
+    return parse->item_token == TOK_DATA || parse->item_token == TOK_TRAIN;
+}
+
+bool in_settings(const Parse *parse) {
+    return parse->braces && is_block(parse);
+}
+
 static uint32_t line_begin(const char *text, uint32_t place) {
     while (place > 0 && text[place - 1] != '\n') place--;
     return place;
@@ -133,9 +151,39 @@ static bool holds(Parse *parse, const Hint *hint, Place place, const char *found
            (!hint->expected || is_expected(expected, count, hint->expected));
 }
 
+// What would mend a setting: those of other languages have a ':' or stand behind commas.
+static const char *setting_hint(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
+    const char *text = parse->source->text;
+    uint32_t begin = place.begin;
+    while (begin > 0 && text[begin - 1] != '\n' && text[begin - 1] != ';' && text[begin - 1] != '{') begin--;
+    while (begin < place.begin && text[begin] == ' ') begin++;
+    uint32_t name = begin, behind;
+    while (name < place.begin && is_word(text[name])) name++;
+    for (behind = name; text[behind] == ' ';) behind++;
+    bool is_word_found = strcmp(found, "a name") == 0 || strcmp(found, "'data'") == 0 ||
+                         strcmp(found, "'optimizer'") == 0 || strcmp(found, "'train'") == 0;
+    if (text[behind] == ':' && behind < place.end && strcmp(found, "'='") != 0) {
+        uint32_t end = ++behind;
+        while (text[behind] == ' ') behind++;
+        while (end < parse->source->length && !strchr("\n;}", text[end])) end++;
+        return arena_print(parse->arena, "settings are written without ':': %.*s %.*s", (int)(name - begin),
+                           text + begin, (int)(skip_back(text, end) - behind), text + behind);
+    }
+    if (is_word_found && is_expected(expected, count, "the end of the line"))
+        return "settings stand on lines of their own, or with ';' between them";
+    if (strcmp(found, "'='") != 0) return NULL;
+    uint32_t before = skip_back(text, place.begin);
+    before = skip_back(text, before - (uint32_t)strlen(word_before(parse, place)));
+    return before > 0 && text[before - 1] == ',' ? "settings are apart by ';', not ','" : NULL;
+}
+
 const char *syntax_hint(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (holds(parse, &hints[i], place, found, expected, count)) return hints[i].help;
+    bool opened = strcmp(found, "'('") == 0 || strcmp(found, "'['") == 0;
+    bool settings = strcmp(found, "'}'") == 0 ? is_block(parse) : in_settings(parse) && parse->brackets == opened;
+    const char *setting = settings ? setting_hint(parse, place, found, expected, count) : NULL;
+    if (setting) return setting;
     if (behind_colon(parse, place)) return "a block stands in braces, without a ':': for i in 0:3 { ... }";
     if (count == 1 && strcmp(expected[0], "':'") == 0) return "what is declared has a type: x: f32[N, 3]";
     return NULL;

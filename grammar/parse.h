@@ -32,6 +32,9 @@ typedef struct Parse {
     uint32_t end;      // of what is parsed
     int brackets;      // open ( and [: newlines do not count inside
     int braces;
+    Place item;         // of the word that the item begins with whose braces are open
+    int item_token;     // that word
+    int closing;        // braces that are missing, still to be handed out
     int last_token;     // 0 at the start of a line
     bool can_end;       // the last token may end a statement
     bool line_begins;   // the current token is the first of its line
@@ -75,11 +78,14 @@ void report_character(Parse *parse, Place place);
 void report_number(Parse *parse, Place place);
 void report_string(Parse *parse, Place place);
 void report_size(Parse *parse, Place place);
+void report_open_item(Parse *parse, Place place);   // an item begins, or the file ends, inside another's braces
 
 // ---- what would mend them (hints.c); NULL: nothing in particular
 const char *syntax_hint(Parse *parse, Place place, const char *found, const char *const *expected, int count);
 const char *sign_hint(const char *bytes, uint32_t length);
 const char *word_before(Parse *parse, Place place);   // right before, on its line; or ""
+const char *word_behind(Parse *parse, Place place);   // right behind
+bool in_settings(const Parse *parse);                 // in a data or train block
 
 // ---- builders (build.c): all in the parse's arena
 List *list_add(Parse *parse, List *list, void *item);   // list may be NULL

@@ -90,6 +90,8 @@ item:
         { $$ = build_item(parse, $1, $2, @$); add_settings(parse, $$, $4); }
   | block_kind name LEFT_BRACE settings setting RIGHT_BRACE
         { $$ = build_item(parse, $1, $2, @$); add_settings(parse, $$, list_add(parse, $4, $5)); }
+  | block_kind name LEFT_BRACE settings error RIGHT_BRACE
+        { $$ = build_item(parse, $1, $2, @$); add_settings(parse, $$, $4); yyerrok; }
   | error EOL                         { $$ = NULL; yyerrok; };
 
 callable: NET { $$ = ITEM_NET; } | FN { $$ = ITEM_FN; } | LOSS { $$ = ITEM_LOSS; } | METRIC { $$ = ITEM_METRIC; }

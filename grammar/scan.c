@@ -54,6 +54,32 @@ static void count_brackets(Parse *parse, int token) {
     if (token == TOK_RIGHT_BRACE) parse->braces -= parse->braces > 0, parse->brackets = 0;
 }
 
+static bool begins_item(int token) {
+    return (token >= TOK_NET && token <= TOK_CONST) || token == TOK_IMPORT || token == TOK_USE;
+}
+
+static uint32_t indentation(const Parse *parse, uint32_t place) {
+    uint32_t begin = place;
+    while (begin > 0 && parse->source->text[begin - 1] != '\n') begin--;
+    return place - begin;
+}
+
+// Whether an item begins here for sure, though braces are open: `loss name(`, no further to the right than theirs.
+static bool is_lost_item(Parse *parse, int token, Place place) {
+    bool callable = token >= TOK_NET && token <= TOK_OPTIMIZER && token != TOK_DATA && token != TOK_TRAIN;
+    if (!parse->braces || parse->brackets || !parse->item_token || token < TOK_NET || token > TOK_OPTIMIZER)
+        return false;
+    if (token == TOK_OPTIMIZER && in_settings(parse)) return false;
+    if (indentation(parse, place.begin) > indentation(parse, parse->item.begin)) return false;
+    const char *text = parse->source->text;
+    uint32_t behind = place.end;
+    while (text[behind] == ' ') behind++;
+    const char *name = word_behind(parse, place);
+    behind += (uint32_t)strlen(name);
+    while (text[behind] == ' ') behind++;
+    return *name && (callable ? text[behind] == '(' || text[behind] == '<' : text[behind] == '{');
+}
+
 static int next_token(Parse *parse, void *value, Place *place) {
     int token = scanner_next(parse, value, place);
     if (token == TOK_END) {
@@ -69,15 +95,21 @@ static int next_token(Parse *parse, void *value, Place *place) {
         forget_comment(parse);
         parse->line_blank = false;
     }
+    if (first && is_lost_item(parse, token, *place)) {
+        report_open_item(parse, *place);
+        parse->closing = parse->braces;
+        parse->braces = 0;
+    }
+    bool begins = !parse->last_token || parse->last_token == TOK_EOL || parse->last_token == TOK_RIGHT_BRACE;
+    if (!parse->braces && begins && begins_item(token)) {
+        parse->item = *place;
+        parse->item_token = token;
+    }
     count_brackets(parse, token);
     parse->can_end = ends_statement(token);
     parse->last_token = token;
     if (token != TOK_EOL) parse->line_begins = false;
     return token;
-}
-
-static bool begins_item(int token) {
-    return (token >= TOK_NET && token <= TOK_CONST) || token == TOK_IMPORT || token == TOK_USE;
 }
 
 // Passes over the rest of a broken item: up to a line that begins one, outside braces.
@@ -90,12 +122,24 @@ static int skip_item(Parse *parse, void *value, Place *place) {
     }
 }
 
+// Hands the token out once more.
+static void keep(Parse *parse, int token, const void *value, Place place) {
+    parse->pending = token;
+    parse->pending_place = place;
+    memcpy(&parse->pending_value, value, sizeof parse->pending_value);
+}
+
 int scan_token(Parse *parse, void *value, Place *place) {
     if (parse->start_token) {
         int token = parse->start_token;
         parse->start_token = 0;
         *place = (Place){0, 0};
         return token;
+    }
+    if (parse->closing) {
+        *place = (Place){parse->pending_place.begin, parse->pending_place.begin};
+        parse->closing--;
+        return TOK_RIGHT_BRACE;
     }
     if (parse->pending) {
         int token = parse->pending;
@@ -104,11 +148,16 @@ int scan_token(Parse *parse, void *value, Place *place) {
         memcpy(value, &parse->pending_value, sizeof parse->pending_value);
         return token;
     }
-    if (!parse->resynchronise) return next_token(parse, value, place);
+    if (!parse->resynchronise) {
+        int token = next_token(parse, value, place);
+        if (!parse->closing) return token;
+        keep(parse, token, value, *place);
+        place->end = place->begin;
+        parse->closing--;
+        return TOK_RIGHT_BRACE;
+    }
     parse->resynchronise = false;
-    parse->pending = skip_item(parse, value, place);
-    parse->pending_place = *place;
-    memcpy(&parse->pending_value, value, sizeof parse->pending_value);
+    keep(parse, skip_item(parse, value, place), value, *place);
     if (parse->pending == TOK_END) parse->pending = 0;
     return TOK_EOL;   // what the parser's recovery waits for
 }
