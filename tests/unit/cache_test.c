@@ -183,6 +183,74 @@ static void check_key(void) {
     LLVMDisposeMessage(features);
 }
 
+// An object that needs the C library's `cos`, as objects for old processors need some functions, and one that is none.
+static LLVMMemoryBufferRef foreign_object(void) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("foreign", context);
+    LLVMBuilderRef builder = LLVMCreateBuilderInContext(context);
+    LLVMTypeRef number = LLVMDoubleTypeInContext(context), pointer = LLVMPointerTypeInContext(context, 0);
+    LLVMTypeRef i32 = LLVMInt32TypeInContext(context), of_number = LLVMFunctionType(number, &number, 1, 0);
+    LLVMValueRef function = LLVMAddFunction(module, "foreign", LLVMFunctionType(i32, &pointer, 1, 0));
+    LLVMValueRef cosine = LLVMAddFunction(module, "cos", of_number);
+    LLVMPositionBuilderAtEnd(builder, LLVMAppendBasicBlockInContext(context, function, ""));
+    LLVMValueRef zero = LLVMConstReal(number, 0);
+    LLVMValueRef one = LLVMBuildCall2(builder, of_number, cosine, &zero, 1, "");
+    LLVMBuildRet(builder, LLVMBuildFPToSI(builder, one, i32, ""));
+    char *triple = LLVMGetDefaultTargetTriple(), *message = NULL;
+    LLVMTargetRef target;
+    LLVMMemoryBufferRef object = NULL;
+    if (LLVMGetTargetFromTriple(triple, &target, &message)) exit(1);
+    LLVMTargetMachineRef machine =
+        LLVMCreateTargetMachine(target, triple, "", "", LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall);
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &message, &object)) exit(1);
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeMessage(triple);
+    LLVMDisposeBuilder(builder);
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    return object;
+}
+
+static const char *given;
+static size_t given_size;
+
+static void *find_given(void *context, const void *key, size_t key_size, size_t *size) {
+    (void)context, (void)key, (void)key_size;
+    char *copy = malloc(given_size + 1);
+    if (copy) memcpy(copy, given, given_size);
+    *size = given_size;
+    return copy;
+}
+
+static void check_foreign(void) {
+    char *message;
+    Arena *arena = arena_create();
+    KernelProgram program = {.arena = arena, .name = "nothing", .workers = 1};
+    Jit *jit = jit_create(0, &message);
+    JitCost cost;
+    const ObjectStore store = {find_given, keep_nothing, NULL};
+    gradc_frame frame = {0};
+    if (setjmp(*arena_recover(arena))) exit(1);
+    program.graph = graph_create(arena);
+    given = "this is no object";
+    given_size = strlen(given);
+    gradc_function *made = jit_compile_kept(jit, &program, &store, &cost, &message);   // starts LLVM
+    CHECK(made && !cost.found && made(&frame) == 0);
+    LLVMMemoryBufferRef object = foreign_object();
+    given = LLVMGetBufferStart(object);
+    given_size = LLVMGetBufferSize(object);
+    gradc_function *foreign = jit_compile_kept(jit, &program, &store, &cost, &message);
+    CHECK(foreign && cost.found && foreign(&frame) == 1);
+    // Cut short anywhere it is refused, and made again.
+    for (given_size = 0; given_size < LLVMGetBufferSize(object); given_size += 61) {
+        made = jit_compile_kept(jit, &program, &store, &cost, &message);
+        CHECK(made && !cost.found && made(&frame) == 0);
+    }
+    LLVMDisposeMemoryBuffer(object);
+    jit_destroy(jit);
+    arena_destroy(arena);
+}
+
 // A key that differs in any byte finds nothing, not even in a file that has its name.
 static void check_files(void) {
     new_folder();
@@ -326,6 +394,7 @@ int main(void) {
     check_hits();
     check_misses();
     check_key();
+    check_foreign();
     check_files();
     check_damage();
     check_owner();
