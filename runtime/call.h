@@ -109,7 +109,7 @@ gradc_status check_batches(const gradc_trainer *trainer);
 gradc_status trainer_prepare_update(gradc_trainer *trainer);
 gradc_frame trainer_frame(gradc_trainer *trainer);
 double trainer_loss(const gradc_trainer *trainer);
-// After a step: GRADC_NUMBER if its loss is not finite.
+// blame.c. After a step: GRADC_NUMBER if its loss is not finite, with words on why as far as that is seen.
 gradc_status check_loss(gradc_trainer *trainer, double loss);
 
 #endif

@@ -70,6 +70,7 @@ static gradc_status step(Fit *fit, Turn *turn) {
     int64_t left = turn->rows - turn->position;
     int64_t batch = turn->data ? turn->batch_rows : 1, count = batch < left ? batch : left;
     gradc_status status = turn->data ? step_rows(turn, count, &loss) : gradc_trainer_step(turn->trainer, &loss);
+    if (status == GRADC_NUMBER) status = blame_data(turn);
     if (status) return status;
     turn->loss_sum += loss * (double)count;
     turn->position += count;

@@ -2,8 +2,6 @@
 #include "runtime/call.h"
 #include "runtime/fit.h"
 
-#include <math.h>
-
 const TrainBlock *block_of(const gradc_trainer *trainer) {
     return trainer->binding.program->program->trains.items[trainer->index];
 }
@@ -101,13 +99,6 @@ gradc_status trainer_prepare(gradc_trainer *trainer) {
     if (!status) status = slot_prepare(&trainer->step, &trainer->binding, key);
     if (status) return status;
     return outputs_prepare(&trainer->outputs, &trainer->binding, block->gradient.results, 1 + block->report_count);
-}
-
-gradc_status check_loss(gradc_trainer *trainer, double loss) {
-    gradc_program *program = trainer->binding.program;
-    if (isfinite(loss)) return GRADC_OK;
-    return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld", trainer->binding.entry->name,
-                isnan(loss) ? "not a number" : "infinite", (long long)program->trains[trainer->index].iteration);
 }
 
 // An input that is bound to the rows of gradc_trainer_steps has no batch.

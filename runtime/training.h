@@ -71,6 +71,12 @@ gradc_status turn_set_hyperparameters(const Fit *fit, Turn *turn);
 // Puts the training rows into the order of the running epoch.
 void turn_shuffle(const Fit *fit, Turn *turn);
 
+// ---- blame.c
+
+// After a step whose loss is not finite: GRADC_DATA with words on the data's rows if these are not; else GRADC_NUMBER, and
+// the message stays.
+gradc_status blame_data(const Turn *turn);
+
 // ---- monitor.c
 
 // Finds what options.monitor names.

@@ -256,6 +256,29 @@ static void test_failures(void) {
     gradc_program_free(program);
 }
 
+// A loss that is not finite: the message says whether the data, a hyperparameter or the loss itself makes it so.
+static void test_blame(void) {
+    static const char model[] = "dim N\n"
+                                "loss l(x: f32[N], y: f32[N]) { param w: f32 ~ ones; return mean((w * x - y)^2) }\n"
+                                "data d { file \"holes.csv\"; missing nan; x = columns[0]; y = columns[1] }\n"
+                                "train l { data d; optimizer sgd(lr = 0.001); batch 2 }\n";
+    write_file("holes.csv", "1,2\n2,4\n\n,6\n4,8\n,10\n");
+    gradc_program *program = compile_in_folder(model);
+    REFUSED(gradc_fit(program, NULL), GRADC_DATA, "x of data d has NaN in 2 rows, the first at ");
+    CHECK(strstr(gradc_message(program), "holes.csv:4; give missing cells a number: `missing 0`"));
+    write_file("holes.csv", "1,2\n2,4\n");
+    double rate = NAN;
+    gradc_fit_options options = {.learning_rate = &rate, .epochs = 5};
+    REFUSED(gradc_fit(program, &options), GRADC_NUMBER, "at iteration 2: hyperparameter lr is nan");
+    gradc_program_free(program);
+    program = compile_in_folder("dim N\n"
+                                "loss l(x: f32[N]) { param w: f32 ~ ones; return log(mean(x) - mean(x)) * w }\n"
+                                "data d { file \"holes.csv\"; x = columns[0] }\n"
+                                "train l { data d; optimizer sgd }\n");
+    REFUSED(gradc_fit(program, NULL), GRADC_NUMBER, "infinite at iteration 1, before any update: look for log, /");
+    gradc_program_free(program);
+}
+
 int main(void) {
     char text[256] = "x,y\n";
     if (!mkdtemp(folder)) return 1;
@@ -268,7 +291,10 @@ int main(void) {
     test_monitor();
     test_monitored_loss();
     test_failures();
+    test_blame();
     snprintf(text, sizeof text, "%s/points.csv", folder);
+    unlink(text);
+    snprintf(text, sizeof text, "%s/holes.csv", folder);
     unlink(text);
     rmdir(folder);
     return failures != 0;
