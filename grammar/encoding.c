@@ -27,7 +27,9 @@ static uint32_t code_point_length(const unsigned char *bytes, uint32_t left) {
 static bool looks_like_utf16(const unsigned char *bytes, uint32_t length) {
     if (length < 2) return false;
     bool marked = (bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff);
-    return marked || (length >= 4 && ((!bytes[0] && !bytes[2]) || (!bytes[1] && !bytes[3])));
+    if (marked || length < 4) return marked;
+    bool big = !bytes[0] && bytes[1] && !bytes[2] && bytes[3], little = bytes[0] && !bytes[1] && bytes[2] && !bytes[3];
+    return big || little;
 }
 
 bool check_encoding(Parse *parse) {
