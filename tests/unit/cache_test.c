@@ -347,8 +347,10 @@ static void check_no_folder(void) {
     setenv("GRADC_CACHE_DIR", folder, 1);
     gradc_program *program;
     OK(gradc_compile_text("cache.grad", model, strlen(model), &from_environment, &program));
-    OK(gradc_call_compile(create_call(program, "error"), GRADC_KIND_VALUE));
+    gradc_call *call = create_call(program, "error");
+    OK(gradc_call_compile(call, GRADC_KIND_VALUE));
     CHECK(files_of(folder).count == 1);
+    gradc_call_free(call);
     gradc_program_free(program);
 }
 
