@@ -66,8 +66,26 @@ for weights in '' --load=bend.npz; do
 done
 [ "$(uniq bends | wc -l)" -eq 2 ] || fail 'the weights are not loaded'
 expect 1 "two cannot be drawn" "$gradc" plot own.grad --function=two
-expect 1 "'nothing' is no function of one number" "$gradc" plot own.grad --function=nothing
-expect 1 "'softmax' is no function of one number" "$gradc" plot --function=softmax
+expect 1 "'nothing' cannot be drawn as a function of one number: nothing is called 'nothing'" \
+    "$gradc" plot own.grad --function=nothing
+expect 1 "'softmax' cannot be drawn as a function of one number: axis -1" "$gradc" plot --function=softmax
+for file in '' own.grad; do
+    # shellcheck disable=SC2086   # may be empty
+    expect 1 'help: it is called silu(x)' "$gradc" plot $file --function=swish
+    ! grep -qE 'gradc_|own.grad' err || fail "a message shows the program around the function: $(cat err)"
+done
+cat >open.grad <<'MODEL'
+fn two(x: f32, y: f32) -> f32 { return x * y }
+fn pair(x: float[*], y: float[*]) -> float[*] { return x * y }
+fn open(x: float[*], beta: float = 2) -> float[*] { return beta * x }
+fn broken(x: float[*]) -> float[*] { return x + reshape(x, [3]) }
+MODEL
+expect 0 '' "$gradc" plot open.grad --output=numbers.csv
+[ "$(head -n 1 numbers.csv)" = "x,open,open'" ] || fail 'a function of any shape is not drawn'
+near '$3' '2'
+expect 1 'open.grad:4:' "$gradc" plot open.grad --function=broken
+expect 1 'fn open cannot be called from outside' "$gradc" run open.grad open --input=x=1
+expect 1 "no loss, metric, net or fn 'shut'" "$gradc" run open.grad shut --input=x=1
 printf 'fn two(x: f32, y: f32) -> f32 { return x * y }\n' >none.grad
 expect 1 'nothing in none.grad takes one number' "$gradc" plot none.grad
 printf 'fn f(x: f32) -> f32 { return y }\n' >wrong.grad
@@ -135,6 +153,25 @@ expect 0 'nll loss' "$gradc" plot --log=log.csv
 grep -q 'nll accuracy' out || fail 'the metric is not drawn'
 expect 0 '' "$gradc" plot --log=log.csv --output=log.svg
 grep -q '>nll accuracy<' log.svg || fail 'the metric is not in the picture'
+# svg NAME LOSS...: draws a log of these losses into NAME.svg.
+svg() {
+    name=$1
+    shift
+    { echo epoch,loss; printf '%s\n' "$@" | awk '{ print NR "," $1 }'; } >losses.csv
+    expect 0 '' "$gradc" plot --log=losses.csv --output="$name.svg" ${scale:+"$scale"}
+}
+svg linear 2 0.1 0.003
+! grep -q '>-0' linear.svg && grep -q '> *0<' linear.svg || fail 'the axis of losses above 0 does not begin at 0'
+svg below 2 -1
+grep -q '>-1' below.svg || fail 'a loss below 0 is not drawn'
+scale=--log-scale
+svg logarithmic 2 0.1 0.003
+grep -q '> *0.01<' logarithmic.svg || fail '--log-scale draws no powers of ten'
+svg gap 2 0 0.003
+grep -q 'leaves out 1 losses' err || fail 'it does not say that a loss was left out'
+printf 'epoch,loss\n1,0\n2,-3\n' >losses.csv
+expect 1 'needs losses above 0' "$gradc" plot --log=losses.csv --log-scale
+expect 2 'needs --log=FILE' "$gradc" plot --function=tanh --log-scale
 head -n 2 log.csv >one.csv
 expect 0 'nll loss' "$gradc" plot --log=one.csv
 expect 1 "cannot read 'nothing.csv'" "$gradc" plot --log=nothing.csv

@@ -100,6 +100,15 @@ int report_status(const gradc_program *program, gradc_status status);
 // Prints the timings if they were asked for, frees the program and returns the exit code.
 int close_program(gradc_program *program, const Common *common, int exit_code);
 
+// What a file declares at its outermost level, also what cannot be called from outside and so is no entry. Set `text` to
+// NULL, and call it until it returns false.
+typedef struct {
+    const char *text;   // what is left of gradc_dump's AST
+    const char *kind, *name;
+    int kind_length, name_length;
+} Declared;
+bool next_declared(gradc_program *program, Declared *declared);
+
 // Says on stderr that nothing has been learnt, if the program has parameters.
 void note_first_values(const gradc_program *program);
 

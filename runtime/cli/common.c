@@ -48,6 +48,22 @@ void note_first_values(const gradc_program *program) {
         fprintf(stderr, "gradc: note: without --load=FILE the parameters have their first values\n");
 }
 
+bool next_declared(gradc_program *program, Declared *declared) {
+    if (!declared->text && gradc_dump(program, GRADC_STAGE_AST, NULL, GRADC_KIND_VALUE, &declared->text)) return false;
+    while (*declared->text) {   // lines such as "fn gelu", "  parameter x: float[*]"
+        const char *line = declared->text;
+        size_t length = strcspn(line, "\n"), kind = strcspn(line, " \n");
+        declared->text = line + length + (line[length] == '\n');
+        if (!kind || kind == length) continue;
+        declared->kind = line;
+        declared->kind_length = (int)kind;
+        declared->name = line + kind + 1;
+        declared->name_length = (int)strcspn(declared->name, " <(\n");
+        return true;
+    }
+    return false;
+}
+
 gradc_program *open_any_program(Common *common, int *exit_code) {
     gradc_program *program;
     gradc_status status = gradc_compile_file(common->file, &common->options, &program);

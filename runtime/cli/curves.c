@@ -58,35 +58,6 @@ static bool is_name(const char *text) {
     return true;
 }
 
-static int choose_functions(Curves *curves) {
-    gradc_entry_info entry;
-    curves->functions = checked(
-        calloc(1 + strlen(curves->options->functions ? curves->options->functions : ""), sizeof *curves->functions));
-    if (!curves->options->functions) {
-        if (find_entry(curves, NULL, &entry) < 0) {
-            fprintf(stderr,
-                    "gradc: nothing in %s takes one number and gives one; --function=NAME draws a function of the "
-                    "library\n",
-                    curves->common->file);
-            return EXIT_ERROR;
-        }
-        curves->functions[curves->function_count++] = checked(strdup(entry.name));
-        return EXIT_DONE;
-    }
-    char *names = checked(strdup(curves->options->functions)), *rest = names;
-    int exit_code = EXIT_DONE;
-    for (char *name; !exit_code && (name = strsep(&rest, ","));) {
-        if (is_name(name)) curves->functions[curves->function_count++] = checked(strdup(name));
-        else {
-            fprintf(stderr, "gradc plot: --function takes names of functions, with commas between them, not '%s'\n",
-                    name);
-            exit_code = EXIT_USAGE;
-        }
-    }
-    free(names);
-    return exit_code;
-}
-
 // ---- the program of one function
 
 static int write_program(const Curves *curves, const char *function, const Form *form, FILE *stream) {
@@ -114,6 +85,55 @@ static gradc_status compile(const Curves *curves, const char *function, const Fo
     free(text);
     return status;
 }
+
+// ---- which of them are drawn
+
+// A function of any shape, such as float[*], is no entry: whether one can be drawn is tried. The first; NULL if none can.
+static char *find_open_function(const Curves *curves) {
+    const Form form = {.dtype = curves->common->options.floating, .argument = "gradc_v"};
+    for (Declared declared = {0}; next_declared(curves->program, &declared);) {
+        if (declared.kind_length != 2 || strncmp(declared.kind, "fn", 2) != 0) continue;
+        char *name = checked(strndup(declared.name, (size_t)declared.name_length));
+        gradc_program *program = NULL;
+        bool fits = compile(curves, name, &form, &program) == GRADC_OK;
+        gradc_program_free(program);
+        if (fits) return name;
+        free(name);
+    }
+    return NULL;
+}
+
+static int choose_functions(Curves *curves) {
+    gradc_entry_info entry;
+    curves->functions = checked(
+        calloc(1 + strlen(curves->options->functions ? curves->options->functions : ""), sizeof *curves->functions));
+    if (!curves->options->functions) {
+        char *name = find_entry(curves, NULL, &entry) >= 0 ? checked(strdup(entry.name)) : find_open_function(curves);
+        if (!name) {
+            fprintf(stderr,
+                    "gradc: nothing in %s takes one number and gives one; --function=NAME draws a function of the "
+                    "library\n",
+                    curves->common->file);
+            return EXIT_ERROR;
+        }
+        curves->functions[curves->function_count++] = name;
+        return EXIT_DONE;
+    }
+    char *names = checked(strdup(curves->options->functions)), *rest = names;
+    int exit_code = EXIT_DONE;
+    for (char *name; !exit_code && (name = strsep(&rest, ","));) {
+        if (is_name(name)) curves->functions[curves->function_count++] = checked(strdup(name));
+        else {
+            fprintf(stderr, "gradc plot: --function takes names of functions, with commas between them, not '%s'\n",
+                    name);
+            exit_code = EXIT_USAGE;
+        }
+    }
+    free(names);
+    return exit_code;
+}
+
+// ---- the values
 
 static double number_at(const gradc_tensor *tensor, int64_t index) {
     return tensor->dtype == GRADC_F32 ? ((const float *)tensor->data)[index] : ((const double *)tensor->data)[index];
@@ -167,6 +187,20 @@ static gradc_status compute_all(const Curves *curves, gradc_program *program, co
     return status;
 }
 
+// Why the program of a function has errors, without what stands in it around the function.
+static void report_refusal(const Curves *curves, const gradc_program *program, const char *function) {
+    gradc_diagnostic_info info = {0};
+    for (int i = 0; gradc_diagnostic(program, i, &info) && !info.is_error; i++) {
+    }
+    int lines = 1;   // of the user's text
+    for (const char *at = curves->text; *at; at++) lines += *at == '\n';
+    fprintf(stderr, "gradc: '%s' cannot be drawn as a function of one number: ", function);
+    if (info.file && curves->common->file && strcmp(info.file, curves->common->file) == 0 && info.line <= lines)
+        fprintf(stderr, "%s:%d:%d: ", info.file, info.line, info.column);
+    fprintf(stderr, "%s\n", info.message ? info.message : gradc_message(program));
+    if (info.help) fprintf(stderr, "    help: %s\n", info.help);
+}
+
 static int draw_function(const Curves *curves, const char *function, Panel *panel) {
     gradc_entry_info entry;
     Form form = {.dtype = curves->common->options.floating, .argument = "gradc_v"};
@@ -177,11 +211,10 @@ static int draw_function(const Curves *curves, const char *function, Panel *pane
     }
     gradc_program *program;
     gradc_status status = compile(curves, function, &form, &program);
-    if (status == GRADC_PROGRAM && index < 0)
-        fprintf(stderr, "gradc: '%s' is no function of one number, neither in the file nor in the library:\n",
-                function);
+    bool refused = status == GRADC_PROGRAM && gradc_error_count(program);
+    if (refused) report_refusal(curves, program, function);
     if (!status) status = compute_all(curves, program, function, form.dtype, panel);
-    int exit_code = report_status(program, status);
+    int exit_code = refused ? EXIT_ERROR : report_status(program, status);
     gradc_program_free(program);
     return exit_code;
 }

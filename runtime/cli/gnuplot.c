@@ -60,6 +60,22 @@ static void print_terminal(FILE *script, const Picture *picture, PictureForm for
     }
 }
 
+// Room above and below the lines, which would be lost in the frame along its edges.
+static void print_axis(FILE *script, const Panel *panel) {
+    double low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < panel->line_count; i++)
+        for (int k = 0; k < panel->lines[i].count; k++) {
+            double y = panel->lines[i].y[k];
+            if (isfinite(y) && y < low) low = y;
+            if (isfinite(y) && y > high) high = y;
+        }
+    fprintf(script, "%s\nset offsets graph 0, 0, graph 0.05, ",
+            panel->log_scale ? "set logscale y\nset format y '%g'" : "unset logscale y\nset format y");
+    if (panel->never_below_0 && !panel->log_scale && low >= 0 && low < 0.05 * (high - low))
+        fprintf(script, "%.9g\n", low);
+    else fprintf(script, "graph 0.05\n");
+}
+
 static void print_panel(FILE *script, const Panel *panel, int number) {
     for (int i = 0; i < panel->line_count; i++) {
         const Line *line = &panel->lines[i];
@@ -67,11 +83,12 @@ static void print_panel(FILE *script, const Panel *panel, int number) {
         for (int k = 0; k < line->count; k++) {
             print_number(script, line->x[k]);
             putc(' ', script);
-            print_number(script, line->y[k]);
+            print_number(script, panel->log_scale && line->y[k] <= 0 ? NAN : line->y[k]);
             putc('\n', script);
         }
         fprintf(script, "END\n");
     }
+    print_axis(script, panel);
     fprintf(script, "set xlabel ");
     print_title(script, panel->x_label ? panel->x_label : "");
     fprintf(script, "\nplot ");
@@ -87,9 +104,7 @@ static void print_panel(FILE *script, const Panel *panel, int number) {
 static void print_script(FILE *script, const Picture *picture, PictureForm form, FILE *stream) {
     fprintf(script, "set encoding utf8\nset datafile missing 'nan'\n");
     print_terminal(script, picture, form, stream);
-    // A line along an edge of the picture would be lost in its frame.
-    fprintf(script, "set offsets graph 0, 0, graph 0.05, graph 0.05\nset autoscale xfix\nset xzeroaxis\nset key "
-                    "outside top center horizontal\n");
+    fprintf(script, "set autoscale xfix\nset xzeroaxis\nset key outside top center horizontal\n");
     for (int i = 0; i < picture->panel_count; i++) print_panel(script, &picture->panels[i], i);
     if (form == PICTURE_SVG) fprintf(script, "unset multiplot\n");
 }

@@ -11,7 +11,9 @@ typedef struct {
 } Line;
 
 typedef struct {
-    char *x_label;   // or NULL
+    char *x_label;        // or NULL
+    bool never_below_0;   // nor does the axis of y go below 0 then, if no y does
+    bool log_scale;       // of y: what is not positive leaves a gap
     int line_count;
     Line *lines;
 } Panel;
@@ -39,7 +41,7 @@ int curves_compute(Common *common, const CurveOptions *options, Picture *picture
 // ---- training_log.c: what `gradc train --log` wrote
 
 // A panel for the losses, and one for what else there is. Returns an exit code.
-int training_log_read(const char *path, Picture *picture);
+int training_log_read(const char *path, bool log_scale, Picture *picture);
 
 // ---- gnuplot.c
 

@@ -12,10 +12,20 @@ typedef struct {
     Common common;
     CurveOptions curves;
     const char *log, *output;
+    bool log_scale;
     bool given;   // an option that is for functions only
 } Options;
 
-enum { KEY_FUNCTION = KEY_FIRST, KEY_LOG, KEY_RANGE, KEY_ORDER, KEY_POINTS, MAX_ORDER = 6, MAX_POINTS = 100000 };
+enum {
+    KEY_FUNCTION = KEY_FIRST,
+    KEY_LOG,
+    KEY_LOG_SCALE,
+    KEY_RANGE,
+    KEY_ORDER,
+    KEY_POINTS,
+    MAX_ORDER = 6,
+    MAX_POINTS = 100000
+};
 
 static const struct argp_option own_options[] = {
     {"function", KEY_FUNCTION, "NAME,...", 0,
@@ -24,6 +34,7 @@ static const struct argp_option own_options[] = {
     {"range", KEY_RANGE, "FROM:TO", 0, "Of x; -5:5 if it is left out", 1},
     {"points", KEY_POINTS, "N", 0, "How many points; 401 if it is left out", 1},
     {"log", KEY_LOG, "FILE", 0, "Draw what `gradc train --log=FILE` wrote, instead of functions", 2},
+    {"log-scale", KEY_LOG_SCALE, 0, 0, "Draw the losses of the log on a logarithmic axis", 2},
     {"output", 'o', "FILE", 0, "A file instead of the terminal: NAME.svg, NAME.txt, or NAME.csv for the numbers", 3},
     {0},
 };
@@ -40,6 +51,7 @@ static void parse_range(struct argp_state *state, const char *text, CurveOptions
 static void check_options(struct argp_state *state, const Options *options) {
     if (options->log && (options->given || options->common.file || options->curves.weights.load))
         argp_error(state, "--log draws a log, and no function: it stands alone");
+    if (options->log_scale && !options->log) argp_error(state, "--log-scale is for losses: it needs --log=FILE");
     if (!options->log && !options->common.file && !options->curves.functions)
         argp_error(state, "what is to be drawn? Name --function=NAME, a model FILE, or --log=FILE");
     if (options->common.file && has_suffix(options->common.file, ".csv"))
@@ -59,6 +71,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
         return 0;
     case KEY_FUNCTION: options->curves.functions = argument; return 0;
     case KEY_LOG: options->log = argument; return 0;
+    case KEY_LOG_SCALE: options->log_scale = true; return 0;
     case KEY_RANGE: parse_range(state, argument, &options->curves); return 0;
     case KEY_ORDER:
         options->curves.order = (int)parse_integer(state, "--order", argument, 0);
@@ -127,7 +140,7 @@ static int run_plot(int argc, char **argv) {
         fprintf(stderr, "gradc plot: the log is CSV already: --output can end in .svg or .txt\n");
         return EXIT_USAGE;
     }
-    int exit_code = options.log ? training_log_read(options.log, &picture)
+    int exit_code = options.log ? training_log_read(options.log, options.log_scale, &picture)
                                 : curves_compute(&options.common, &options.curves, &picture);
     if (!exit_code) exit_code = write_picture(&picture, options.output);
     picture_free(&picture);
@@ -144,6 +157,8 @@ static const char *const examples[] = {
     "what a net of one number has learnt",
     "gradc train digits.grad --log=log.csv && gradc plot --log=log.csv",
     "how a training went",
+    "gradc plot --log=log.csv --log-scale --output=log.svg",
+    "a loss that falls by powers of ten, as a file",
     NULL,
 };
 const Command plot_command = {

@@ -152,6 +152,18 @@ typedef struct {
     gradc_tensor *inputs, *outputs;
 } Run;
 
+static void refuse_entry(gradc_program *program, const char *name) {
+    for (Declared declared = {0}; next_declared(program, &declared);) {
+        if ((int)strlen(name) != declared.name_length || strncmp(name, declared.name, strlen(name)) != 0) continue;
+        fprintf(stderr,
+                "gradc: %.*s %s cannot be called from outside: it leaves a shape or a type open, or takes more than "
+                "tensors. Call it from a fn that writes them out, such as x: f32 or x: f32[N]\n",
+                declared.kind_length, declared.kind, name);
+        return;
+    }
+    fprintf(stderr, "gradc: the program has no loss, metric, net or fn '%s'\n", name);
+}
+
 static bool choose_entry(Run *run) {
     const char *name = run->options->entry;
     for (int kind = GRADC_NET; kind <= GRADC_FUNCTION && !name; kind++)   // the first net, else the first fn
@@ -159,7 +171,7 @@ static bool choose_entry(Run *run) {
             if (run->entry.kind == (gradc_entry_kind)kind) return true;
     for (run->index = 0; gradc_entry(run->program, run->index, &run->entry); run->index++)
         if (!name || strcmp(run->entry.name, name) == 0) return true;
-    if (name) fprintf(stderr, "gradc: the program has no loss, metric, net or fn '%s' that can be called\n", name);
+    if (name) refuse_entry(run->program, name);
     else fprintf(stderr, "gradc: %s has no entry to run\n", run->options->common.file);
     return false;
 }

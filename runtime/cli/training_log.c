@@ -96,14 +96,34 @@ static bool read_log(Log *log, char *text, Picture *picture) {
     return true;
 }
 
-int training_log_read(const char *path, Picture *picture) {
+// A logarithmic axis for the losses; false if there is none that it can show.
+static bool scale_losses(const Log *log, Panel *panel) {
+    int left_out = 0, shown = 0;
+    for (int i = 0; i < panel->line_count; i++)
+        for (int k = 0; k < panel->lines[i].count; k++) {
+            bool positive = panel->lines[i].y[k] > 0;
+            left_out += !positive;
+            shown += positive;
+        }
+    if (!shown) {
+        fprintf(stderr, "gradc: %s: --log-scale needs losses above 0\n", log->path);
+        return false;
+    }
+    if (left_out) fprintf(stderr, "gradc: note: --log-scale leaves out %d losses that are not above 0\n", left_out);
+    panel->log_scale = true;
+    return true;
+}
+
+int training_log_read(const char *path, bool log_scale, Picture *picture) {
     size_t length;
     char *text = read_file(path, &length);
     if (!text) return EXIT_ERROR;
     Log log = {.path = path};
     *picture = (Picture){.panel_count = 2, .panels = checked(calloc(2, sizeof(Panel)))};
-    for (int i = 0; i < 2; i++) picture->panels[i].x_label = checked(strdup("epoch"));
+    for (int i = 0; i < 2; i++)
+        picture->panels[i] = (Panel){.x_label = checked(strdup("epoch")), .never_below_0 = true};
     bool fine = strlen(text) == length ? read_log(&log, text, picture) : wrong(&log, "this is no text", NULL);
+    fine = fine && (!log_scale || scale_losses(&log, &picture->panels[0]));
     if (!picture->panels[1].line_count) picture->panel_count = 1;   // the second has nothing but its label
     if (!picture->panels[1].line_count) free(picture->panels[1].x_label);
     free(text);
