@@ -175,3 +175,15 @@ gradc_status checkpoint_write(Fit *fit) {
     fit->written = now_seconds();
     return GRADC_OK;
 }
+
+gradc_status gradc_checkpoint_save(gradc_program *program, const char *path) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    gradc_status status = ensure_initialised(program);
+    if (status) return status;
+    Fit fit = {.program = program, .options = {.checkpoint = path}, .seed = program->seed};
+    new_file_clean(path);
+    status = identity_create(program, &fit.identity);
+    if (!status) status = checkpoint_write(&fit);
+    fit_free(&fit);
+    return status;
+}

@@ -243,6 +243,8 @@ gradc_status gradc_initialise(gradc_program *program, uint64_t seed);
 
 // Saves parameters and states of nets, each under its path: as numpy.savez if the file's name ends in .npz, else as
 // safetensors. The file appears whole or not at all: a file that was there before stays until the new one is complete.
+// It holds no optimizer states, iterations, hyperparameters or random draws: training does not go on from it with the
+// same bits. See gradc_checkpoint_save.
 gradc_status gradc_save(gradc_program *program, const char *path);
 // Loads what gradc_save saved, or another program: every parameter must be there with its shape, and nothing else.
 // Floating dtypes are converted; numbers are taken as they are, NaN and infinities too, but one that f32 cannot hold is
@@ -365,6 +367,15 @@ gradc_status gradc_trainer_steps(gradc_trainer *trainer, const gradc_steps_optio
 gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value);
 gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value);
 int64_t gradc_trainer_iteration(const gradc_trainer *trainer);   // steps and updates so far
+
+// Saves all that a host's own loop goes on with: parameters, states of nets, and of all train blocks optimizer states,
+// iterations and hyperparameters; the seed and the number of random draws. What the host keeps is not in it: its place
+// in its data, and stored gradients. The file, safetensors too, appears whole or not at all.
+gradc_status gradc_checkpoint_save(gradc_program *program, const char *path);
+// Loads it in this program or another one compiled from the same text: steps then give the same bits as if they had
+// gone on at once. A checkpoint of gradc_fit fits, too, as it was after its last step. GRADC_DATA: it is damaged, or of
+// another program; nothing is then changed.
+gradc_status gradc_checkpoint_load(gradc_program *program, const char *path);
 
 // ---- training on the program's own data
 

@@ -258,9 +258,9 @@ static gradc_status take_all(Fit *fit, bool really) {
     gradc_program *program = fit->program;
     gradc_status status = take_weights(fit, "", program->parameters.bytes, program->states.bytes, really);
     if (!status) status = take_trains(fit, really);
-    if (!status) status = take_turns(fit, really);
-    if (!status) status = take_best(fit, really);
-    return status;
+    if (status || !fit->turn_count) return status;   // a host's own loop has no turns
+    status = take_turns(fit, really);
+    return status ? status : take_best(fit, really);
 }
 
 gradc_status resume_apply(Fit *fit) {
@@ -272,7 +272,7 @@ gradc_status resume_apply(Fit *fit) {
     gradc_status status = ensure_initialised(program);
     if (!status) status = check_program(fit);
     if (!status) status = check_seed(fit, (uint64_t)seed);
-    if (!status) status = check_turns(fit);
+    if (!status && fit->turn_count) status = check_turns(fit);
     if (!status) status = take_all(fit, false);
     if (status) return status;
     fit->seed = program->seed = (uint64_t)seed;
@@ -280,5 +280,15 @@ gradc_status resume_apply(Fit *fit) {
     program->version++;
     status = take_all(fit, true);
     for (int i = 0; i < fit->turn_count && !status; i++) status = turn_set_hyperparameters(fit, &fit->turns[i]);
+    return status;
+}
+
+gradc_status gradc_checkpoint_load(gradc_program *program, const char *path) {
+    if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
+    Fit fit = {.program = program, .options = {.resume = path}};
+    gradc_status status = resume_open(&fit);
+    if (!status) status = identity_create(program, &fit.identity);
+    if (!status) status = resume_apply(&fit);
+    fit_free(&fit);
     return status;
 }

@@ -283,6 +283,7 @@ static void test_killed(void) {
     enum { KILLS = 200 };
     gradc_program *program = compile_model(model);
     gradc_fit_options options = watched();
+    options.checkpoint_steps = 2;
     unlink(options.checkpoint);
     double began = seconds_now();
     OK(gradc_fit(program, &options));   // everything is compiled before the first fork
