@@ -103,7 +103,7 @@ for command in run eval; do
 done
 expect 2 'more than one FILE' "$gradc" eval points.grad regions
 expect 2 'more than one ENTRY' "$gradc" run points.grad regions nll
-expect 1 "'nothing' that can be called" "$gradc" run points.grad nothing
+expect 1 "net or fn 'nothing'" "$gradc" run points.grad nothing
 printf 'dim N\n' >empty.grad
 expect 1 'no entry to run' "$gradc" run empty.grad
 expect 1 'has no input' "$gradc" run parts.grad echo --input=z=1
