@@ -13,7 +13,7 @@
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
 //   split.c          which part of a kernel each worker does
-//   jit.c            LLVM's targets and JIT
+//   jit.c load.c     LLVM's targets; objects into memory, and what code is kept by
 #ifndef GRADC_EMIT_EMITTER_H
 #define GRADC_EMIT_EMITTER_H
 
