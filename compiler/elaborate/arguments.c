@@ -195,6 +195,8 @@ static bool convert_argument(Elaborator *e, TypeName type, bool has_dimensions, 
         !(dtype == DTYPE_I64 && value->node->dtype == DTYPE_I32)) {
         wrong_class(e, what, *value, dtype_name(dtype), span);
         help(e, "convert it with %s(...)", dtype_name(dtype));
+        if (type.class == TYPE_FLOAT && e->frame->instance && value->node->dtype == DTYPE_F64)
+            help(e, "or compile everything in f64: --float=f64 (gradc_options.floating)");
         return false;
     }
     bool weak_rank_0 = is_loose(*value);

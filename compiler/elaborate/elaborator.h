@@ -256,7 +256,10 @@ bool is_declared(const Global *global);
 
 // ---- suggest.c: names that are near, or NULL
 
-Value unknown_name(Elaborator *e, Name name);   // reports it
+Pack *find_pack(Elaborator *e, const char *name);
+const char *pack_name(const Dimension *dimension);                                    // *N, or plain *
+void suggest_shape(Elaborator *e, const Type *type, const Shape *shape, Span span);   // help for a mismatch
+Value unknown_name(Elaborator *e, Name name);                                         // reports it
 const char *similar_optimizer(const Elaborator *e, const char *name);
 const char *similar_size(const Elaborator *e, const char *name);   // a dim or constant of the program
 const char *similar_net(const Elaborator *e, const char *name);

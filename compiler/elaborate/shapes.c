@@ -230,13 +230,13 @@ Value static_value(Elaborator *e, const Static *argument) {
     return extent ? value_extent(extent) : (Value){.kind = VALUE_ERROR};
 }
 
-static Pack *find_pack(Elaborator *e, const char *name) {
+Pack *find_pack(Elaborator *e, const char *name) {
     for (Pack *pack = e->frame->packs; pack; pack = pack->next)
         if (strcmp(pack->name, name) == 0) return pack;
     return NULL;
 }
 
-static const char *pack_name(const Dimension *dimension) {
+const char *pack_name(const Dimension *dimension) {
     return dimension->name.text ? dimension->name.text : "*";
 }
 
@@ -325,19 +325,6 @@ static bool solve(Elaborator *e, const Size *size, const Extent *value) {
     return extent_multiply(table, quotient, scale) == shifted;
 }
 
-// [N, 1] where [N] is wanted, or the other way round.
-static void help_with_axis_of_one(Elaborator *e, const Type *type, const Shape *shape) {
-    const Pack *pack = type->dimension_count == 1 && type->dimensions[0].is_pack
-                           ? find_pack(e, pack_name(&type->dimensions[0]))
-                           : NULL;
-    if (!pack) return;
-    const Shape *wanted = &pack->shape;
-    bool longer = shape->rank == wanted->rank + 1 && extent_is(shape->extents[wanted->rank], 1);
-    bool shorter = wanted->rank == shape->rank + 1 && extent_is(wanted->extents[shape->rank], 1);
-    if (longer) help(e, "x[..., 0] takes an axis of 1 away");
-    if (shorter) help(e, "x[..., none] puts an axis of 1 in; or take it away from the other: y[..., 0]");
-}
-
 static bool mismatch(Elaborator *e, const Type *type, const Shape *shape, Span span, const char *what) {
     Text expected = {.arena = e->arena}, values = {.arena = e->arena};
     text_add(&expected, "[");
@@ -369,7 +356,7 @@ static bool mismatch(Elaborator *e, const Type *type, const Shape *shape, Span s
     text_add(&expected, "]");
     report(e, D_shape_mismatch, span, "%s has shape %s, but %s is expected%s%s", what, describe_shape(e, shape),
            expected.bytes, values.length ? ", where " : "", values.length ? values.bytes : "");
-    help_with_axis_of_one(e, type, shape);
+    suggest_shape(e, type, shape, span);
     return false;
 }
 

@@ -57,6 +57,113 @@ const char *similar_net(const Elaborator *e, const char *name) {
     return similar_item(e, name, ITEM_NET);
 }
 
+// A parameter, or an instance, of that name in an instance: helps with what it is called from outside.
+static bool suggest_member(Elaborator *e, const Instance *instance, const char *name) {
+    for (int i = 0; i < instance->members.count; i++) {
+        const Member *member = &instance->members.items[i];
+        bool same = strcmp(member->name, name) == 0;
+        if (same && member->kind == MEMBER_PARAMETER)
+            help(e, "net %s's parameter is called %s.%s", instance->path, instance->path, name);
+        else if (same && member->kind == MEMBER_INSTANCE) help(e, "it is called %s.%s", instance->path, name);
+        else if (member->kind != MEMBER_INSTANCE || !suggest_member(e, member->instance, name)) continue;
+        return true;
+    }
+    return false;
+}
+
+static bool suggest_path(Elaborator *e, const char *name) {
+    for (int i = 0; i < e->roots.count; i++) {
+        const Instance *root = e->roots.items[i];
+        if (!root->foreign && root->net->kind == ITEM_NET && suggest_member(e, root, name)) return true;
+    }
+    return false;
+}
+
+// ---- shapes
+
+// The expression there, where an index can stand behind it: names and calls. NULL: it is another, or long.
+static const char *indexable_text(Elaborator *e, Span span) {
+    int depth = 0;
+    if (!span.source || span.end - span.begin > 40) return NULL;
+    const char *text = arena_copy_text(e->arena, span.source->text + span.begin, span.end - span.begin);
+    for (const char *at = text; *at; at++) {
+        if (*at == '\n') return NULL;
+        if (*at == '(' || *at == '[') depth++;
+        if (*at == ')' || *at == ']') depth--;
+        if (!depth && strchr(" +-*/%@^<>=,]", *at)) return NULL;
+    }
+    return text;
+}
+
+// The shape that the type has, as far as it is known.
+static bool known_shape(Elaborator *e, const Type *type, Shape *shape) {
+    *shape = (Shape){0};
+    for (int i = 0; i < type->dimension_count; i++) {
+        const Dimension *dimension = &type->dimensions[i];
+        const Pack *pack = dimension->is_pack ? find_pack(e, pack_name(dimension)) : NULL;
+        const Binding *size = dimension->is_pack || dimension->size->kind != SIZE_NAME
+                                  ? NULL
+                                  : find_binding(e, dimension->size->name.text);
+        int rank = pack ? pack->shape.rank : 1;
+        if ((dimension->is_pack && !pack) || shape->rank + rank > MAX_RANK) return false;
+        for (int k = 0; k < rank; k++)
+            shape->extents[shape->rank++] = pack ? pack->shape.extents[k] : size ? as_extent(e, size->value) : NULL;
+    }
+    return true;
+}
+
+// [N, 1] where [N] is wanted, or the other way round.
+static void suggest_axis_of_one(Elaborator *e, const Shape *wanted, const Shape *shape, Span span) {
+    bool longer = shape->rank == wanted->rank + 1 && extent_is(shape->extents[wanted->rank], 1);
+    bool shorter =
+        wanted->rank == shape->rank + 1 && wanted->extents[shape->rank] && extent_is(wanted->extents[shape->rank], 1);
+    const char *text = indexable_text(e, span);
+    if (longer)
+        help(e, "%s[%s, 0] takes the axis of 1 away", text ? text : "x", text && wanted->rank == 1 ? ":" : "...");
+    if (shorter) help(e, "x[..., none] puts an axis of 1 in; or take it away from the other: y[..., 0]");
+}
+
+// The net with the size that would take an argument: dense<2, 1>. NULL: no net of the library, or more is wrong.
+static const char *fitting_net(Elaborator *e, const Type *type, const Shape *wanted, const Shape *shape) {
+    const Item *net = e->frame->item;
+    int last = shape->rank - 1;
+    const Dimension *dimension = &type->dimensions[type->dimension_count - 1];
+    if (!e->frame->instance || !net || shape->rank != wanted->rank || dimension->is_pack) return NULL;
+    for (int i = 0; i < last; i++)
+        if (wanted->extents[i] && wanted->extents[i] != shape->extents[i]) return NULL;
+    if (dimension->size->kind != SIZE_NAME || !extent_is_constant(shape->extents[last], &(int64_t){0})) return NULL;
+    Text text = {.arena = e->arena};
+    bool found = false;
+    for (int i = 0; i < net->static_count; i++) {
+        const char *name = net->statics[i].name.text;
+        const Binding *binding = find_binding(e, name);
+        bool own = strcmp(name, dimension->size->name.text) == 0;
+        const Extent *size = own ? shape->extents[last] : binding ? as_extent(e, binding->value) : NULL;
+        bool function = binding && binding->value.kind == VALUE_FUNCTION;
+        if (!size && !function) return NULL;
+        found = found || own;
+        if (function && net->statics[i].initial && strcmp(binding->value.callable->name, "identity") == 0) continue;
+        text_add(&text, "%s%s", text.length ? ", " : "",
+                 function ? binding->value.callable->name : describe_number(e, size));
+    }
+    return found ? arena_print(e->arena, "%s<%s>", net->name.text, text.bytes) : NULL;
+}
+
+void suggest_shape(Elaborator *e, const Type *type, const Shape *shape, Span span) {
+    Shape wanted;
+    const Item *item = e->frame->item;
+    if (!type->dimension_count || !known_shape(e, type, &wanted)) return;
+    bool classes = e->frame->library && item && item->kind == ITEM_FN && strcmp(item->name.text, "cross_entropy") == 0;
+    bool integers = strcmp(type->name.text, "integer") == 0;
+    const char *net = shape->rank ? fitting_net(e, type, &wanted, shape) : NULL;
+    if (net) help(e, "%s takes this %s", net, item->parameter_count ? item->parameters[0].name.text : "shape");
+    else if (classes && integers && shape->rank == wanted.rank + 1 && !extent_is(shape->extents[wanted.rank], 1))
+        help(e, "logits have one axis more than the class numbers: f32[N, classes] with i32[N]");
+    else if (classes && !integers && shape->rank + 1 == wanted.rank)
+        help(e, "class numbers are integers: i32(y), or one row of probabilities for each");
+    else suggest_axis_of_one(e, &wanted, shape, span);
+}
+
 // ---- names of others
 
 static const struct {
@@ -146,6 +253,7 @@ Value unknown_name(Elaborator *e, Name name) {
         return (Value){.kind = VALUE_ERROR};
     }
     failure(e, D_unknown_name, name.span, "nothing is called '%s' here", name.text);
+    if (suggest_path(e, name.text)) return (Value){.kind = VALUE_ERROR};
     const char *other = foreign_help(name.text), *similar = other ? NULL : similar_name(e, name.text);
     if (other) help(e, "%s", other);
     else if (similar) help(e, "did you mean '%s'?", similar);
