@@ -171,9 +171,8 @@ gradc_status gradc_call_grad(gradc_call *call, void *gradients, bool retain_grap
 
 gradc_status gradc_call_input_gradient(gradc_call *call, int input, gradc_tensor *gradient) {
     gradc_program *program = call->binding.program;
-    if (input < 0 || input >= call->binding.input_count)
-        return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", call->binding.entry->name,
-                    call->binding.input_count, input);
+    gradc_status status = binding_check_number(&call->binding, input);
+    if (status) return status;
     const char *name = call->binding.entry->function.arguments[input]->variable->name;
     if (!call->gradients[input].sum.bytes && input < 64 && (call->tape.unreached >> input & 1))
         return fail(program, GRADC_ORDER,

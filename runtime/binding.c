@@ -71,11 +71,17 @@ int64_t array_bytes(const gradc_tensor *tensor) {
     return bytes;
 }
 
+gradc_status binding_check_number(const Binding *binding, int input) {
+    if (input >= 0 && input < binding->input_count) return GRADC_OK;
+    return fail(binding->program, GRADC_ARGUMENT, "%s has %d input%s: there is no input number %d%s",
+                binding->entry->name, binding->input_count, binding->input_count == 1 ? "" : "s", input,
+                input == -1 ? ", which stands for a name that was not found" : "");
+}
+
 gradc_status binding_check(Binding *binding, int input, const gradc_tensor *array, bool rows) {
     gradc_program *program = binding->program;
-    if (input < 0 || input >= binding->input_count)
-        return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", binding->entry->name,
-                    binding->input_count, input);
+    gradc_status status = binding_check_number(binding, input);
+    if (status) return status;
     const Node *node = binding->entry->function.arguments[input];
     if (array->dtype != public_dtype(node->dtype) || array->rank != node->rank)
         return shape_error(binding, input, array);

@@ -90,9 +90,8 @@ void gradc_call_set_training(gradc_call *call, bool training) {
 gradc_status gradc_call_requires_grad(gradc_call *call, int input, bool requires_grad) {
     gradc_program *program = call->binding.program;
     const Entry *entry = call->binding.entry;
-    if (input < 0 || input >= call->binding.input_count)
-        return fail(program, GRADC_ARGUMENT, "%s has %d inputs: there is no input number %d", entry->name,
-                    call->binding.input_count, input);
+    gradc_status status = binding_check_number(&call->binding, input);
+    if (status) return status;
     const Node *node = entry->function.arguments[input];
     if (requires_grad && !dtype_is_float(node->dtype))
         return fail(program, GRADC_ARGUMENT, "only floating inputs can require grad, and '%s' of %s is %s",

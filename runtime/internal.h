@@ -145,6 +145,8 @@ gradc_status binding_create(Binding *binding, gradc_program *program, const Entr
 void binding_free(Binding *binding);
 int binding_input(const Binding *binding, const char *name);
 gradc_status binding_bind(Binding *binding, int input, const gradc_tensor *array);
+// Whether there is an input of that number.
+gradc_status binding_check_number(const Binding *binding, int input);
 // Whether the array has the input's dtype and shape, as far as that says a number; `rows`: whatever its first axis.
 gradc_status binding_check(Binding *binding, int input, const gradc_tensor *array, bool rows);
 gradc_status binding_set_dim(Binding *binding, const char *dim, int64_t value);

@@ -46,7 +46,12 @@ read -r at last best <best.txt
 grep '  best  ' out | tail -n 1 | grep -q "^epoch $at/" || fail 'another epoch is marked as the best'
 found=$("$gradc" eval points.grad --load=best --entry=accuracy | sed 's/.*accuracy //')
 awk "BEGIN { d = $found - $best; exit d * d > 1e-10 }" || fail "the weights kept have accuracy $found, and the best was $best"
-expect 0 'with loss' train --epochs=3 --patience=2
+expect 0 'with loss' train --epochs=3 --patience=2 --log=loss.csv
+grep -q 'held_out_loss [0-9]' out || fail 'the loss that is watched is not told'
+[ "$(head -n 1 loss.csv)" = train,epoch,iteration,loss,accuracy,held_out_loss,seconds ] || fail 'nor in the log'
+expect 0 'the smallest; --monitor=accuracy:max keeps the greatest' train --epochs=2 --monitor=accuracy
+expect 0 '' train --epochs=2 --monitor=accuracy:min
+! grep -q 'the smallest' out || fail 'it was said what is the best'
 expect 1 'what can be watched is: loss, accuracy' train --monitor=speed
 for monitor in '' :max accuracy:more accuracy:; do
     expect 2 '--monitor takes' train --monitor="$monitor"

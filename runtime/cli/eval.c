@@ -61,7 +61,7 @@ static int run_eval(int argc, char **argv) {
     if (!status && !options.weights.load) note_first_values(program);
     if (!status && options.json) print_json(&options, &evaluation);
     else if (!status) {
-        printf("%s: %" PRId64 " rows", evaluation.data, evaluation.rows);
+        printf("%s: %" PRId64 " row%s", evaluation.data, evaluation.rows, evaluation.rows == 1 ? "" : "s");
         for (int i = 0; i < evaluation.count; i++)
             printf("  %s %.6g", evaluation.values[i].name, evaluation.values[i].value);
         printf("\n");

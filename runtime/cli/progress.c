@@ -29,6 +29,19 @@ static void find_blocks(Progress *progress, const char *loss) {
     progress->several = progress->block_count > 1;
 }
 
+// What a loss that is watched is called beside the loss of the epoch's steps; NULL: a metric is watched, or nothing.
+static const char *watched_loss(const Progress *progress) {
+    gradc_entry_info entry;
+    gradc_train_info train;
+    gradc_data_info data;
+    for (int i = 0; progress->monitor && gradc_entry(progress->program, i, &entry); i++)
+        if (entry.kind == GRADC_METRIC && strcmp(entry.name, progress->monitor) == 0) return NULL;
+    for (int i = 0; progress->monitor && gradc_train_block(progress->program, i, &train); i++)
+        for (int k = 0; train.data && gradc_data_block(progress->program, k, &data); k++)
+            if (strcmp(train.data, data.name) == 0 && data.split < 1) return "held_out_loss";
+    return progress->monitor ? "monitored" : NULL;
+}
+
 // ---- the log
 
 static void add_column(Progress *progress, const char *name) {
@@ -68,6 +81,7 @@ static bool open_log(Progress *progress) {
     if (ftell(progress->log) > 0) return true;   // goes on with what is there
     fprintf(progress->log, "train,epoch,iteration,loss");
     for (int i = 0; i < progress->column_count; i++) fprintf(progress->log, ",%s", progress->columns[i]);
+    if (watched_loss(progress)) fprintf(progress->log, ",%s", watched_loss(progress));
     fprintf(progress->log, ",seconds\n");
     return fflush(progress->log) == 0 || cannot_write_log(progress);
 }
@@ -87,6 +101,8 @@ static bool log_epoch(Progress *progress, const gradc_progress *epoch) {
         fputc(',', progress->log);
         if (value) fprintf(progress->log, "%.9g", value->value);
     }
+    if (watched_loss(progress)) fputc(',', progress->log);
+    if (watched_loss(progress) && !isnan(epoch->monitored)) fprintf(progress->log, "%.9g", epoch->monitored);
     fprintf(progress->log, ",%.4f\n", epoch->seconds);
     return (fflush(progress->log) == 0 && !ferror(progress->log)) || cannot_write_log(progress);
 }
@@ -171,6 +187,8 @@ static char *metrics_text(const Progress *progress, const gradc_progress *epoch)
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
+    if (watched_loss(progress) && !isnan(epoch->monitored))
+        fprintf(stream, "  %s %.6g", watched_loss(progress), epoch->monitored);
     for (int i = 0; i < epoch->metric_count; i++)
         fprintf(stream, "  %s %.4f", epoch->metrics[i].name, epoch->metrics[i].value);
     for (int i = 0; i < epoch->report_count; i++)
@@ -254,8 +272,11 @@ bool progress_end(Progress *progress) {
         if (progress->blocks[i].line) fputs(progress->blocks[i].line, stdout);
     for (int i = 0; i < progress->block_count && !progress->quiet && !progress->json; i++) {
         const BlockProgress *block = &progress->blocks[i];
-        if (block->best_epoch)
-            printf("the best epoch was %" PRId64 ", with %s %.6g\n", block->best_epoch, progress->monitor, block->best);
+        if (!block->best_epoch) continue;
+        printf("the best epoch was %" PRId64 ", with %s %.6g", block->best_epoch, progress->monitor, block->best);
+        if (!watched_loss(progress) && !progress->directed)
+            printf(", the smallest; --monitor=%s:max keeps the greatest", progress->monitor);
+        putchar('\n');
     }
     fflush(stdout);
     if (progress->log && fclose(progress->log) != 0 && !progress->cannot_write) cannot_write_log(progress);

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     gradc_program *program;
     const char *monitor;    // or NULL
+    bool directed;          // --monitor says whether the smallest or the greatest is the best
     bool quiet, json;       // print no lines; print JSON lines
     const char *log_path;   // or NULL
     bool append;            // to the log

@@ -82,11 +82,14 @@ static const struct argp_option own_options[] = {
 static void parse_monitor(struct argp_state *state, Options *options, const char *text) {
     const char *colon = strchr(text, ':');
     if (colon == text || !*text || (colon && strcmp(colon, ":max") != 0 && strcmp(colon, ":min") != 0))
-        argp_error(state, "--monitor takes a metric's name or `loss`, with :max if the greater is the better, not '%s'",
+        argp_error(state,
+                   "--monitor takes a metric's name or `loss`, with :max if the greater is the better, :min if the "
+                   "smaller is, not '%s'",
                    text);
     free(options->monitor);
     options->monitor = checked(strndup(text, colon ? (size_t)(colon - text) : strlen(text)));
     options->fit.monitor = options->monitor;
+    options->progress.directed = colon != NULL;
     options->fit.monitor_greater = colon && strcmp(colon, ":max") == 0;
 }
 
@@ -258,8 +261,8 @@ static void report_early_end(const Options *options) {
     const BlockProgress *block = &progress->blocks[0];
     if (!block->epoch) fprintf(stderr, "gradc: note: no epoch was left to run; --epochs=N asks for more\n");
     if (!options->fit.patience || progress->quiet || progress->json || block->epoch >= block->epochs) return;
-    printf("ended after epoch %" PRId64 " of %" PRId64 ": %" PRId64 " epochs were no better\n", block->epoch,
-           block->epochs, options->fit.patience);
+    printf("ended after epoch %" PRId64 " of %" PRId64 ": %" PRId64 " %s no better\n", block->epoch, block->epochs,
+           options->fit.patience, options->fit.patience == 1 ? "epoch was" : "epochs were");
 }
 
 static gradc_status save_all(gradc_program *program, const Options *options, const gradc_predict_options *predict) {

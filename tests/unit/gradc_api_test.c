@@ -87,6 +87,8 @@ static void test_shapes(void) {
     static float x[1797], y[1797];
     gradc_tensor output;
     REFUSED(gradc_call_create(program, "nothing", &twice), GRADC_ARGUMENT, "'nothing'");
+    REFUSED(gradc_call_bind(call, gradc_call_input(call, "no"), &(gradc_tensor){GRADC_F32, 1, {2}, x}), GRADC_ARGUMENT,
+            "there is no input number -1, which stands for a name that was not found");
     REFUSED(gradc_call_bind(call, 2, &(gradc_tensor){GRADC_F32, 1, {2}, x}), GRADC_ARGUMENT, "no input number 2");
     REFUSED(gradc_call_bind(call, 0, &(gradc_tensor){GRADC_F64, 1, {2}, x}), GRADC_ARGUMENT,
             "input 'x' of squared is f32[N], but the array given is f64[2]");
