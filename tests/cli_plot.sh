@@ -84,7 +84,7 @@ expect 0 '' "$gradc" plot open.grad --output=numbers.csv
 [ "$(head -n 1 numbers.csv)" = "x,open,open'" ] || fail 'a function of any shape is not drawn'
 near '$3' '2'
 expect 1 'open.grad:4:' "$gradc" plot open.grad --function=broken
-expect 1 'fn open cannot be called from outside' "$gradc" run open.grad open --input=x=1
+expect 1 'fn open cannot be called from outside: x: float[*] leaves its shape open' "$gradc" run open.grad open --input=x=1
 expect 1 "no loss, metric, net or fn 'shut'" "$gradc" run open.grad shut --input=x=1
 printf 'fn two(x: f32, y: f32) -> f32 { return x * y }\n' >none.grad
 expect 1 'nothing in none.grad takes one number' "$gradc" plot none.grad

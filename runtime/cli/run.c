@@ -152,9 +152,29 @@ typedef struct {
     gradc_tensor *inputs, *outputs;
 } Run;
 
+// Says which input of any shape a function has; false if it has none.
+static bool refuse_shape(const char *name, const Declared *declared) {
+    static const char head[] = "  parameter ";
+    for (const char *line = declared->text;
+         strncmp(line, head, sizeof head - 1) == 0 || strncmp(line, "    ", 4) == 0;) {
+        size_t length = strcspn(line, "\n"), type = strcspn(line, ":");
+        const char *open = type < length && line[2] != ' ' ? strstr(line + type, "[*") : NULL;
+        if (open && open < line + length) {
+            fprintf(stderr,
+                    "gradc: %.*s %s cannot be called from outside: %.*s leaves its shape open. Write f32 or f32[N]\n",
+                    declared->kind_length, declared->kind, name, (int)(length - (sizeof head - 1)),
+                    line + sizeof head - 1);
+            return true;
+        }
+        line += length + (line[length] == '\n');
+    }
+    return false;
+}
+
 static void refuse_entry(gradc_program *program, const char *name) {
     for (Declared declared = {0}; next_declared(program, &declared);) {
         if ((int)strlen(name) != declared.name_length || strncmp(name, declared.name, strlen(name)) != 0) continue;
+        if (refuse_shape(name, &declared)) return;
         fprintf(stderr,
                 "gradc: %.*s %s cannot be called from outside: it leaves a shape or a type open, or takes more than "
                 "tensors. Call it from a fn that writes them out, such as x: f32 or x: f32[N]\n",
