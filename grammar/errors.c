@@ -70,6 +70,21 @@ static bool after_newline(const Parse *parse, Place place) {
     return i > 0 && parse->source->text[i - 1] == '\n';
 }
 
+// The text of the place's statement if that is the last one of an item's body; else NULL.
+static const char *last_statement(Parse *parse, Place place, const char *found) {
+    const char *text = parse->source->text;
+    uint32_t begin = place.begin, end = place.begin, behind;
+    while (begin > 0 && !strchr("\n;{", text[begin - 1])) begin--;
+    while (text[begin] == ' ' || text[begin] == '\t') begin++;
+    while (!strchr("\n;}#", text[end])) end++;   // or the end of the file
+    for (behind = end; text[behind] && strchr(" \t\r\n;#", text[behind]); behind++)
+        if (text[behind] == '#') behind += (uint32_t)strcspn(text + behind, "\n") - 1;
+    while (end > begin && strchr(" \t\r", text[end - 1])) end--;
+    bool closes = !strcmp(found, "'}'");
+    if (text[behind] != '}' || parse->braces != !closes || in_settings(parse) || end == begin) return NULL;
+    return source_text(parse, (Place){begin, end});
+}
+
 // What would mend an unexpected token that no hint is for.
 static void help_with_token(Parse *parse, Place place, const char *found, const char *const *expected, int count) {
     Diagnostics *diagnostics = parse->diagnostics;
@@ -84,6 +99,8 @@ static void help_with_token(Parse *parse, Place place, const char *found, const 
                       source_text(parse, place));
     else if (statement && !strcmp(found, "'['"))
         diagnose_help(diagnostics, "values do not change: where(...) and concat([...]) make new ones");
+    else if (statement && last_statement(parse, place, found))
+        diagnose_help(diagnostics, "a body ends with a return: return %s", last_statement(parse, place, found));
     else if (statement) diagnose_help(diagnostics, "a statement gives a value a name: y = ...");
     else if (parse->brackets && after_newline(parse, place))
         diagnose_help(diagnostics, "a '(' or '[' on a line before is still open");
@@ -111,7 +128,9 @@ void report_syntax(Parse *parse, Place place, const char *found, const char *con
     } else if (!strcmp(found, "the end of the line")) {
         diagnose(diagnostics, D_unexpected_end_of_line, span, "the line ends too early%s",
                  expectation(parse, expected, count));
+        const char *last = count == 3 && expects(expected, count, "'='") ? last_statement(parse, place, found) : NULL;
         if (hint) diagnose_help(diagnostics, "%s", hint);
+        else if (last) diagnose_help(diagnostics, "a body ends with a return: return %s", last);
     } else {
         diagnose(diagnostics, D_unexpected_token, span, "unexpected %s%s", found_text(parse, place, found),
                  expectation(parse, expected, count));

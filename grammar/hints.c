@@ -184,6 +184,8 @@ const char *syntax_hint(Parse *parse, Place place, const char *found, const char
     bool settings = strcmp(found, "'}'") == 0 ? is_block(parse) : in_settings(parse) && parse->brackets == opened;
     const char *setting = settings ? setting_hint(parse, place, found, expected, count) : NULL;
     if (setting) return setting;
+    if (strcmp(found, "'<'") == 0 && is_expected(expected, count, "'='") && count == 2)
+        return arena_print(parse->arena, "what is used gets a name: use layer = %s<...>", word_before(parse, place));
     if (behind_colon(parse, place)) return "a block stands in braces, without a ':': for i in 0:3 { ... }";
     if (count == 1 && strcmp(expected[0], "':'") == 0) return "what is declared has a type: x: f32[N, 3]";
     return NULL;

@@ -43,6 +43,13 @@ const char *signature_text(Elaborator *e, const Item *item) {
 }
 
 void suggest_argument(Elaborator *e, const Item *item, const char *name) {
+    static const char *const others[][2] = {
+        {"learning_rate", "lr"}, {"rate", "lr"}, {"step_size", "lr"}, {"betas", "beta1"}, {"epsilon", "eps"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(name, others[i][0]) != 0 || parameter_index(item, others[i][1]) < 0) continue;
+        help(e, "did you mean '%s'?", others[i][1]);
+        return;
+    }
     const char **names = arena_array(e->arena, const char *, item->parameter_count);
     for (int i = 0; i < item->parameter_count; i++) names[i] = item->parameters[i].name.text;
     const char *near = nearest_name(name, names, item->parameter_count);

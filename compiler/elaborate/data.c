@@ -45,7 +45,9 @@ static bool split_setting(Elaborator *e, const Setting *setting, DataBlock *bloc
     block->split = one ? 1 : value.kind == VALUE_NUMBER && !value.number.integer ? value.number.real : 0;
     if (block->split > 0 && block->split <= 1 && setting->values.count == 1) return true;
     report(e, D_wrong_split, setting->span, "'split' takes the share of the rows that train, above 0 and at most 1");
-    help(e, "split 0.8 trains with four rows of five and holds out the fifth");
+    if (is_integer_number(value, &whole) && whole > 1 && whole < 100)
+        help(e, "a share between 0 and 1: split %g", (double)whole / 100);
+    else help(e, "a share between 0 and 1: split 0.8 trains with four rows of five and holds out the fifth");
     return false;
 }
 

@@ -147,7 +147,7 @@ static CellKind read_number(const Csv *csv, Cell cell, double *value) {
 }
 
 // What may be meant by a text that is no number; "" if there is nothing to say.
-static const char *hint(const Csv *csv, const char *text) {
+static const char *hint(const Csv *csv, CellKind kind, const char *text) {
     static const char digits[] = "0123456789+-.eE";
     if (csv->separator == ',' && strchr(text, ';'))
         return ": the first line has a comma, so columns are apart by commas, not by ';'";
@@ -155,8 +155,11 @@ static const char *hint(const Csv *csv, const char *text) {
         return ": write it with a point, not a comma";
     if (strchr(text, ' ') && !text[strspn(text, "0123456789+-.eE ")])
         return ": columns are apart by commas, semicolons or tabs, not by blanks";
-    return text[strspn(text, digits)] && csv->options->may_miss && !csv->options->word_count
-               ? ", nor one of the usual words for a missing one"
+    if (text[strspn(text, digits)] && csv->options->may_miss && !csv->options->word_count)
+        return ", nor one of the usual words for a missing one";
+    return kind == CELL_TEXT && !csv->options->may_miss && isalpha((unsigned char)text[0]) &&
+                   !strpbrk(text, "0123456789") && text[1]
+               ? ": gradc reads numbers; number the words in the file first (Oslo 0, Rome 1)"
                : "";
 }
 
@@ -175,7 +178,7 @@ static gradc_status number_error(Csv *csv, CellKind kind, Cell cell) {
                     csv->path, (long long)csv->cell_line, cell_place(csv), column);
     return fail(csv->program, GRADC_DATA, "%s:%lld:%lld: '%s' is not a %snumber (%s)%s", csv->path,
                 (long long)csv->cell_line, cell_place(csv), shown, kind == CELL_NOT_FINITE ? "finite " : "", column,
-                hint(csv, shown));
+                hint(csv, kind, shown));
 }
 
 // ---- rows

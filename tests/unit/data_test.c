@@ -155,6 +155,9 @@ static void test_options(void) {
     check_second("a,b\n1,\n2,NA\n3,nan\n4,NULL\n5,n/a\n6,7\n", &zero, "0.5 0.5 0.5 0.5 0.5 7 ");
     check_second("1,?\n2,-999\n3,\n4,5\n", &said, "nan nan nan 5 ");
     check_second("1,2\n3,NA\n", &said, "file.csv:2:3: 'NA' is not a number (columns[1])");
+    check_second("1,2\n3,Oslo\n", &plain,
+                 "file.csv:2:3: 'Oslo' is not a number (columns[1]): gradc reads numbers; number the words in the file "
+                 "first (Oslo 0, Rome 1)");
     check_second("1,2\n3,unknown\n", &zero,
                  "file.csv:2:3: 'unknown' is not a number (columns[1]), nor one of the usual words for a missing one");
     check_second("1,NA\n3,4\n", &zero, "0.5 4 ");
