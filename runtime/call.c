@@ -45,9 +45,7 @@ gradc_status gradc_call_create(gradc_program *program, const char *name, gradc_c
     *result = NULL;
     if (!program->program) return fail(program, GRADC_PROGRAM, "the program has errors");
     const Entry *entry = find_entry(program, name);
-    if (!entry)
-        return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
-                    name);
+    if (!entry) return no_entry(program, name);
     gradc_call *call = program_allocate(program, 1, sizeof *call);
     if (!call) return fail_memory(program);
     gradc_status status = binding_create(&call->binding, program, entry);

@@ -40,7 +40,8 @@ static gradc_status check_entry(gradc_program *program, const char *name, const 
     const Entry *entry = name ? find_entry(program, name) : NULL;
     if (!name) return GRADC_OK;
     if (!entry || (entry->kind != ENTRY_LOSS && entry->kind != ENTRY_METRIC))
-        return fail(program, GRADC_ARGUMENT, "the program has no loss or metric '%s'", name);
+        return entry ? fail(program, GRADC_ARGUMENT, "the program has no loss or metric '%s'", name)
+                     : no_entry(program, name);
     if (data_feeds(block, entry)) return GRADC_OK;
     return fail(program, GRADC_ARGUMENT, "data %s does not give the inputs that %s takes", block->name, name);
 }

@@ -63,6 +63,13 @@ static SourceArray *table_array(const DataSet *data) {
     return data->sources.table_path ? NULL : data->sources.arrays;
 }
 
+// What helps where a table has one column that is a whole line.
+static const char *separator_help(const DataSet *data) {
+    const Csv *csv = &data->sources.csv;
+    bool blanks = data->sources.table_path && csv->columns == 1 && csv->names && strchr(csv->names[0], ' ');
+    return blanks ? "; columns are apart by commas, semicolons or tabs" : "";
+}
+
 // Checks that a field finds the columns that it reads among those of the table.
 static gradc_status check_width(DataSet *data, const DataField *field, int64_t width) {
     bool *used = arena_array(data->arena, bool, width + 1);
@@ -71,9 +78,9 @@ static gradc_status check_width(DataSet *data, const DataField *field, int64_t w
         if (!used[i]) continue;
         if (i < data->table_width) data->used[i] = true;
         else
-            return fail(data->program, GRADC_DATA, "%s has %lld column%s, but %s of data %s reads columns[%lld]",
+            return fail(data->program, GRADC_DATA, "%s has %lld column%s, but %s of data %s reads columns[%lld]%s",
                         data->path, (long long)data->table_width, plural(data->table_width), field->name,
-                        data->block->name, (long long)i);
+                        data->block->name, (long long)i, separator_help(data));
     }
     return GRADC_OK;
 }
@@ -108,8 +115,8 @@ static gradc_status unknown_column(DataSet *data, const char *name) {
         return fail(data->program, GRADC_DATA, "%s has no column '%s'; did you mean '%s'?", data->path, name, nearest);
     Text list = {.arena = data->arena};
     for (int64_t i = 0; i < count && i < 12; i++) text_add(&list, "%s'%s'", i ? ", " : "", names[i]);
-    return fail(data->program, GRADC_DATA, "%s has no column '%s'; it has %s%s", data->path, name, list.bytes,
-                count > 12 ? ", ..." : "");
+    return fail(data->program, GRADC_DATA, "%s has no column '%s'; it has %s%s%s", data->path, name, list.bytes,
+                count > 12 ? ", ..." : "", separator_help(data));
 }
 
 static gradc_status open_named(DataSet *data, const Feed *feed, OpenFeed *open) {

@@ -9,13 +9,6 @@ static const Entry *choose_entry(const gradc_program *program, const char *name)
     return program->program->entries.count ? program->program->entries.items[0] : NULL;
 }
 
-static gradc_status no_entry(gradc_program *program, const char *name) {
-    if (name)
-        return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
-                    name);
-    return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn that can be called");
-}
-
 // The inputs that the program marks requires_grad and that output 0 depends on.
 static uint64_t marked_inputs(const gradc_program *program, const Entry *entry) {
     uint64_t marked = 0;

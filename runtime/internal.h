@@ -109,6 +109,8 @@ const double *entry_progress(gradc_program *program, const Entry *entry);
 // Whether `iterations` is known if the entry depends on it.
 gradc_status check_progress(gradc_program *program, const Entry *entry);
 const Entry *find_entry(const gradc_program *program, const char *name);
+// GRADC_ARGUMENT: there is no such entry (NULL: none at all), and which was probably meant.
+gradc_status no_entry(gradc_program *program, const char *name);
 // The train block's number, or -1.
 int find_train(const gradc_program *program, const char *loss);
 // Whether the entry's first output can be differentiated: one floating number.

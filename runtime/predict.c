@@ -42,9 +42,7 @@ static gradc_status choose(Prediction *prediction, const gradc_predict_options *
     gradc_program *program = prediction->program;
     const Program *elaborated = program->program;
     const Entry *named = options->entry ? find_entry(program, options->entry) : NULL;
-    if (options->entry && !named)
-        return fail(program, GRADC_ARGUMENT, "the program has no loss, metric, net or fn '%s' that can be called",
-                    options->entry);
+    if (options->entry && !named) return no_entry(program, options->entry);
     const DataBlock *first = find_data(program, options->data);
     if (!first) return GRADC_ARGUMENT;
     for (int i = 0; i < elaborated->data.count; i++) {

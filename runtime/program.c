@@ -1,6 +1,7 @@
 // Programs: compiling a text, and telling what is in it.
 #include "runtime/internal.h"
 #include "runtime/files/whole.h"
+#include "support/nearest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -193,6 +194,17 @@ const Entry *find_entry(const gradc_program *program, const char *name) {
     for (int i = 0; program->program && i < program->program->entries.count; i++)
         if (strcmp(program->program->entries.items[i]->name, name) == 0) return program->program->entries.items[i];
     return NULL;
+}
+
+gradc_status no_entry(gradc_program *program, const char *name) {
+    const char *what = "the program has no loss, metric, net or fn";
+    if (!name) return fail(program, GRADC_ARGUMENT, "%s that can be called", what);
+    NameSearch search = search_for(name);
+    for (int i = 0; i < program->program->entries.count; i++)
+        consider_name(&search, program->program->entries.items[i]->name);
+    if (search.best)
+        return fail(program, GRADC_ARGUMENT, "%s '%s' that can be called; did you mean '%s'?", what, name, search.best);
+    return fail(program, GRADC_ARGUMENT, "%s '%s' that can be called", what, name);
 }
 
 int find_train(const gradc_program *program, const char *loss) {

@@ -83,24 +83,41 @@ static bool is_used(const Fit *fit, const DataBlock *data) {
     return false;
 }
 
+static const StoredArray *find_array(const Fit *fit, const char *prefix, const char *name);
+
+// What `float` means is part of nearly everything: it is looked at first.
+static gradc_status check_floating(const Fit *fit) {
+    const Program *program = fit->program->program;
+    if (!program->trains.count) return GRADC_OK;
+    const StoredArray *array = find_array(fit, OPTIMIZER_PREFIX, program->trains.items[0]->loss);
+    ElementType here = element_of_dtype(public_dtype(program->floating));
+    if (!array || array->type == here) return GRADC_OK;
+    return differs(fit, "`float`", element_name(array->type), element_name(here));
+}
+
 static gradc_status check_program(const Fit *fit) {
     const json_t *parts = json_object_get(fit->resumed.json, "parts");
     char names[512] = "";
     size_t length = 0;
+    bool optimizer = false;
     for (int i = 0; i < fit->identity.count; i++) {
         const Part *part = &fit->identity.parts[i];
         char digits[HASH_TEXT];
         hash_text(part->hash, digits);
         const char *there = json_string_value(json_object_get(parts, part->name));
         if ((there && strcmp(there, digits) == 0) || (part->data && !is_used(fit, part->data))) continue;
+        optimizer = optimizer || strncmp(part->name, "the optimizer of ", 17) == 0;
         if (length < sizeof names)
             length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", part->name);
     }
     if (!length) return GRADC_OK;
     const char *version = safetensors_metadata(&fit->resumed.file, "gradc");
     bool other = version && strcmp(version, GRADC_VERSION) != 0;
-    return fail(fit->program, GRADC_DATA, "'%s' cannot be resumed: it is of another program%s%s; what differs: %s",
-                fit->options.resume, other ? ", or the same in gradc " : "", other ? version : "", names);
+    return fail(fit->program, GRADC_DATA, "'%s' cannot be resumed: it is of another program%s%s; what differs: %s%s",
+                fit->options.resume, other ? ", or the same in gradc " : "", other ? version : "", names,
+                optimizer
+                    ? "; another learning rate for a resumed training is set without a change of the file: --lr=0.1"
+                    : "");
 }
 
 static gradc_status check_seed(const Fit *fit, uint64_t seed) {
@@ -270,6 +287,7 @@ gradc_status resume_apply(Fit *fit) {
         !get_integer(fit->resumed.json, "draws", INT64_MIN, INT64_MAX, &draws))
         return malformed(fit, "seed");
     gradc_status status = ensure_initialised(program);
+    if (!status) status = check_floating(fit);
     if (!status) status = check_program(fit);
     if (!status) status = check_seed(fit, (uint64_t)seed);
     if (!status && fit->turn_count) status = check_turns(fit);

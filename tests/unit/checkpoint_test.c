@@ -112,6 +112,10 @@ static void test_refused(void) {
     REFUSED(gradc_checkpoint_load(changed.program, path), GRADC_DATA, "another program; what differs: loss fit");
     CHECK(memcmp(before, gradc_parameters(changed.program), bytes) == 0);
     CHECK(gradc_trainer_iteration(changed.fit) == 1);
+    gradc_options doubles = {.floating = GRADC_F64};
+    OK(gradc_compile_text("test.grad", model, strlen(model), &doubles, &program));
+    REFUSED(gradc_checkpoint_load(program, path), GRADC_DATA, "`float` is f32 there, but f64 here");
+    gradc_program_free(program);
     program = host.program;
     OK(gradc_save(host.program, path));
     REFUSED(gradc_checkpoint_load(host.program, path), GRADC_DATA, "is not a checkpoint of gradc");

@@ -104,7 +104,7 @@ static void test_prediction(void) {
     options = (gradc_predict_options){.entry = "twice"};
     REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "data points does not give the inputs that twice");
     options = (gradc_predict_options){.entry = "lien"};
-    REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "'lien'");
+    REFUSED(gradc_predict(program, &options, NULL), GRADC_ARGUMENT, "'lien' that can be called; did you mean 'line'?");
     options = (gradc_predict_options){.file = folder};
     REFUSED(gradc_predict(program, &options, NULL), GRADC_FILE, "Is a directory");
     check_text("out.csv", "row,y,line\n1,2,1\n2,4,2\n3,6,3\n4,9,4\n");   // nothing of that wrote
@@ -142,6 +142,7 @@ static void test_new_data(void) {
     NEW_DATA(numbered, "1,2\n4,5\n", "row,n\n1,3\n2,9\n");
     NEW_DATA(numbered, "1,2,?\n4,5,?\n", "row,n\n1,3\n2,9\n");
     NEW_DATA(numbered, "1\n4\n", "new.csv has 1 column, but x of data d reads columns[1]");
+    NEW_DATA(numbered, "1 2 3\n4 5 6\n", "reads columns[1]; columns are apart by commas, semicolons or tabs");
     NEW_DATA(numbered, "1,2\n4,x\n", "new.csv:2:3: 'x' is not a number (columns[1])");
     static const char last[] = "dim N\n"
                                "net n(x: f32[N, 2]) -> f32[N] { param w: f32[2] ~ ones; return x @ w }\n"

@@ -345,7 +345,7 @@ static void test_other_programs(void) {
     refuse(program, (gradc_fit_options){.seed = &seed}, "the seed is 3 there, but 4 here");
     refuse(program, (gradc_fit_options){.loss = "fit"}, "the number of losses that are trained is 2 there, but 1 here");
     refuse_changed("dense<3, 8, tanh>", "dense<3, 8, relu>", "it is of another program; what differs: loss fit");
-    refuse_changed("momentum = 0.5", "momentum = 0.6", "what differs: the optimizer of small");
+    refuse_changed("momentum = 0.5", "momentum = 0.6", "the optimizer of small; another learning rate for");
     refuse_changed("split 0.8", "split 0.5", "what differs: data points");
     refuse_changed("y = columns[3]", "y = columns[2]", "what differs: data points");
     refuse_changed("y = columns[3]", "y = columns[\"y\"]", "what differs: data points");
