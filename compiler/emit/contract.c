@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-enum { OPEN_ROWS = 64, OPEN_COLUMNS = 1024, LATENCY = 8, MAX_ROWS = 24, MAX_INNER_ROWS = 12 };
+enum { OPEN_ROWS = 64, OPEN_COLUMNS = 1024, LATENCY = 8, MAX_ROWS = 24, MAX_INNER_ROWS = 12, SMALL_PRODUCT = 3 << 18 };
 
 typedef struct {
     int rows, columns;
@@ -32,15 +32,20 @@ static int64_t row_of_tiles_cost(int64_t rows, int64_t columns, int64_t vectors)
 }
 
 // The tile for which all tiles together take the fewest cycles. Rows are counted along m, each with `inner` of its own.
-static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner) {
-    int64_t rows, columns, best_cost = INT64_MAX;
+// Panels of two widths are twice the code: a small product is not worth that.
+static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner,
+                            const Extent *summed) {
+    int64_t rows, columns, products = OPEN_ROWS, best_cost = INT64_MAX;
     int width = kernel_lanes(emitter, kernel), accumulators = emitter->vector_registers * 3 / 4;
     bool static_rows = extent_is_constant(kernel->axes[m].extent, &rows);
     if (!static_rows) rows = OPEN_ROWS;
     if (!extent_is_constant(kernel->axes[n].extent, &columns)) columns = OPEN_COLUMNS;
     int64_t vectors = ceiling_divide(columns, width);
+    extent_is_constant(summed, &products);
+    bool small = rows * inner * columns * products < SMALL_PRODUCT;
     TileSize best = {1, 1};
     for (int c = 1; c <= 4 && c <= vectors; c++) {
+        if (small && vectors % c) continue;
         for (int r = 1; r * inner <= MAX_ROWS && r <= rows && r * inner * c <= accumulators; r++) {
             if (!static_rows && r > 1 && r * inner > accumulators / 3 && !kernel->pack_left) continue;
             if (kernel->pack_left && r > width && (r + width - 1) / width * width > 2 * r)
@@ -161,7 +166,7 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.dtype = instruction->dtype;
     const Instruction *left = &kernel->instructions.items[product.left];
     product.plain_left = left->kind == INSTRUCTION_LOAD && left->operands[0] < 0;
-    TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows);
+    TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
     product.rows = tile.rows;
     product.columns = tile.columns;
     product.totals = totals_of(emitter);
