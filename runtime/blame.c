@@ -1,6 +1,7 @@
 // Why a loss is not finite: what its inputs hold, which hyperparameter is no number, or that no update was made before.
 #include "runtime/call.h"
 #include "runtime/training.h"
+#include "evaluate/evaluate.h"
 
 #include <math.h>
 
@@ -18,6 +19,49 @@ static int64_t find_infinite(const gradc_tensor *tensor, int64_t begin, int64_t 
     for (int64_t i = begin; floating && i < end; i++)
         if (!isfinite(element(tensor, i))) return i;
     return -1;
+}
+
+// ---- schedules
+
+// What a schedule was at an iteration, counted from 0.
+static double schedule_value(const Schedule *schedule, const TrainState *train, int64_t iteration, Arena *arena,
+                             Graph graph) {
+    graph.arena = arena;
+    Node *node = (Node *)schedule->value;
+    NodeArray nodes = reachable(&graph, &node, 1);
+    double *numbers = arena_array(arena, double, nodes.count + 1);
+    VariableValue *values = arena_array(arena, VariableValue, nodes.count + 1);
+    int count = 0;
+    for (int i = 0; i < nodes.count; i++) {
+        const Node *one = nodes.items[i];
+        if (one->op != OP_variable) continue;
+        if (one->variable->kind != VARIABLE_HYPERPARAMETER || one->variable->index > 1) return 0;
+        numbers[count] = one->variable->index ? train->hyperparameters[1] : (double)iteration;
+        values[count] = (VariableValue){one, {.dtype = DTYPE_F64, .data = &numbers[count]}};
+        count++;
+    }
+    Named result = {schedule->name, node};
+    Function function = {.name = schedule->name, .result_count = 1, .results = &result};
+    Environment environment = {.bindings = values, .binding_count = count};
+    Tensor value;
+    if (evaluate_function(arena, &function, NULL, &environment, &value)) return 0;
+    return value.dtype == DTYPE_F32 ? *(float *)value.data : *(double *)value.data;
+}
+
+// The schedule of the update before this step that was no number; NULL: none.
+static const Schedule *find_schedule(const gradc_trainer *trainer, const TrainState *train, double *value) {
+    const TrainBlock *block = block_of(trainer);
+    Arena *arena = arena_create_from(trainer->binding.program->allocator);
+    if (!arena) return NULL;
+    const Schedule *volatile found = NULL;
+    if (!setjmp(*arena_recover(arena)))
+        for (int i = 0; i < block->schedules.count && train->iteration > 1 && !found; i++) {
+            *value = schedule_value(&block->schedules.items[i], train, train->iteration - 2, arena,
+                                    *trainer->binding.program->program->graph);
+            if (!isfinite(*value)) found = &block->schedules.items[i];
+        }
+    arena_destroy(arena);
+    return found;
 }
 
 // ---- a step that a host fed
@@ -43,6 +87,11 @@ gradc_status check_loss(gradc_trainer *trainer, double loss) {
             return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld: hyperparameter %s is %g", name,
                         is, iteration, program->train_facts[trainer->index].hyperparameters[i],
                         train->hyperparameters[i]);
+    double value;
+    const Schedule *schedule = find_schedule(trainer, train, &value);
+    if (schedule)
+        return fail(program, GRADC_NUMBER, "the loss of %s is %s at iteration %lld: %s was %g at iteration %lld", name,
+                    is, iteration, schedule->name, value, iteration - 1);
     if (iteration == 1)
         return fail(program, GRADC_NUMBER,
                     "the loss of %s is %s at iteration 1, before any update: look for log, / or sqrt of 0 in it", name,

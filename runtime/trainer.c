@@ -2,6 +2,8 @@
 #include "runtime/call.h"
 #include "runtime/fit.h"
 
+#include <string.h>
+
 const TrainBlock *block_of(const gradc_trainer *trainer) {
     return trainer->binding.program->program->trains.items[trainer->index];
 }
@@ -150,12 +152,27 @@ gradc_status gradc_trainer_update(gradc_trainer *trainer) {
     return GRADC_OK;
 }
 
+static gradc_status no_hyperparameter(const gradc_trainer *trainer, const char *name) {
+    const TrainBlock *block = block_of(trainer);
+    const char *colon = strrchr(name, ':'), *plain = colon ? colon + 1 : name;
+    for (int i = 0; i < block->schedules.count; i++) {
+        const Schedule *schedule = &block->schedules.items[i];
+        int line, column;
+        if (strcmp(schedule->name, plain) != 0) continue;
+        source_position(schedule->span.source, schedule->span.begin, &line, &column);
+        return fail(trainer->binding.program, GRADC_ARGUMENT,
+                    "%s of the optimizer of `train %s` is computed in the program, so it cannot be set: change it at "
+                    "%s:%d",
+                    plain, block->loss, schedule->span.source->path, line);
+    }
+    return fail(trainer->binding.program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
+                block->loss, block->optimizer_words, name);
+}
+
 gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value) {
     gradc_program *program = trainer->binding.program;
     double *slot = find_hyperparameter(program, trainer->index, name);
-    if (!slot)
-        return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
-                    block_of(trainer)->loss, block_of(trainer)->optimizer_words, name);
+    if (!slot) return no_hyperparameter(trainer, name);
     *slot = value;
     return GRADC_OK;
 }
@@ -163,9 +180,7 @@ gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double 
 gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value) {
     gradc_program *program = trainer->binding.program;
     double *slot = find_hyperparameter(program, trainer->index, name);
-    if (!slot)
-        return fail(program, GRADC_ARGUMENT, "the optimizer of `train %s`, %s, has no hyperparameter '%s'",
-                    block_of(trainer)->loss, block_of(trainer)->optimizer_words, name);
+    if (!slot) return no_hyperparameter(trainer, name);
     *value = *slot;
     return GRADC_OK;
 }

@@ -79,6 +79,12 @@ static void give(Elaborator *e, Call *call, int index, Value value, Span span) {
     array_push(e->arena, &call->given, argument);
 }
 
+static void note_schedule(Elaborator *e, Train *train, const char *name, Value value, Span span) {
+    if (value.kind != VALUE_TENSOR || value.node->rank || !dtype_is_float(value.node->dtype)) return;
+    Schedule schedule = {name, value.node, span};
+    array_push(e->arena, &train->block->schedules, schedule);
+}
+
 // What the train block gives, evaluated in the user's frame. False: reported.
 static bool given_arguments(Elaborator *e, Train *train, Call *call, const Setting *setting, const Arguments *arguments,
                             bool *given) {
@@ -89,6 +95,7 @@ static bool given_arguments(Elaborator *e, Train *train, Call *call, const Setti
         Value value = evaluate(e, argument->value);
         fine = fine && at >= 0 && value.kind != VALUE_ERROR;
         if (!fine) continue;
+        note_schedule(e, train, call->item->parameters[at].name.text, value, argument->span);
         give(e, call, at, as_hyperparameter(e, train, &call->item->parameters[at], setting, value), argument->span);
     }
     return fine;

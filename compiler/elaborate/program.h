@@ -110,6 +110,13 @@ typedef struct {
     double constant;               // its value when training begins
 } Hyperparameter;
 
+// A number of an optimizer that the program computes, such as a learning rate made of `iteration`: a host cannot set it.
+typedef struct {
+    const char *name;    // "lr"
+    const Node *value;   // made of VARIABLE_HYPERPARAMETER of index 0 and 1
+    Span span;
+} Schedule;
+
 // One optimizer of a train block: its update as a graph. If it works on each element alone, it is one for a vector of any
 // length [P], which updates parameters that lie one behind the other as one; else there is one for each parameter.
 // Arguments of `update`: parameter, gradient, then the states, all of one shape; then numbers: hyperparameters
@@ -134,7 +141,8 @@ typedef struct {
     const char *optimizer_words;             // "adam, sgd for *.b"
     int state_count;                         // of the optimizer that has most
     ARRAY(Hyperparameter) hyperparameters;   // by slot in the frame; 0 is `iteration`, 1 `iterations`
-    bool reads_iterations;                   // some update depends on `iterations`
+    ARRAY(Schedule) schedules;
+    bool reads_iterations;   // some update depends on `iterations`
     // What maps of the gradient ask of it as a whole, such as its norm. Arguments: the trained parameters' gradients as
     // one vector, then hyperparameters. Results: numbers. Without maps that ask there are none.
     Function measures;

@@ -272,6 +272,15 @@ static void test_blame(void) {
     REFUSED(gradc_fit(program, &options), GRADC_NUMBER, "at iteration 2: hyperparameter lr is nan");
     gradc_program_free(program);
     program = compile_in_folder("dim N\n"
+                                "loss l(x: f32[N]) { param w: f32 ~ ones; return mean((w * x)^2) }\n"
+                                "data d { file \"holes.csv\"; x = columns[0] }\n"
+                                "train l { data d; optimizer sgd(lr = 0.01 / iteration); epochs 3 }\n");
+    REFUSED(gradc_fit(program, NULL), GRADC_NUMBER, "at iteration 2: lr was inf at iteration 1");
+    rate = 0.1;
+    REFUSED(gradc_fit(program, &options), GRADC_ARGUMENT, "is computed in the program, so it cannot be set");
+    CHECK(strstr(gradc_message(program), "model.grad:4"));
+    gradc_program_free(program);
+    program = compile_in_folder("dim N\n"
                                 "loss l(x: f32[N]) { param w: f32 ~ ones; return log(mean(x) - mean(x)) * w }\n"
                                 "data d { file \"holes.csv\"; x = columns[0] }\n"
                                 "train l { data d; optimizer sgd }\n");
