@@ -190,8 +190,8 @@ gradc_status gradc_call_output(gradc_call *call, int index, gradc_tensor *output
     gradc_program *program = call->binding.program;
     int count = call->binding.entry->function.result_count;
     if (index < 0 || index >= count)
-        return fail(program, GRADC_ARGUMENT, "%s has %d outputs: there is no output number %d",
-                    call->binding.entry->name, count, index);
+        return fail(program, GRADC_ARGUMENT, "%s has %d output%s: there is no output number %d",
+                    call->binding.entry->name, count, count == 1 ? "" : "s", index);
     if (!call->ran) return fail(program, GRADC_ORDER, "%s has not been run", call->binding.entry->name);
     *output = call->outputs.tensors[index];
     return GRADC_OK;

@@ -393,9 +393,9 @@ typedef struct {
     const gradc_metric_value *metrics;   // over the held-out rows (all rows if none are held out)
     int report_count;
     const gradc_metric_value *reports;   // the loss's `report`s, as the epoch's last step had them
-    double monitored;                    // what `monitor` watches, after this epoch; NaN: not of this block
-    bool best;                           // no epoch before had a better one
-    double seconds;                      // that the epoch took, metrics included
+    double monitored;   // what `monitor` or `patience` watches, after this epoch; NaN: not of this block
+    bool best;          // no epoch before had a better one
+    double seconds;     // that the epoch took, metrics included
 } gradc_progress;
 // Called after each epoch. Returning false ends the training with GRADC_STOPPED.
 typedef bool gradc_progress_function(void *context, const gradc_progress *progress);

@@ -49,6 +49,9 @@ awk "BEGIN { d = $found - $best; exit d * d > 1e-10 }" || fail "the weights kept
 expect 0 'with loss' train --epochs=3 --patience=2 --log=loss.csv
 grep -q 'held_out_loss [0-9]' out || fail 'the loss that is watched is not told'
 [ "$(head -n 1 loss.csv)" = train,epoch,iteration,loss,accuracy,held_out_loss,seconds ] || fail 'nor in the log'
+expect 0 '' train --epochs=3 --patience=9 --checkpoint=loss.checkpoint --log=loss.csv
+expect 0 '' train --epochs=5 --resume=loss.checkpoint --log=loss.csv
+[ "$(awk -F, '{ print NF }' loss.csv | sort | uniq -c | tr -s ' ')" = ' 6 7' ] || fail 'a resumed log has other columns'
 expect 0 'the smallest; --monitor=accuracy:max keeps the greatest' train --epochs=2 --monitor=accuracy
 expect 0 '' train --epochs=2 --monitor=accuracy:min
 ! grep -q 'the smallest' out || fail 'it was said what is the best'

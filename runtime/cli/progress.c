@@ -74,14 +74,29 @@ static bool cannot_write_log(Progress *progress) {
     return false;
 }
 
+// Whether the log that is there has a column for a watched loss. A training that is resumed may find in its checkpoint
+// what is watched, and goes on with the columns that it had.
+static bool has_watched_column(const char *path, bool otherwise) {
+    FILE *stream = fopen(path, "r");
+    char *line = NULL;
+    size_t size;
+    if (stream && getline(&line, &size, stream) > 0)
+        otherwise = strstr(line, ",held_out_loss,") || strstr(line, ",monitored,");
+    if (stream) fclose(stream);
+    free(line);
+    return otherwise;
+}
+
 static bool open_log(Progress *progress) {
     list_columns(progress);
+    progress->log_watched = watched_loss(progress) != NULL;
+    if (progress->append) progress->log_watched = has_watched_column(progress->log_path, progress->log_watched);
     progress->log = fopen(progress->log_path, progress->append ? "a" : "w");
     if (!progress->log || fseek(progress->log, 0, SEEK_END) != 0) return cannot_write_log(progress);
     if (ftell(progress->log) > 0) return true;   // goes on with what is there
     fprintf(progress->log, "train,epoch,iteration,loss");
     for (int i = 0; i < progress->column_count; i++) fprintf(progress->log, ",%s", progress->columns[i]);
-    if (watched_loss(progress)) fprintf(progress->log, ",%s", watched_loss(progress));
+    if (progress->log_watched) fprintf(progress->log, ",%s", watched_loss(progress));
     fprintf(progress->log, ",seconds\n");
     return fflush(progress->log) == 0 || cannot_write_log(progress);
 }
@@ -101,8 +116,8 @@ static bool log_epoch(Progress *progress, const gradc_progress *epoch) {
         fputc(',', progress->log);
         if (value) fprintf(progress->log, "%.9g", value->value);
     }
-    if (watched_loss(progress)) fputc(',', progress->log);
-    if (watched_loss(progress) && !isnan(epoch->monitored)) fprintf(progress->log, "%.9g", epoch->monitored);
+    if (progress->log_watched) fputc(',', progress->log);
+    if (progress->log_watched && !isnan(epoch->monitored)) fprintf(progress->log, "%.9g", epoch->monitored);
     fprintf(progress->log, ",%.4f\n", epoch->seconds);
     return (fflush(progress->log) == 0 && !ferror(progress->log)) || cannot_write_log(progress);
 }

@@ -29,6 +29,7 @@ typedef struct {
     // What progress_begin finds.
     bool bar, lines, several;
     FILE *log;
+    bool log_watched;   // it has a column for the loss that is watched
     int column_count;
     const char **columns;   // of the log: metrics and reports
     int block_count;

@@ -365,7 +365,7 @@ const Command train_command = {
         "looked for beside the model file. The same seed gives the same bits on every machine.\n\n"
         "On a terminal a bar shows loss, metrics, throughput and the time that is left; elsewhere a line is "
         "printed for each epoch. The loss is the mean over the epoch's steps; metrics are computed over the "
-        "held-out rows after it.\n\n"
+        "held-out rows after it, and so is held_out_loss where --monitor or --patience watch the loss.\n\n"
         "Ctrl-C ends the training after the step that runs; what --save, --checkpoint, --predictions and "
         "--export name is written then, and the exit code is 130. A second one quits at once. In scripts use `kill "
         "-TERM`: shells let background processes ignore INT.",
