@@ -35,7 +35,7 @@ static const bool *find_wanted(const DataSet *data, const DataRequest *request) 
 static gradc_status check_foreign(DataSet *data, const bool *wanted) {
     for (int i = 0; i < data->block->fields.count; i++) {
         const DataField *field = &data->block->fields.items[i];
-        if (!wanted[i] || is_by_rows(data, field)) continue;
+        if (!wanted[i] || !is_of_all_rows(data, field)) continue;
         return fail(data->program, GRADC_DATA,
                     "%s of data %s is made of all rows at once, here of those of %s and not of those that train: write "
                     "the numbers as constants, or normalise in the net (batch_norm)",

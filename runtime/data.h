@@ -110,6 +110,9 @@ void mark_columns(const DataSet *data, const DataField *field, int64_t width, bo
 gradc_status reads_inputs_columns(const DataSet *data, const DataField *field, const Entry *entry, bool *same);
 // Whether each row of the field is made of the same row of the files, and of nothing else.
 bool is_by_rows(const DataSet *data, const DataField *field);
+// Whether something in the field, such as a mean, joins the numbers of several rows. What is neither this nor by rows is
+// not known to be the one or the other.
+bool is_of_all_rows(const DataSet *data, const DataField *field);
 
 // ---- fields.c
 

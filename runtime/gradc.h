@@ -363,7 +363,7 @@ gradc_status gradc_trainer_steps(gradc_trainer *trainer, const gradc_steps_optio
 // A hyperparameter of the optimizer, such as "lr", or of a map of the gradient. With several optimizers "*.b:lr" is
 // that of the one for "*.b", and "lr" that of the one for all other parameters. "iterations", how many steps there will
 // be, must be set if the program's schedules depend on it; gradc_fit sets it. GRADC_ARGUMENT: there is none of that
-// name.
+// name, or the program computes it.
 gradc_status gradc_trainer_set(gradc_trainer *trainer, const char *name, double value);
 gradc_status gradc_trainer_get(const gradc_trainer *trainer, const char *name, double *value);
 int64_t gradc_trainer_iteration(const gradc_trainer *trainer);   // steps and updates so far

@@ -1,6 +1,7 @@
 // What of a file a field reads: which columns of a table; and whether each of its rows is made of the same row of the
 // file, so that some rows can be computed without the others and come out with the same bits.
 #include "runtime/data.h"
+#include "graph/rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -159,4 +160,58 @@ bool is_by_rows(const DataSet *data, const DataField *field) {
         ways[node->id] = way_of(&(Step){data->block->feeds.items[0].variable->shape[0], node, inputs});
     }
     return ways[field->value.results[0].node->id] == WAY_ROW;
+}
+
+// ---- all rows at once
+
+static bool contract_sums(const Node *node, int dim) {
+    int ranks[] = {attribute_integer(node, 0), attribute_integer(node, 1)}, results = 2 + ranks[0] + ranks[1];
+    for (int i = 0, at = 2; i < 2; at += ranks[i++])
+        for (int k = 0; k < ranks[i]; k++) {
+            bool kept = false;
+            for (int axis = 0; axis < node->rank && !kept; axis++)
+                kept = attribute_integer(node, results + axis) == attribute_integer(node, at + k);
+            if (!kept && extent_dim_name(node->inputs[i]->shape[k], dim)) return true;
+        }
+    return false;
+}
+
+static bool slice_moves(const Node *node, int dim) {
+    const Node *input = node->inputs[0];
+    for (int i = 0; i < node->rank; i++)
+        if (extent_dim_name(input->shape[i], dim) &&
+            (node->shape[i] != input->shape[i] || attribute_integer(node, 2 * i + 1) != 1))
+            return true;
+    return false;
+}
+
+// Whether the node brings together numbers of several rows, whose number is `dim`.
+static bool joins_rows(const Node *node, int dim) {
+    const Node *input = node->input_count ? node->inputs[0] : NULL;
+    if (op_class(node->op) == CLASS_CONTRACT) return contract_sums(node, dim);
+    if (node->op == OP_slice) return slice_moves(node, dim);
+    if (node->op == OP_argsort) return extent_dim_name(input->shape[input->rank - 1], dim);
+    if (node->op == OP_loop) return extent_dim_name(node->attributes[0], dim);
+    for (int i = 0; op_class(node->op) == CLASS_REDUCE && i < node->attribute_count; i++)
+        if (extent_dim_name(input->shape[attribute_integer(node, i)], dim)) return true;
+    return false;
+}
+
+static bool function_joins_rows(const DataSet *data, const Function *function, int dim) {
+    Graph graph = *data->program->program->graph;
+    graph.arena = data->arena;
+    NodeArray nodes = reachable(&graph, result_nodes(data->arena, function), function->result_count);
+    for (int i = 0; i < nodes.count; i++) {
+        const Node *node = nodes.items[i];
+        if (joins_rows(node, dim) || (node->body && function_joins_rows(data, node->body, dim))) return true;
+    }
+    return false;
+}
+
+bool is_of_all_rows(const DataSet *data, const DataField *field) {
+    int dim;
+    int64_t scale, offset;
+    if (is_by_rows(data, field)) return false;
+    return extent_affine(data->block->feeds.items[0].variable->shape[0], &dim, &scale, &offset) &&
+           function_joins_rows(data, &field->value, dim);
 }
