@@ -104,7 +104,8 @@ static void test_wrong_columns(void) {
     FIELD("x: f32[N]", "file \"named.csv\"; x = columns[\"pressure\"]",
           "named.csv has no column 'pressure'; it has 'name', 'the age', 'weight'");
     FIELD("x: f32[N]", "file \"named.csv\"; x = columns[0]",
-          "named.csv:2:1: 'ann' is not a number (columns[\"name\"])");
+          "named.csv:2:1: 'ann' is not a number (columns[\"name\"]): gradc reads numbers; number the words in the file "
+          "first (Oslo 0, Rome 1)");
     FIELD("x: f32[N]", "file \"table.npy\"; x = columns[\"a\"]",
           "table.npy has no column 'a': its columns have no names");
     write_text("double.csv", "a,a\n1,2\n");
