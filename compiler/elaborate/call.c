@@ -131,6 +131,7 @@ Value call_callable(Elaborator *e, const Callable *callable, const CallArguments
     if (has_error(arguments)) return (Value){.kind = VALUE_ERROR};
     if (callable->builtin) return call_builtin(e, callable->builtin, arguments, span);
     const Item *item = choose_overload(e, callable, arguments, span);
+    warn_of_probabilities(e, callable, arguments);
     if (!item || recursive(e, item, NULL, span)) return (Value){.kind = VALUE_ERROR};
     frame_push(e, item, callable->library, span);
     Value result = {.kind = VALUE_ERROR};
@@ -141,6 +142,7 @@ Value call_callable(Elaborator *e, const Callable *callable, const CallArguments
         if (own_derivative(item)) result = with_derivative(e, item, &differentiable, result);
     }
     frame_pop(e);
+    keep_softmax(e, callable, result);
     return result;
 }
 

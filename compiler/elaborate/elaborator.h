@@ -214,6 +214,7 @@ struct Elaborator {
     struct Loop *bodies;               // the innermost loop with a body, in whatever frame
     int *marks, mark_capacity, mark;   // of the walk in progress: by node id, which walk marked it last
     bool binds_dims;                   // the next call is an entry's: its dims are the file's
+    ARRAY(const Node *) softmaxes;     // results of that function
     ARRAY(Instance *) roots;           // instances of the file's level
     int depth;                         // of expressions, so that hostile input can't exhaust the stack
     int64_t work;                      // expressions evaluated, so that it can't take forever
@@ -505,6 +506,8 @@ bool report_unused(Elaborator *e, Value target, Span span);   // that no gradien
 // ---- traps.c
 
 // At left - right and left == right in a loss or metric: that [N, 1] and [N] make [N, N].
+void keep_softmax(Elaborator *e, const Callable *callable, Value result);   // where a loss could take its logits
+void warn_of_probabilities(Elaborator *e, const Callable *callable, const CallArguments *arguments);
 void warn_of_square(Elaborator *e, Operator operator, Value left, Value right, Span span);
 void warn_of_zero_weights(Elaborator *e, const Entry *entry);
 

@@ -1,6 +1,8 @@
-// Warnings about what compiles and is hardly ever meant: columns taken from rows, and weights that begin so that they can
+// Warnings about what compiles and is hardly ever meant: columns taken from rows, probabilities for logits, and weights that begin so that they can
 // only learn alike.
 #include "elaborate/elaborator.h"
+
+#include <string.h>
 
 // ---- [N, 1] - [N] is [N, N]
 
@@ -22,6 +24,44 @@ void warn_of_square(Elaborator *e, Operator operator, Value left, Value right, S
     warn(e, D_broadcast_to_square, span, "to take element by element, take the axis of 1 away: x[..., 0]",
          "%s %s %s takes each element with each other",
          describe(e, left), operator== OPERATOR_SUBTRACT ? "-" : "==", describe(e, right));
+}
+
+// ---- probabilities where logits are taken
+
+static const struct {
+    const char *loss;
+    bool sigmoid;   // of that; else of softmax
+    const char *message, *help;
+} losses[] = {
+    {"cross_entropy", false, "cross_entropy takes logits: softmax is in it already", "give it what softmax got"},
+    {"nll_loss", false, "nll_loss takes log probabilities, not those of softmax", "write log_softmax in its place"},
+    {"binary_cross_entropy_with_logits", true,
+     "binary_cross_entropy_with_logits takes logits: sigmoid is in it already",
+     "give it what sigmoid got; binary_cross_entropy takes probabilities"},
+};
+
+void keep_softmax(Elaborator *e, const Callable *callable, Value result) {
+    if (!callable->library || result.kind != VALUE_TENSOR || strcmp(callable->name, "softmax") != 0) return;
+    array_push(e->arena, &e->softmaxes, result.node);
+}
+
+static bool is_softmax(const Elaborator *e, const Node *node) {
+    for (int i = 0; i < e->softmaxes.count; i++)
+        if (e->softmaxes.items[i] == node) return true;
+    return false;
+}
+
+void warn_of_probabilities(Elaborator *e, const Callable *callable, const CallArguments *arguments) {
+    if (!callable->library || e->frame->library || !arguments->count) return;
+    const CallArgument *x = &arguments->items[0];
+    for (int i = 1; i < arguments->count; i++)
+        if (arguments->items[i].name && strcmp(arguments->items[i].name, "x") == 0) x = &arguments->items[i];
+    if (x->value.kind != VALUE_TENSOR || (x->name && strcmp(x->name, "x") != 0)) return;
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        bool is_loss = strcmp(callable->name, losses[i].loss) == 0;
+        bool found = is_loss && (losses[i].sigmoid ? x->value.node->op == OP_sigmoid : is_softmax(e, x->value.node));
+        if (found) warn(e, D_probabilities_for_logits, x->span, losses[i].help, "%s", losses[i].message);
+    }
 }
 
 // ---- weights that begin with zeros
