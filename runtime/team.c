@@ -6,16 +6,20 @@
 #define _GNU_SOURCE
 #include "runtime/team.h"
 
+#include <fenv.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 // Rounds awake: about 50 microseconds between regions, 15 inside of one. Then a thread that waits for one that has no
 // processor gives its own away.
-enum { SPINS = 1000, BARRIER_SPINS = 300, LINE_BYTES = 64 };
+enum { SPINS = 1000, BARRIER_SPINS = 300, LINE_BYTES = 64, MOST_PROCESSORS = 64 };
 
 typedef struct {
     Team *team;
@@ -30,6 +34,7 @@ struct Team {
     int count;
     Worker *workers;   // 0 is the caller's thread
     gradc_function *function;
+    fenv_t environment;      // of the caller: how it treats subnormal numbers is how all do
     atomic_uint region;      // counts the regions
     atomic_int unfinished;   // workers, without the caller
     atomic_bool stopping;
@@ -41,10 +46,22 @@ struct Team {
     pthread_cond_t begin;
 };
 
+// How many processors' time a container's quota is worth; INT_MAX: there is none.
+static int quota_count(void) {
+    long long quota = 0, period = 0;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    bool limited = file && fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0;
+    if (file) fclose(file);
+    long long count = limited ? (quota + period - 1) / period : INT_MAX;
+    return count < INT_MAX ? (int)count : INT_MAX;
+}
+
 int processor_count(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
+    int count = CPU_COUNT(&set), quota = quota_count();
+    if (count > quota) count = quota;
+    if (count > MOST_PROCESSORS) count = MOST_PROCESSORS;
     return count > 0 ? count : 1;
 }
 
@@ -99,6 +116,7 @@ static void *serve(void *argument) {
     for (unsigned seen = 0;; seen++) {
         wait_for_region(team, seen);
         if (atomic_load(&team->stopping)) return NULL;
+        fesetenv(&team->environment);
         work(worker);
         atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_release);
     }
@@ -114,6 +132,20 @@ static void wake(Team *team) {
 
 // ---- the caller's side
 
+// With all signals blocked: the host's handlers run on the host's threads.
+static bool start_workers(Team *team) {
+    sigset_t all, before;
+    bool started = true;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 1; i < team->count && started; i++) {
+        Worker *worker = &team->workers[i];
+        started = worker->started = pthread_create(&worker->thread, NULL, serve, worker) == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
 Team *team_create(int count) {
     Team *team = aligned_alloc(LINE_BYTES, sizeof *team);
     Worker *workers = calloc((size_t)count, sizeof *workers);
@@ -128,13 +160,9 @@ Team *team_create(int count) {
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->begin, NULL);
     for (int i = 0; i < count; i++) workers[i].team = team;
-    for (int i = 1; i < count; i++) {
-        workers[i].started = pthread_create(&workers[i].thread, NULL, serve, &workers[i]) == 0;
-        if (workers[i].started) continue;
-        team_free(team);
-        return NULL;
-    }
-    return team;
+    if (start_workers(team)) return team;
+    team_free(team);
+    return NULL;
 }
 
 void team_free(Team *team) {
@@ -184,6 +212,7 @@ void be_alone(gradc_frame *frame) {
 int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame) {
     for (int i = 0; i < team->count; i++) prepare_worker(team, i, frame);
     team->function = function;
+    fegetenv(&team->environment);
     atomic_store(&team->unfinished, team->count - 1);
     atomic_fetch_add(&team->region, 1);
     wake(team);

@@ -11,8 +11,9 @@ typedef struct Team Team;
 Team *team_create(int workers);
 void team_free(Team *team);
 
-// Calls the function on every worker, each with a copy of `frame`, and waits for all. The result is that of the function;
-// frame->fault has what one worker alone would have found first. One caller at a time.
+// Calls the function on every worker, each with a copy of `frame` and the caller's floating-point environment, and waits
+// for all. The result is that of the function; frame->fault has what the first worker that found something found: with
+// several faults another than one worker alone might have found. One caller at a time.
 int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame);
 // Makes the frame that of one worker, who does it all.
 void be_alone(gradc_frame *frame);

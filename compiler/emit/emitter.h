@@ -54,6 +54,7 @@ typedef struct {
     LLVMValueRef status;                         // i32 in memory: 1 after an index was out of range
     LLVMValueRef loop_index[MAX_AXES];           // of the enclosing loop kernels
     LLVMValueRef totals;                         // of a tile, on the stack; NULL: none yet
+    LLVMValueRef rows;                           // of a row kernel, on the stack; NULL: none yet
     int assumed;                                 // a bool of the kernel at hand that is known here to be true; -1: none
     LLVMValueRef worker, workers, synchronise;   // NULL: the code is for one worker
     int split_axis;                              // of the kernel at hand; -1: it is not divided

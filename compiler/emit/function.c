@@ -72,6 +72,7 @@ static void declare_function(Emitter *emitter, const char *name, LLVMTypeRef typ
                             LLVMCreateEnumAttribute(code->context, nounwind, 0));
     const char *width = emitter->vector_bytes == 64 ? "512" : emitter->vector_bytes == 32 ? "256" : "128";
     add_attribute(code, "prefer-vector-width", width);
+    add_attribute(code, "probe-stack", "inline-asm");   // a frame is larger than a page that guards a stack
     add_attribute(code, "target-cpu", emitter->cpu);
     add_attribute(code, "target-features", emitter->features);
 }
@@ -118,7 +119,7 @@ Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int poi
     Emitter inner = *emitter;
     memset(&inner.extents, 0, sizeof inner.extents);
     memset(&inner.factors, 0, sizeof inner.factors);
-    inner.totals = NULL;
+    inner.totals = inner.rows = NULL;
     declare_function(&inner, name, inner_type(emitter, loops, pointers));
     LLVMSetLinkage(inner.code.function, LLVMInternalLinkage);
     emit_entry(&inner, LLVMGetParam(inner.code.function, 1));

@@ -241,6 +241,7 @@ LLVMValueRef block_pointer(Emitter *emitter, const Product *product, LLVMValueRe
     int stride = block_stride(product, kernel_lanes(emitter, product->kernel));
     LLVMValueRef number = LLVMBuildUDiv(code->builder, first, v_i64(code, product->rows), "");
     LLVMValueRef size = v_multiply(code, extent_value_of(emitter, product->summed), v_i64(code, stride));
+    size = v_add(code, size, v_i64(code, PACK_APART));   // the last vector of a block may reach so far behind it
     LLVMValueRef offset = v_multiply(code, number, size);
     LLVMTypeRef type = v_scalar_type(code, product->dtype);
     return LLVMBuildGEP2(code->builder, type, product->blocks, &offset, 1, "");

@@ -20,15 +20,23 @@ static uint32_t *find_passes(Emitter *emitter, const Kernel *kernel, const uint3
     return passes;
 }
 
-static LLVMValueRef row_on_stack(Emitter *emitter, Dtype dtype, int64_t elements) {
+// Room on the stack for the rows of a kernel, the same for all kernels of the function, like that of tiles.
+static LLVMValueRef row_area(Emitter *emitter) {
+    if (emitter->rows) return emitter->rows;
     const Code *code = &emitter->code;
     LLVMBasicBlockRef here = b_here(code);
     LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
-    LLVMTypeRef type = LLVMArrayType2(v_scalar_type(code, dtype), (uint64_t)elements);
-    LLVMValueRef row = LLVMBuildAlloca(code->builder, type, "row");
-    LLVMSetAlignment(row, 64);
+    LLVMTypeRef type = LLVMArrayType2(LLVMInt8TypeInContext(code->context), MAX_ROW_BYTES);
+    emitter->rows = LLVMBuildAlloca(code->builder, type, "rows");
+    LLVMSetAlignment(emitter->rows, 64);
     b_go(code, here);
-    return row;
+    return emitter->rows;
+}
+
+static LLVMValueRef row_at(Emitter *emitter, int64_t byte) {
+    const Code *code = &emitter->code;
+    LLVMValueRef offset = v_i64(code, byte);
+    return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), row_area(emitter), &offset, 1, "");
 }
 
 void find_row_values(Emitter *emitter, const Scope *outer, int row, int step, RowValues *values) {
@@ -44,10 +52,10 @@ void find_row_values(Emitter *emitter, const Scope *outer, int row, int step, Ro
         bool several = (passes[i] & (passes[i] - 1)) != 0, each = outer->depends[i] >> row & 1;
         int64_t size = elements * dtype_size(instruction->dtype);
         if (!dear || !several || !each || bytes + size > MAX_ROW_BYTES) continue;
-        bytes += size;
         int first = 0;
         while (!(passes[i] >> first & 1)) first++;
-        values->items[values->count++] = (RowValue){i, first, row_on_stack(emitter, instruction->dtype, elements)};
+        values->items[values->count++] = (RowValue){i, first, row_at(emitter, bytes)};
+        bytes += size;
     }
 }
 

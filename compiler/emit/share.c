@@ -62,6 +62,9 @@ static void put(Text *text, const void *bytes, size_t size) {
     text_add_bytes(text, bytes, size);
 }
 
+_Static_assert(sizeof(Instruction) == 72 + sizeof(Affine) && sizeof(Kernel) == 104 + MAX_AXES * sizeof(Axis),
+               "a field is new: kernels that differ in it must not share their code");
+
 static void put_instruction(Text *text, const Kernel *kernel, const Instruction *instruction) {
     int buffer[] = {-1, -1};
     if (instruction->buffer) buffer[0] = instruction->buffer->id, buffer[1] = (int)instruction->buffer->dtype;
@@ -88,6 +91,9 @@ static Text signature_of(Emitter *emitter, const Kernel *shape) {
                   shape->pack_left ? shape->pack_left->id : -1,
                   shape->pack_columns};
     put(&text, head, sizeof head);
+    const Extent *room[] = {shape->pack ? shape->pack->elements : NULL,
+                            shape->pack_left ? shape->pack_left->elements : NULL};
+    put(&text, room, sizeof room);
     for (int i = 0; i < shape->axis_count; i++) {
         put(&text, &shape->axes[i].role, sizeof shape->axes[i].role);
         put(&text, &shape->axes[i].extent, sizeof shape->axes[i].extent);

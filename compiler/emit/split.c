@@ -95,7 +95,7 @@ Range axis_range(Emitter *emitter, const Kernel *kernel, int axis, int64_t block
 LLVMValueRef own_copy(Emitter *emitter, const Buffer *buffer) {
     const Code *code = &emitter->code;
     LLVMValueRef address = buffer_address(emitter, buffer);
-    if (!emitter->worker) return address;
+    if (!emitter->worker || buffer->copies == 1) return address;
     LLVMValueRef elements = extent_value_of(emitter, buffer->elements);
     LLVMValueRef offset = v_multiply(code, emitter->worker, elements);
     return LLVMBuildGEP2(code->builder, v_memory_type(code, buffer->dtype), address, &offset, 1, "");

@@ -135,6 +135,13 @@ static uint32_t axes_of_effects(const KernelProgram *program, const Kernel *kern
     return axes;
 }
 
+// Along which axes the work may be divided. Where rows are packed first each worker packs those that it will read.
+static bool may_split(const Kernel *kernel, int axis) {
+    AxisRole role = kernel->axes[axis].role;
+    if (role == AXIS_M) return !is_inner(kernel, axis);
+    return role == AXIS_PARALLEL || (role == AXIS_N && !kernel->pack_left);
+}
+
 int kernel_split_axis(const KernelProgram *program, const Kernel *kernel) {
     if (kernel->kind == KERNEL_SCATTER || kernel->kind == KERNEL_LOOP) return -1;
     uint32_t allowed = axes_of_effects(program, kernel);
@@ -143,8 +150,7 @@ int kernel_split_axis(const KernelProgram *program, const Kernel *kernel) {
     int64_t most = 1;
     for (int axis = 0; axis < kernel->axis_count; axis++) {
         AxisRole role = kernel->axes[axis].role;
-        bool may = role == AXIS_PARALLEL || role == AXIS_N || (role == AXIS_M && !is_inner(kernel, axis));
-        if (!may || !(allowed >> axis & 1)) continue;
+        if (!may_split(kernel, axis) || !(allowed >> axis & 1)) continue;
         int64_t blocks = blocks_along(kernel, axis, role == AXIS_N || (vectors && axis == last));
         if (blocks <= most || (best >= 0 && most >= (int64_t)PARTS * program->workers)) continue;
         most = blocks;

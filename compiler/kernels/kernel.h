@@ -37,7 +37,13 @@ typedef struct Buffer {
 } Buffer;
 
 // A contraction may have MAX_RANK axes of its result, M and N besides, and MAX_RANK that are summed; around it are loops.
-enum { MAX_AXES = 2 * MAX_RANK + 2 + MAX_LOOP_DEPTH, PACK_COLUMNS = 64, PACK_BLOCK = 4, MAX_REDUCTIONS = 8 };
+enum {
+    MAX_AXES = 2 * MAX_RANK + 2 + MAX_LOOP_DEPTH,
+    PACK_COLUMNS = 64,
+    PACK_BLOCK = 4,
+    PACK_APART = 16,
+    MAX_REDUCTIONS = 8
+};
 
 typedef enum {
     AXIS_LOOP,       // the counter of an enclosing loop kernel: fixed while this kernel runs; these come first

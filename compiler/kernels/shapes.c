@@ -264,8 +264,10 @@ static void pack_left(Lowering *lowering, Kernel *kernel, const Instruction *con
         extent_multiply(extents, extent_of_role(lowering, kernel, AXIS_M), extent_constant(extents, 2));
     room = extent_add(extents, room, extent_constant(extents, PACK_COLUMNS));
     const Extent *summed =
-        extent_add(extents, extent_of_role(lowering, kernel, AXIS_K), extent_constant(extents, PACK_BLOCK));
+        extent_add(extents, extent_of_role(lowering, kernel, AXIS_K), extent_constant(extents, PACK_APART));
     kernel->pack_left = add_pack(lowering, contract->dtype, extent_multiply(extents, room, summed), "rows");
+    // Blocks of rows are apart: workers that have rows of their own have room of their own in the one copy.
+    if (kernel_split_axis(lowering->program, kernel) == m_axis) kernel->pack_left->copies = 1;
 }
 
 static void choose_pack(Lowering *lowering, Kernel *kernel) {
