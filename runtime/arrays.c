@@ -69,7 +69,7 @@ static gradc_status convert(gradc_program *program, const char *path, const Stor
 }
 
 static gradc_status read_npy(gradc_program *program, const char *path, gradc_dtype dtype, gradc_tensor *array) {
-    size_t length, offset;
+    size_t length, offset = 0;
     char *bytes = read_whole_file(path, &length);
     StoredArray stored;
     if (!bytes) return fail(program, GRADC_FILE, "cannot read '%s': %s", path, strerror(errno));

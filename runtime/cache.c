@@ -130,7 +130,7 @@ void *cache_find(void *context, const void *key, size_t key_size, size_t *size) 
     int folder = open_folder(cache, false);
     if (folder < 0) return NULL;
     name_of(name, key, key_size);
-    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     close(folder);
     if (file < 0) return NULL;
     void *object = read_object(file, key, key_size, size);

@@ -143,7 +143,7 @@ static gradc_status run(gradc_call *call, Slot *slot, FunctionKey key) {
     if (status) return status;
     gradc_frame frame = call_frame(call);
     status = runner_run(&slot->runner, &call->binding, &frame);
-    program->draw_count++;
+    if (!status) program->draw_count++;
     call->ran = status == GRADC_OK;
     call->ran_training = key.training;
     return status;

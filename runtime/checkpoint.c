@@ -148,10 +148,21 @@ static char *training_text(const Fit *fit) {
 
 // ---- writing
 
+// Whether JSON can hold it. NULL is none.
+static bool is_text(const char *text) {
+    json_t *json = text ? json_string(text) : NULL;
+    json_decref(json);
+    return !text || json;
+}
+
 gradc_status checkpoint_prepare(Fit *fit) {
-    if (fit->options.checkpoint_steps < 0)
-        return fail(fit->program, GRADC_ARGUMENT, "checkpoint_steps cannot be negative");
-    if (fit->options.checkpoint) new_file_clean(fit->options.checkpoint);
+    const gradc_fit_options *options = &fit->options;
+    if (options->checkpoint_steps < 0) return fail(fit->program, GRADC_ARGUMENT, "checkpoint_steps cannot be negative");
+    if (!options->checkpoint) return GRADC_OK;
+    if (!is_text(options->data) || !is_text(options->monitor))
+        return fail(fit->program, GRADC_ARGUMENT,
+                    "a checkpoint holds the path of the data and the monitor's name, and one of them is not UTF-8");
+    new_file_clean(options->checkpoint);
     return GRADC_OK;
 }
 

@@ -94,7 +94,7 @@ static gradc_status prepare_turn(Fit *fit, Turn *turn, const TrainBlock *block) 
 }
 
 gradc_status turn_set_hyperparameters(const Fit *fit, Turn *turn) {
-    int64_t steps = turn->data ? (turn->rows + turn->batch_rows - 1) / turn->batch_rows : turn->rows;
+    int64_t steps = turn->data ? turn->rows / turn->batch_rows + (turn->rows % turn->batch_rows != 0) : turn->rows;
     gradc_status status = gradc_trainer_set(turn->trainer, "iterations", (double)steps * (double)turn->epochs);
     if (status || !fit->options.learning_rate) return status;
     return gradc_trainer_set(turn->trainer, "lr", *fit->options.learning_rate);

@@ -28,7 +28,7 @@ gradc_status gradc_trainer_bind_rows(gradc_trainer *trainer, int input, const gr
 typedef struct {
     gradc_trainer *trainer;
     const int64_t *order;
-    bool fed;                     // some input takes rows
+    bool fed, begun;              // some input takes rows; what was asked for fits
     int64_t rows, total, batch;   // rows that there are, positions of the order, rows of a whole batch
     int64_t position, ready;      // of the next step; the rows of a batch for which all is ready, 0: none
     gradc_frame frame;
@@ -85,7 +85,10 @@ static gradc_status begin(Steps *steps, const gradc_steps_options *options) {
         return fail(program, GRADC_ARGUMENT, "steps begin at position %lld of %lld", (long long)*options->position,
                     (long long)steps->total);
     if (options->position) steps->position = *options->position;
-    return check_batch(steps);
+    status = check_batch(steps);
+    if (steps->batch > steps->total) steps->batch = steps->total;   // a greater one takes no more room
+    steps->begun = !status;
+    return status;
 }
 
 // ---- one step
@@ -102,8 +105,9 @@ static gradc_status prepare(Steps *steps, int64_t count) {
         part.shape[0] = count;
         gradc_status status = binding_bind(binding, i, &part);
         if (status) return status;
-        if (steps->order && !memory_reserve(&input->batch, (size_t)steps->batch * input->row_bytes))
-            return fail_memory(binding->program);
+        size_t room;
+        bool overflow = __builtin_mul_overflow((size_t)steps->batch, input->row_bytes, &room);
+        if (steps->order && (overflow || !memory_reserve(&input->batch, room))) return fail_memory(binding->program);
     }
     gradc_status status = trainer_prepare(trainer);
     if (status) return status;
@@ -199,6 +203,6 @@ gradc_status gradc_trainer_steps(gradc_trainer *trainer, const gradc_steps_optio
         if (steps.fed && steps.position == steps.total) steps.position = 0;
         status = step(&steps, train, options->losses ? &options->losses[i] : &loss);
     }
-    if (steps.fed && options->position && steps.total) *options->position = steps.position % steps.total;
+    if (steps.begun && options->position && steps.total) *options->position = steps.position % steps.total;
     return status;
 }

@@ -41,12 +41,12 @@ static bool read_symbols(Object *object) {
         if (section->sh_type != SHT_SYMTAB) continue;
         if (section->sh_link >= object->head->e_shnum) return false;
         const Elf64_Shdr *names = &object->sections[section->sh_link];
+        if (!inside(object, names->sh_offset, names->sh_size)) return false;
         object->symbols = part(object, section->sh_offset, section->sh_size);
         object->symbol_count = section->sh_size / sizeof(Elf64_Sym);
         object->names = object->bytes + names->sh_offset;
         object->names_size = names->sh_size;
-        return object->symbols && inside(object, names->sh_offset, names->sh_size) && names->sh_size &&
-               object->names[names->sh_size - 1] == 0;
+        return object->symbols && names->sh_size && object->names[names->sh_size - 1] == 0;
     }
     return false;
 }
@@ -109,6 +109,7 @@ static bool symbol_address(const Object *object, const char *memory, uint64_t nu
     const Elf64_Sym *symbol = &object->symbols[number];
     if (symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= object->head->e_shnum) return false;
     if (!object->places[symbol->st_shndx]) return false;
+    if (symbol->st_value > object->sections[symbol->st_shndx].sh_size) return false;
     *address = (uint64_t)(uintptr_t)memory + object->places[symbol->st_shndx] + symbol->st_value;
     return true;
 }

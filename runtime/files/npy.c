@@ -161,9 +161,10 @@ static int64_t byte_count(const StoredArray *array) {
     int64_t bytes = (int64_t)element_size(array->type);
     bool empty = false, overflow = false;
     for (int i = 0; i < array->rank; i++) empty = empty || array->shape[i] == 0;
-    for (int i = 0; i < array->rank && !empty; i++)
-        overflow = __builtin_mul_overflow(bytes, array->shape[i], &bytes) || overflow;
-    return empty ? 0 : overflow ? -1 : bytes;
+    // Sizes of an empty array are not to overflow either, whatever axes are asked for.
+    for (int i = 0; i < array->rank; i++)
+        overflow = __builtin_mul_overflow(bytes, array->shape[i] ? array->shape[i] : 1, &bytes) || overflow;
+    return overflow ? -1 : empty ? 0 : bytes;
 }
 
 static gradc_status check_size(gradc_program *program, const char *where, const StoredArray *array, int64_t bytes) {

@@ -165,6 +165,10 @@ static void test_refusals(void) {
     REFUSED(gradc_trainer_step(trainer, NULL), GRADC_ORDER, "is bound to the rows of gradc_trainer_steps");
     position = ROWS + 1;
     REFUSED(gradc_trainer_steps(trainer, &options), GRADC_ARGUMENT, "begin at position 23 of 22");
+    CHECK(position == ROWS + 1);
+    int64_t few[] = {2, 1, 0};   // all of them in one step, and no more room than for them
+    OK(gradc_trainer_steps(
+        trainer, &(gradc_steps_options){.count = 1, .batch = INT64_C(1) << 62, .order = few, .order_count = 3}));
     position = ROWS;
     OK(gradc_trainer_steps(trainer, &options));
     CHECK(position == BATCH);
