@@ -348,6 +348,8 @@ int main(int argc, char **argv) {
     }
     if (lists) {
         list_orders(cases, count);
+        free(cases);
+        free(text.bytes);
         return 0;
     }
     CompileOptions options = {.floating = DTYPE_F64, .verify = true};
