@@ -2,7 +2,7 @@
 //
 // The frame is the callee's. First what is known when compiled is bound, then what `float` means, then shapes, which
 // bind the signature's dims: bare names in a first pass, so that the order of the arguments does not matter.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // Operators and elementwise primitives: numbers known when compiled are folded, tensors are promoted and broadcast.
-#include "elaborate/elaborator.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef GRADC_ELABORATE_BUILTINS_H
 #define GRADC_ELABORATE_BUILTINS_H
 
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #define BUILTIN(name, signature, function, op) BuiltinFunction function;
 #include "elaborate/builtins.def"

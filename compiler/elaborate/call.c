@@ -1,4 +1,5 @@
 // Calls: choosing the function, giving arguments to parameters, and inlining the body.
+#include "elaborate/calls.h"
 #include "elaborate/derivative.h"
 
 #include <string.h>

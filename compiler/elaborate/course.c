@@ -1,5 +1,6 @@
 // What a loop goes over: a range, or the first axes of tensors, lists and arrays of instances.
 #include "elaborate/course.h"
+#include "elaborate/values.h"
 
 static bool range_end(Elaborator *e, const Expression *expression, const Extent **extent) {
     Value value = evaluate(e, expression);

@@ -1,4 +1,5 @@
 // Data blocks: which files, what of them is data (fields.c), how rows are split, what a missing cell is.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
 // The statement is evaluated last, so that it may use every name of the body. Its formulas become the body of a
 // `custom` node around the results; `ct` is a variable of it.
 #include "elaborate/derivative.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
 // which those before this one count, so that the gradient of step k goes back through k steps. A body inside that was
 // closed when the way was not there yet is opened and closed again.
 #include "elaborate/body.h"
+#include "elaborate/values.h"
 
 #include "graph/rewrite.h"
 

@@ -1,6 +1,6 @@
 // From a file's syntax tree to its program: the library is declared, then the file, then entries, data and train blocks
 // are made, in this order, since each names what was made before.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

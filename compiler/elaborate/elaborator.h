@@ -15,6 +15,7 @@ typedef struct Instance Instance;
 typedef struct Frame Frame;
 typedef struct Builtin Builtin;
 typedef struct Binding Binding;
+typedef struct CallArguments CallArguments;
 
 typedef struct {
     const Extent *extents[MAX_RANK];
@@ -265,146 +266,6 @@ const char *similar_optimizer(const Elaborator *e, const char *name);
 const char *similar_size(const Elaborator *e, const char *name);   // a dim or constant of the program
 const char *similar_net(const Elaborator *e, const char *name);
 
-// ---- types.c
-
-typedef enum {
-    TYPE_DTYPE,
-    TYPE_FLOAT,
-    TYPE_INTEGER,   // tensors
-    TYPE_INT,
-    TYPE_BOOLEAN,
-    TYPE_STRING,
-    TYPE_FUNCTION,
-    TYPE_ANY,
-    TYPE_SHAPE,   // known when compiled
-    TYPE_UNKNOWN
-} TypeClass;
-typedef struct {
-    TypeClass class;
-    Dtype dtype;   // TYPE_DTYPE
-} TypeName;
-TypeName type_name(Elaborator *e, Name name, bool has_dimensions);   // TYPE_UNKNOWN: reported
-// Whether a dtype is called so; `floating` is what `float` means. In a program of f64 f32 is f64, too (L6).
-bool is_dtype_name(const Elaborator *e, const char *name, Dtype floating, Dtype *dtype);
-
-Value value_tensor(Node *node);
-Value value_integer(Elaborator *e, int64_t value);
-Value value_extent(const Extent *extent);
-Value value_real(double value);
-Value value_bool(bool value);
-Value value_list(Elaborator *e, const Value *items, int count);
-bool is_integer_number(Value value, int64_t *number);   // a NUMBER that is a constant integer
-const Extent *as_extent(Elaborator *e, Value value);    // NULL: not a compile-time integer
-Value settle(Elaborator *e, Value value, Span span);    // lists and parameters become tensors
-// The value as a tensor of its own dtype: weak ones take i32 or the frame's float. NULL: reported.
-Node *as_tensor(Elaborator *e, Value value, Span span);
-// The value as a tensor of `dtype`, to which it must be convertible without a cast. NULL: reported.
-Node *as_dtype(Elaborator *e, Value value, Dtype dtype, Span span);
-// The dtype that the values have together. `weak`: none of them was strong. False: reported.
-bool promote(Elaborator *e, Span span, const Value *values, int count, Dtype *dtype, bool *weak);
-bool is_tensor_like(Value value);   // TENSOR, NUMBER, BOOL, LIST, PARAMETERS
-Node *cast_weak(Elaborator *e, Node *node, Dtype dtype);
-
-// ---- shapes.c
-
-Shape shape_of(const Node *node);
-// A size computed from others has no more terms and factors than this.
-enum { LARGEST_POLYNOMIAL = 64 };
-bool is_manageable(Elaborator *e, const Extent *extent, Span span);   // false: reported
-Shape shape_make(const Extent *const *extents, int rank);
-bool shapes_equal(const Shape *a, const Shape *b);
-const Extent *constant_extent(Elaborator *e, int64_t value);
-// NumPy's broadcasting; only a literal 1 is repeated. False: reported, naming `what` ("+").
-bool broadcast_shapes(Elaborator *e, Span span, const char *what, Node *const *nodes, int count, Shape *result);
-Node *broadcast_to(Elaborator *e, Node *node, const Shape *shape);
-bool as_shape(Elaborator *e, Value value, Span span, Shape *shape);   // false: reported
-bool as_axis(Elaborator *e, Value value, int rank, Span span, int *axis);
-// One axis or a list of axes, in the order in which they are named; none: all.
-bool as_axes(Elaborator *e, Value value, int rank, Span span, int *axes, int *count);
-const Extent *size_value(Elaborator *e, const Size *size);   // NULL: reported
-void unknown_size(Elaborator *e, Name name);                 // reports it
-Value static_value(Elaborator *e, const Static *argument);
-// The shape that a type's dimensions mean in the current frame. False: reported.
-bool type_shape(Elaborator *e, const Type *type, Shape *shape);
-// Binds the frame's dims and packs so that the type fits `shape`: bare names first (`expressions` false), then the rest
-// is checked. `what` opens the message.
-bool match_shape(Elaborator *e, const Type *type, const Shape *shape, bool expressions, Span span, const char *what);
-// Requires extent >= 0 when the entry is called; what can be proved is not added. False: provably wrong.
-bool require_at_least_zero(Elaborator *e, const Extent *extent, Span span, const char *message);
-
-// ---- expressions.c, indexing.c, arithmetic.c
-
-Value evaluate(Elaborator *e, const Expression *expression);
-// Counts what is nested, so that the stack holds it: `levels` are added to e->depth, or false: it is too deep, reported.
-bool go_deeper(Elaborator *e, int levels, Span span);
-// Counts work against what a program may take altogether. False: it is too much, reported.
-bool spend(Elaborator *e, int work, Span span);
-Value evaluate_index(Elaborator *e, const Expression *expression);
-Value index_tensor(Elaborator *e, Node *x, const Indices *indices, Span span);
-Value binary(Elaborator *e, Operator operator, Value left, Value right, Span span);
-Value unary(Elaborator *e, Operator operator, Value value, Span span);
-Value map_values(Elaborator *e, Op op, const Value *values, int count, Span span);   // promotes and broadcasts
-Value matmul(Elaborator *e, Value left, Value right, Span span);
-Value tensor_of_list(Elaborator *e, Value list, Span span);
-Node *select_nodes(Elaborator *e, Node *condition, Node *a, Node *b);
-Node *concatenate(Elaborator *e, Node *const *parts, int count, int axis);
-
-// ---- arguments.c, call.c
-
-typedef struct {
-    const char *name;   // NULL: by position
-    Value value;
-    Span span;        // of the value
-    Span name_span;   // of `name =`
-} CallArgument;
-typedef struct {
-    CallArgument *items;
-    int count;
-} CallArguments;
-
-Value evaluate_call(Elaborator *e, const Expression *expression);
-Value call_value(Elaborator *e, Value callee, const char *name, const CallArguments *arguments, Span span);
-Value call_callable(Elaborator *e, const Callable *callable, const CallArguments *arguments, Span span);
-Value call_instance(Elaborator *e, Instance *instance, const CallArguments *arguments, Span span);
-CallArguments evaluate_arguments(Elaborator *e, const Arguments *arguments);
-Frame *frame_push(Elaborator *e, const Item *item, bool library, Span call);
-void frame_pop(Elaborator *e);
-// Runs the body in the current frame and gives what it returns, checked against the declared results.
-Value run_body(Elaborator *e, const Item *item);
-// Gives the arguments to the parameters of the frame's item. False: reported.
-bool bind_arguments(Elaborator *e, const Item *item, const CallArguments *arguments, Span span);
-void suggest_argument(Elaborator *e, const Item *item, const char *name);   // "did you mean", if one is near
-int parameter_index(const Item *item, const char *name);                    // -1: none
-const char *argument_alias(const char *name);                               // PyTorch's word for an argument, in ours
-const char *signature_text(Elaborator *e, const Item *item);                // "f(x: f32[N], axis: int = ...)"
-bool is_static_class(TypeClass class);
-// A compile-time value, checked against its class. `what` opens the message.
-Value static_argument(Elaborator *e, TypeClass class, Value value, Span span, const char *what);
-// The value as one of the declared type, in the current frame; may bind its dims. `what` opens the message.
-Value typed_value(Elaborator *e, const Type *type, Value value, Span span, const char *what);
-Scope *root_scope(Elaborator *e);
-
-// ---- builtins.c
-
-typedef struct {
-    Elaborator *e;
-    const Builtin *builtin;
-    Span span;
-    Value *values;   // one for each parameter of the signature; VALUE_NONE where left out
-    Span *spans;
-    bool *given;
-} BuiltinCall;
-typedef Value BuiltinFunction(const BuiltinCall *call);
-struct Builtin {
-    const char *name;
-    const char *signature;   // "x axis=none keepdims=false"
-    BuiltinFunction *function;
-    Op op;   // of the plain elementwise ones, and of reductions
-};
-const Builtin *find_builtin(const char *name);
-const Builtin *builtin_table(int *count);
-Value call_builtin(Elaborator *e, const Builtin *builtin, const CallArguments *arguments, Span span);
-Node *reduce_axes(Elaborator *e, Op op, Node *x, Value axes, bool keep, Span span);   // NULL: reported
 // ---- ranges.c
 
 // The numbers, which must lie in [0, count): of an input as they are, with the promise that they do; computed ones are
@@ -505,9 +366,10 @@ bool report_unused(Elaborator *e, Value target, Span span);   // that no gradien
 
 // ---- traps.c
 
-// At left - right and left == right in a loss or metric: that [N, 1] and [N] make [N, N].
-void keep_softmax(Elaborator *e, const Callable *callable, Value result);   // where a loss could take its logits
+// Softmax is kept in mind, and a loss that takes logits of it is warned of.
+void keep_softmax(Elaborator *e, const Callable *callable, Value result);
 void warn_of_probabilities(Elaborator *e, const Callable *callable, const CallArguments *arguments);
+// At left - right and left == right in a loss or metric: that [N, 1] and [N] make [N, N].
 void warn_of_square(Elaborator *e, Operator operator, Value left, Value right, Span span);
 void warn_of_zero_weights(Elaborator *e, const Entry *entry);
 

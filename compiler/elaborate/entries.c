@@ -1,6 +1,6 @@
 // Entries: the functions that a host can call, once in eval mode and, where that makes a difference, once in training
 // mode. Every loss and metric is one, and every net and fn whose signature leaves nothing open.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 #include "graph/rewrite.h"
 
 #include <string.h>

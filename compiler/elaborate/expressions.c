@@ -1,5 +1,5 @@
 // Expressions: from the syntax tree to values.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <stdlib.h>
 #include <string.h>

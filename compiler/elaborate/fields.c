@@ -4,6 +4,7 @@
 // How many columns a table has is not known here. So the fields are elaborated twice: first over any number of columns,
 // which gathers the conditions that the number must meet; then over as many as these ask for, and, where some column is
 // counted from the end, any number more. The runtime compares that with the file.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 
 #include <string.h>

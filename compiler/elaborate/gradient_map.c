@@ -3,6 +3,7 @@
 // A map is a function of all trained parameters' gradients as one vector. It may ask for numbers of the vector as a
 // whole, such as its norm: these measures are computed before any update. What is left then works on each element alone
 // and becomes part of the updates.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 #include "graph/rewrite.h"
 

@@ -1,4 +1,5 @@
 // Numbers of a train block that a host can change while it trains: they lie in the frame, in the order of their making.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 #include "graph/rewrite.h"
 

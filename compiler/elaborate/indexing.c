@@ -2,7 +2,7 @@
 //
 // An index list becomes views: one slice, then a transposition and a gather if a tensor stands among the indices, then
 // a reshape that drops and adds axes.
-#include "elaborate/elaborator.h"
+#include "elaborate/values.h"
 
 typedef enum {
     AXIS_KEEP,

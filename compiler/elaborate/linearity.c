@@ -1,6 +1,7 @@
 // Whether values are linear in some variables, as far as the structure of the graph shows it: sums of terms, each of
 // which has one factor that is linear in them and others that do not depend on them.
 #include "elaborate/derivative.h"
+#include "elaborate/values.h"
 
 typedef struct {
     Graph *graph;

@@ -2,6 +2,7 @@
 // constant range whose body does not work that way, since it uses the counter as a size or a place or changes shapes, is
 // unrolled, too: the body is tried out first, with its messages put aside.
 #include "elaborate/course.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

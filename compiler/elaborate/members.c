@@ -1,6 +1,6 @@
 // What instances are asked for: members, states, all parameters as one vector, random numbers, and at the end the order
 // of all parameters of the program.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 //
 // What stands in the body besides declarations is run only when the instance is called, so the sizes of parameters are
 // made of static parameters and constants.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

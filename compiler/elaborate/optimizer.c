@@ -4,6 +4,7 @@
 // updated as one long vector, of any length; else its body is elaborated for each parameter, with that one's shape.
 // Numbers given to it are hyperparameters: they lie in the frame, so that a host can change them. An expression of
 // `iteration`, a schedule, becomes part of the update itself.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 #include "graph/rewrite.h"
 

@@ -1,6 +1,6 @@
 // Errors that speak of the user's lines: inside the library the call that led there is the place, and the library's own
 // line is a note.
-#include "elaborate/elaborator.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // Names: those of a call, in nested scopes, and those of a file, in a hash table for the user and one for the library.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

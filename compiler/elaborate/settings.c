@@ -1,5 +1,6 @@
 // Settings of data and train blocks.
 #include "elaborate/settings.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 // Shapes: broadcasting, sizes as written in types, and matching a call's tensors with a signature (L8, S3).
-#include "elaborate/elaborator.h"
+#include "elaborate/values.h"
 
 #include <string.h>
 

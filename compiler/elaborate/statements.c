@@ -1,4 +1,5 @@
 // Statements: what a body binds, returns and reports. Declarations were run when the instance was made.
+#include "elaborate/calls.h"
 #include "elaborate/derivative.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 // What was meant by a name that nothing has: another spelling, or what PyTorch and NumPy call so.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

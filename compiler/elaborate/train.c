@@ -1,4 +1,5 @@
 // Train blocks: a loss, the data that feeds it, the optimizer, and the joint graph of loss, gradients and new states.
+#include "elaborate/calls.h"
 #include "elaborate/settings.h"
 
 #include <string.h>

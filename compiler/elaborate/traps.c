@@ -1,6 +1,6 @@
 // Warnings about what compiles and is hardly ever meant: columns taken from rows, probabilities for logits, and weights that begin so that they can
 // only learn alike.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

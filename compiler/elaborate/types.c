@@ -2,7 +2,7 @@
 //
 // Weak values take the dtype of what they meet. A weak number is a constant; a weak tensor comes from weak numbers only
 // (`where(x > 0, 1, 0)`, a hyperparameter) and is held as f64 or i64 until a strong value or a declared type says more.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // Warnings about names: those that hide the library's, and what nothing uses.
-#include "elaborate/elaborator.h"
+#include "elaborate/calls.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // Warnings about a program that is right but will surprise: inputs and parameters that nothing reads, and parameters that
 // cannot learn because a step function, or stop_gradient, cuts every way by which a gradient could reach them.
-#include "elaborate/elaborator.h"
+#include "elaborate/values.h"
 
 // ---- inputs and parameters
 
