@@ -24,9 +24,9 @@ static const char rows[] = "dim N\n"
                            "loss normal(x: f32[N, 512] requires_grad) { return sum(sin(norm(x))) }\n";
 
 static const Bound bounds[] = {
-    {"digits", "examples/digits.grad", NULL, "nll", GRADC_KIND_STEP, 0, 10, 2980000, 670000, 3000, 0},
-    {"heat", "examples/heat.grad", NULL, NULL, GRADC_KIND_STEP, 0, 62, 5500000, 1760000, 9500, 0},
-    {"lenet", "examples/lenet.grad", NULL, "nll", GRADC_KIND_STEP, 0, 36, 11100000, 5200000, 6000, 0},
+    {"digits", "examples/digits.grad", NULL, "nll", GRADC_KIND_STEP, 0, 10, 2980000, 670000, 2600, 0},
+    {"heat", "examples/heat.grad", NULL, NULL, GRADC_KIND_STEP, 0, 62, 5500000, 1760000, 9000, 0},
+    {"lenet", "examples/lenet.grad", NULL, "nll", GRADC_KIND_STEP, 0, 36, 11100000, 5200000, 5400, 0},
     {"gpt", "tests/programs/gpt_block.grad", NULL, NULL, GRADC_KIND_BACKWARD, 8, 65, 780000, 570000, 9000, 0},
     {"softmax", NULL, rows, "probabilities", GRADC_KIND_VALUE, 64, 1, 2000000, 520000, 400, 0},
     {"cross entropy, backward", NULL, rows, "entropy", GRADC_KIND_BACKWARD, 64, 1, 780000, 520000, 150, 0},
