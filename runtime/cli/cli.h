@@ -70,7 +70,7 @@ enum { KEY_FIRST = 1000, KEY_WEIGHTS = 2000, KEY_COMMON = 3000 };
 // Options that several commands have.
 #define JSON_OPTION(KEY, WHAT) {"json", KEY, 0, 0, "Print " WHAT " as JSON, for scripts", 90}
 
-// The placeholder of an option's argument says what it can be: FILE completes file names, "a|b|c" is a choice.
+// The name of an option's argument says what it can be: FILE completes file names, "a|b|c" is a choice.
 #define FLOAT_CHOICES "f32|f64"
 #define VECTOR_CHOICES "16|32|64"
 
