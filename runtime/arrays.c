@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_suffix(const char *path, const char *suffix) {
-    size_t length = strlen(path), suffix_length = strlen(suffix);
-    return length > suffix_length && strcmp(path + length - suffix_length, suffix) == 0;
-}
-
 // ---- reading
 
 // Whether a number is one of the dtype.
@@ -125,9 +120,9 @@ static gradc_status read_table(gradc_program *program, const char *path, gradc_d
 gradc_status gradc_array_read(gradc_program *program, const char *path, const char *name, gradc_dtype dtype,
                               gradc_tensor *array) {
     *array = (gradc_tensor){0};
-    if (has_suffix(path, ".npy")) return read_npy(program, path, dtype, array);
-    if (has_suffix(path, ".npz")) return read_npz(program, path, name, dtype, array);
-    if (has_suffix(path, ".csv")) return read_table(program, path, dtype, array);
+    if (path_ends(path, ".npy")) return read_npy(program, path, dtype, array);
+    if (path_ends(path, ".npz")) return read_npz(program, path, name, dtype, array);
+    if (path_ends(path, ".csv")) return read_table(program, path, dtype, array);
     return fail(program, GRADC_ARGUMENT, "'%s': an array's file is named .npy, .npz or .csv", path);
 }
 
@@ -147,12 +142,12 @@ static StoredArray stored_array(const char *name, const gradc_tensor *array) {
 
 gradc_status gradc_array_write(gradc_program *program, const char *path, int count, const char *const *names,
                                const gradc_tensor *arrays) {
-    if (has_suffix(path, ".npy")) {
+    if (path_ends(path, ".npy")) {
         if (count != 1) return fail(program, GRADC_ARGUMENT, "'%s' can hold one array, and there are %d", path, count);
         StoredArray stored = stored_array(NULL, &arrays[0]);
         return npy_write(program, path, &stored);
     }
-    if (!has_suffix(path, ".npz"))
+    if (!path_ends(path, ".npz"))
         return fail(program, GRADC_ARGUMENT, "'%s': a file of arrays is named .npy or .npz", path);
     StoredArray *stored = calloc((size_t)count + 1, sizeof *stored);
     if (!stored) return fail_memory(program);

@@ -46,17 +46,6 @@ gradc_status value_of_rows(gradc_call *call, Batch *batch, const int64_t *rows, 
     return status;
 }
 
-double number_of(const gradc_tensor *tensor) {
-    switch (tensor->dtype) {
-    case GRADC_F32: return *(const float *)tensor->data;
-    case GRADC_F64: return *(const double *)tensor->data;
-    case GRADC_I32: return *(const int32_t *)tensor->data;
-    case GRADC_I64: return (double)*(const int64_t *)tensor->data;
-    case GRADC_BOOL: return *(const uint8_t *)tensor->data;
-    }
-    return 0;
-}
-
 int64_t piece_rows(const Batch *batch) {
     size_t row_bytes = 1;
     for (int i = 0; batch->data && i < batch->entry->function.argument_count; i++)
@@ -75,7 +64,7 @@ static gradc_status value_alone(gradc_call *call, Batch *batch, double *value) {
     gradc_tensor output;
     gradc_status status = value_of_rows(call, batch, NULL, 0);
     if (!status) status = gradc_call_output(call, 0, &output);
-    *value = status ? 0 : number_of(&output);
+    *value = status ? 0 : tensor_number(&output, 0);
     return status;
 }
 
@@ -89,7 +78,7 @@ gradc_status mean_over_rows(gradc_call *call, Batch *batch, const RowSet *rows, 
         gradc_tensor output;
         status = value_of_rows(call, batch, piece_of_rows(batch, rows, begin, count), count);
         if (!status) status = gradc_call_output(call, 0, &output);
-        if (!status) sum += number_of(&output) * (double)count;
+        if (!status) sum += tensor_number(&output, 0) * (double)count;
     }
     *value = sum / (double)rows->count;
     return status;

@@ -5,10 +5,6 @@
 
 #include <math.h>
 
-static double element(const gradc_tensor *tensor, int64_t index) {
-    return tensor->dtype == GRADC_F32 ? ((const float *)tensor->data)[index] : ((const double *)tensor->data)[index];
-}
-
 static int64_t elements_of(const gradc_tensor *tensor) {
     return array_bytes(tensor) / (int64_t)gradc_dtype_size(tensor->dtype);
 }
@@ -17,7 +13,7 @@ static int64_t elements_of(const gradc_tensor *tensor) {
 static int64_t find_infinite(const gradc_tensor *tensor, int64_t begin, int64_t end) {
     bool floating = tensor->dtype == GRADC_F32 || tensor->dtype == GRADC_F64;
     for (int64_t i = begin; floating && i < end; i++)
-        if (!isfinite(element(tensor, i))) return i;
+        if (!isfinite(tensor_number(tensor, i))) return i;
     return -1;
 }
 
@@ -79,7 +75,7 @@ gradc_status check_loss(gradc_trainer *trainer, double loss) {
         if (at >= 0)
             return fail(program, GRADC_NUMBER,
                         "the loss of %s is %s at iteration %lld: input '%s' has %g at position %lld", name, is,
-                        iteration, binding->entry->function.arguments[i]->variable->name, element(input, at),
+                        iteration, binding->entry->function.arguments[i]->variable->name, tensor_number(input, at),
                         (long long)at);
     }
     for (int i = 2; i < train->hyperparameter_count; i++)
@@ -122,7 +118,7 @@ static gradc_status count_bad(const Turn *turn, const FieldArray *field, Bad *ba
         part.data = values.bytes;
         for (int64_t i = 0; i < count && !status; i++) {
             int64_t at = find_infinite(&part, i * width, (i + 1) * width);
-            if (at >= 0 && !bad->count++) *bad = (Bad){1, begin + i, element(&part, at)};
+            if (at >= 0 && !bad->count++) *bad = (Bad){1, begin + i, tensor_number(&part, at)};
         }
     }
     memory_free(&values);

@@ -24,7 +24,7 @@ static gradc_status end_epoch(Fit *fit, Turn *turn) {
                                .report_count = turn->report_count,
                                .reports = turn->reports};
     for (int i = 0; i < turn->report_count; i++)
-        turn->reports[i].value = number_of(&turn->trainer->outputs.tensors[1 + i]);
+        turn->reports[i].value = tensor_number(&turn->trainer->outputs.tensors[1 + i], 0);
     for (int i = 0; i < turn->metric_count; i++) {
         gradc_status status = metric_value(turn->metric_calls[i], &turn->metric_batches[i], &turn->metrics[i].value);
         if (status) return status;

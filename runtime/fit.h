@@ -29,9 +29,6 @@ gradc_status mean_over_rows(gradc_call *call, Batch *batch, const RowSet *rows, 
 // The same over the data's held-out rows.
 gradc_status metric_value(gradc_call *call, Batch *batch, double *value);
 
-// The only element of an array.
-double number_of(const gradc_tensor *tensor);
-
 // Sets what open dims are that no input of the train block says.
 void trainer_set_batch(gradc_trainer *trainer, int64_t batch);
 

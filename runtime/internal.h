@@ -32,6 +32,9 @@ gradc_status fail_memory(gradc_program *program);
 // After the compiler gave nothing: with its errors as message, or for want of memory.
 gradc_status fail_compiler(gradc_program *program);
 
+// An element as a number.
+double tensor_number(const gradc_tensor *tensor, int64_t index);
+
 gradc_dtype public_dtype(Dtype dtype);
 // "f32[3, 65]" of a plain shape, into `text`; returns it.
 enum { SHAPE_TEXT = 256 };

@@ -61,21 +61,10 @@ static gradc_status choose(Prediction *prediction, const gradc_predict_options *
 
 // ---- writing
 
-static double element(const gradc_tensor *tensor, int64_t index) {
-    switch (tensor->dtype) {
-    case GRADC_F32: return ((const float *)tensor->data)[index];
-    case GRADC_F64: return ((const double *)tensor->data)[index];
-    case GRADC_I32: return ((const int32_t *)tensor->data)[index];
-    case GRADC_I64: return (double)((const int64_t *)tensor->data)[index];
-    case GRADC_BOOL: return ((const uint8_t *)tensor->data)[index];
-    }
-    return 0;
-}
-
 // As many digits as tell every number of the dtype from its neighbours.
 static void write_number(FILE *stream, const gradc_tensor *tensor, int64_t index) {
     if (tensor->dtype == GRADC_I64) fprintf(stream, "%lld", (long long)((const int64_t *)tensor->data)[index]);
-    else fprintf(stream, "%.*g", tensor->dtype == GRADC_F32 ? 9 : 17, element(tensor, index));
+    else fprintf(stream, "%.*g", tensor->dtype == GRADC_F32 ? 9 : 17, tensor_number(tensor, index));
 }
 
 // How many numbers one row of a tensor has.
@@ -109,7 +98,7 @@ static void write_row(Prediction *prediction, int64_t row, const gradc_tensor *o
         write_number(stream, &target, index);
     }
     for (int64_t i = 1; i < length; i++)
-        if (element(output, begin + i) > element(output, begin + best)) best = i;
+        if (tensor_number(output, begin + i) > tensor_number(output, begin + best)) best = i;
     if (length > 1) fprintf(stream, ",%lld", (long long)best);
     for (int64_t i = 0; i < length; i++) {
         fprintf(stream, ",");

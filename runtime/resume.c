@@ -280,6 +280,17 @@ static gradc_status take_all(Fit *fit, bool really) {
     return status ? status : take_best(fit, really);
 }
 
+// Whether the rate can be set at all, before anything is taken over.
+static gradc_status check_rate(const Fit *fit) {
+    gradc_status status = GRADC_OK;
+    for (int i = 0; i < fit->turn_count && fit->options.learning_rate && !status; i++) {
+        double rate;
+        status = gradc_trainer_get(fit->turns[i].trainer, "lr", &rate);
+        if (!status) status = gradc_trainer_set(fit->turns[i].trainer, "lr", rate);
+    }
+    return status;
+}
+
 gradc_status resume_apply(Fit *fit) {
     gradc_program *program = fit->program;
     int64_t seed, draws;
@@ -291,6 +302,7 @@ gradc_status resume_apply(Fit *fit) {
     if (!status) status = check_program(fit);
     if (!status) status = check_seed(fit, (uint64_t)seed);
     if (!status && fit->turn_count) status = check_turns(fit);
+    if (!status) status = check_rate(fit);
     if (!status) status = take_all(fit, false);
     if (status) return status;
     fit->seed = program->seed = (uint64_t)seed;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static gradc_status cannot_read(const DataSet *data, const char *path) {
     if (errno == ENOMEM) return fail_memory(data->program);
@@ -42,21 +43,18 @@ static const struct {
     {"\x80\5", 2, FORMAT_REFUSED, "is a pickle of Python: save it with numpy.save or numpy.savez"},
 };
 
-static bool has_suffix(const char *path, const char *suffix) {
-    size_t length = strlen(path), end = strlen(suffix);
-    return length >= end && strcasecmp(path + length - end, suffix) == 0;
-}
-
-// The first bytes of a file. A pipe's are not taken from it: it has none here.
+// The first bytes of a file. A pipe's are not taken from it, nor is it opened: it has none here.
 static bool peek(const char *path, char begin[8], size_t *length) {
     struct stat status;
-    FILE *stream = fopen(path, "rb");
     *length = 0;
+    if (stat(path, &status) != 0) return false;
+    if (S_ISDIR(status.st_mode)) return errno = EISDIR, false;
+    if (!S_ISREG(status.st_mode)) return access(path, R_OK) == 0;
+    FILE *stream = fopen(path, "rb");
     if (!stream) return false;
-    bool fine = fstat(fileno(stream), &status) == 0;
-    if (fine && S_ISREG(status.st_mode)) *length = fread(begin, 1, 8, stream);
-    fine = fine && !ferror(stream) && !S_ISDIR(status.st_mode);
-    int error = fine || !S_ISDIR(status.st_mode) ? errno : EISDIR;
+    *length = fread(begin, 1, 8, stream);
+    bool fine = !ferror(stream);
+    int error = errno;
     fclose(stream);
     errno = error;
     return fine;
@@ -67,7 +65,7 @@ static gradc_status find_format(const DataSet *data, const char *path, Format *f
     char begin[8] = "";
     size_t length;
     if (!peek(path, begin, &length)) return cannot_read(data, path);
-    *format = has_suffix(path, ".npy") ? FORMAT_NPY : has_suffix(path, ".npz") ? FORMAT_NPZ : FORMAT_CSV;
+    *format = path_ends(path, ".npy") ? FORMAT_NPY : path_ends(path, ".npz") ? FORMAT_NPZ : FORMAT_CSV;
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings && *format == FORMAT_CSV; i++) {
         size_t count = (size_t)beginnings[i].length;
         if (count > length || memcmp(begin, beginnings[i].bytes, count) != 0) continue;
@@ -82,7 +80,7 @@ static gradc_status find_format(const DataSet *data, const char *path, Format *f
 static const char *name_of_file(DataSet *data, const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t length = strlen(name);
-    return arena_copy_text(data->arena, name, has_suffix(name, ".npy") ? length - 4 : length);
+    return arena_copy_text(data->arena, name, path_ends(name, ".npy") ? length - 4 : length);
 }
 
 static SourceArray *add_array(DataSet *data, const char *path, const char *name) {

@@ -19,17 +19,6 @@ typedef struct {
     int64_t taken;
 } Stratum;
 
-static double value_at(const gradc_tensor *tensor, int64_t row) {
-    switch (tensor->dtype) {
-    case GRADC_F32: return ((const float *)tensor->data)[row];
-    case GRADC_F64: return ((const double *)tensor->data)[row];
-    case GRADC_I32: return ((const int32_t *)tensor->data)[row];
-    case GRADC_I64: return (double)((const int64_t *)tensor->data)[row];
-    case GRADC_BOOL: return ((const uint8_t *)tensor->data)[row];
-    }
-    return 0;
-}
-
 // NaN is a value like others here, after all numbers.
 static int compare_values(double x, double y) {
     if (x != x || y != y) return (x != x) - (y != y);
@@ -93,7 +82,7 @@ static gradc_status stratum_values(DataSet *data, double **values) {
     gradc_status status = GRADC_OK;
     for (int64_t i = 0; i < data->rows && !status; i++) {
         status = data_gather(data, field, &i, 1, row.data);
-        (*values)[i] = value_at(&row, 0);
+        (*values)[i] = tensor_number(&row, 0);
     }
     return status;
 }

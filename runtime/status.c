@@ -119,3 +119,14 @@ double now_seconds(void) {
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
+
+double tensor_number(const gradc_tensor *tensor, int64_t index) {
+    switch (tensor->dtype) {
+    case GRADC_F32: return ((const float *)tensor->data)[index];
+    case GRADC_F64: return ((const double *)tensor->data)[index];
+    case GRADC_I32: return ((const int32_t *)tensor->data)[index];
+    case GRADC_I64: return (double)((const int64_t *)tensor->data)[index];
+    case GRADC_BOOL: return ((const uint8_t *)tensor->data)[index];
+    }
+    return 0;
+}

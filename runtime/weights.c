@@ -1,6 +1,7 @@
 // Saving and loading weights, as safetensors or npz. Everything is checked before the first number is stored, so that a
 // file that does not fit changes nothing.
 #include "runtime/weights.h"
+#include "runtime/files/whole.h"
 #include "runtime/files/npz.h"
 #include "runtime/files/safetensors.h"
 #include "runtime/identity.h"
@@ -42,11 +43,6 @@ StoredArray weight_array(const Weight *weight) {
                          .elements = weight->values};
     for (int i = 0; i < array.rank; i++) extent_is_constant(weight->node->shape[i], &array.shape[i]);
     return array;
-}
-
-static bool is_npz(const char *path) {
-    size_t length = strlen(path);
-    return length >= 4 && strcmp(path + length - 4, ".npz") == 0;
 }
 
 static const gradc_weight_options no_options;
@@ -126,7 +122,7 @@ static gradc_status save(const Weights *list, const gradc_weight_options *option
     identity_free(&identity);
     Metadata metadata[] = {{"format", "gradc"}, {"program", program}};
     if (!status)
-        status = is_npz(list->path)
+        status = path_ends(list->path, ".npz")
                      ? npz_write(list->program, list->path, written.arrays, written.count)
                      : safetensors_write(list->program, list->path, written.arrays, written.count, metadata, 2);
     written_free(list->program, &written);
@@ -190,7 +186,7 @@ static void choose_weights(WeightFile *file) {
 }
 
 static gradc_status open_file(gradc_program *program, const char *path, WeightFile *file) {
-    if (is_npz(path)) return open_npz(program, path, file);
+    if (path_ends(path, ".npz")) return open_npz(program, path, file);
     gradc_status status = safetensors_read(program, path, &file->safetensors);
     file->arrays = file->safetensors.arrays;
     file->count = file->safetensors.count;

@@ -24,6 +24,7 @@ typedef struct {
     const char *names;   // of symbols; ends with a zero byte
     size_t names_size;
     uint64_t places[MAX_SECTIONS];   // where sections come to lie; 0: not loaded
+    uint64_t end;                    // of what is loaded
 } Object;
 
 static bool inside(const Object *object, uint64_t offset, uint64_t size) {
@@ -125,8 +126,10 @@ static uint64_t relocation_width(const Elf64_Rela *relocation) {
     }
 }
 
-static bool relocate(const Elf64_Rela *relocation, char *place, uint64_t target) {
+// Targets lie inside of the object, whose memory ends at `end`.
+static bool relocate(const Elf64_Rela *relocation, char *place, uint64_t target, uint64_t begin, uint64_t end) {
     uint64_t value = target + (uint64_t)relocation->r_addend;
+    if (value < begin || value > end) return false;
     if (ELF64_R_TYPE(relocation->r_info) != R_X86_64_64) value -= (uint64_t)(uintptr_t)place;
     uint64_t width = relocation_width(relocation);
     memcpy(place, &value, width);   // the low bytes come first
@@ -142,7 +145,8 @@ static bool relocate_section(const Object *object, char *memory, const Elf64_Shd
         uint64_t target, offset = relocations[i].r_offset, width = relocation_width(&relocations[i]);
         if (!width || offset > size || width > size - offset) return false;
         if (!symbol_address(object, memory, ELF64_R_SYM(relocations[i].r_info), &target)) return false;
-        if (!relocate(&relocations[i], memory + place + offset, target)) return false;
+        uint64_t begin = (uint64_t)(uintptr_t)memory;
+        if (!relocate(&relocations[i], memory + place + offset, target, begin, begin + object->end)) return false;
     }
     return relocations != NULL;
 }
@@ -164,7 +168,9 @@ bool load_object(const void *bytes, size_t size, LoadedObject *loaded) {
     Object object = {0};
     uint64_t end = read_head(&object, bytes, size) ? place_sections(&object) : 0, address;
     const Elf64_Sym *symbol = end ? global_function(&object) : NULL;
-    if (!symbol) return false;
+    if (!symbol || symbol->st_shndx >= object.head->e_shnum) return false;
+    if (symbol->st_value >= object.sections[symbol->st_shndx].sh_size) return false;
+    object.end = end;
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     *loaded = (LoadedObject){.size = (end + page - 1) & ~(page - 1)};
     loaded->memory = mmap(NULL, loaded->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

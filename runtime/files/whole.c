@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,11 @@ static char *read_stream(FILE *stream, size_t *length) {
     }
     free(bytes);
     return NULL;
+}
+
+bool path_ends(const char *path, const char *ending) {
+    size_t length = strlen(path), end = strlen(ending);
+    return length > end && strcasecmp(path + length - end, ending) == 0;
 }
 
 char *read_whole_file(const char *path, size_t *length) {

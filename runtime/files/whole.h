@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
+// Whether a path ends so, in capitals or not, and not only so.
+bool path_ends(const char *path, const char *ending);
+
 // The file's bytes and a zero byte after them; free() it. NULL on failure, with errno; EISDIR for a folder.
 char *read_whole_file(const char *path, size_t *length);
 

@@ -303,6 +303,15 @@ static void check_owner(void) {
     CHECK(run(model).timings.cached > 0);   // they were replaced
 }
 
+// A pipe in a file's place is passed by, not waited for.
+static void check_pipe(void) {
+    new_folder();
+    run(model);
+    Files files = files_of(folder);
+    for (int k = 0; k < files.count; k++) CHECK(unlink(files.paths[k]) == 0 && mkfifo(files.paths[k], 0600) == 0);
+    CHECK(run(model).timings.cached == 0);
+}
+
 // Files of old use make room; what does not fit at all is not kept.
 static void check_limit(void) {
     new_folder();
@@ -400,6 +409,7 @@ int main(void) {
     check_files();
     check_damage();
     check_owner();
+    check_pipe();
     check_limit();
     check_no_folder();
     check_processes();
