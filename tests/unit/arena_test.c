@@ -1,19 +1,10 @@
 // The arena: what it hands out is zeroed, aligned and kept; and when it has no more, what was growing is as it was.
+#include "check.h"
 #include "support/arena.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 typedef ARRAY(int) Numbers;
 

@@ -1,5 +1,6 @@
 // Arrays in files through gradc.h: every dtype comes back as it was, others are converted where no number is lost, and
 // what is wrong with a file is said. (Files that NumPy made are read in npz_test.)
+#include "check.h"
 #include "runtime/gradc.h"
 
 #include <stdio.h>
@@ -7,17 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int failures;
 static char folder[] = "/tmp/gradc-arrays-XXXXXX";
 static gradc_program *program;
-
-#define CHECK(condition)                                                         \
-    do {                                                                         \
-        if (!(condition)) {                                                      \
-            printf("%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                          \
-        }                                                                        \
-    } while (0)
 
 static const char *in_folder(const char *name) {
     static char path[256];

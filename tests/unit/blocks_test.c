@@ -1,21 +1,12 @@
 // Data and train blocks as the elaborator leaves them: how many columns fields ask for and what they compute; what
 // optimizers hold; which parameters are trained.
+#include "check.h"
 #include "compile.h"
 #include "evaluate/evaluate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 static const char model[] = "dim N\n"
                             "net mlp(x: f32[N, 3]) -> f32[N, 2] {\n"

@@ -1,20 +1,11 @@
 // The CSV reader: what it takes, and that it says exactly where a file is wrong.
+#include "check.h"
 #include "runtime/data.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                                         \
-    do {                                                                         \
-        if (!(condition)) {                                                      \
-            printf("%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
-            failures++;                                                          \
-        }                                                                        \
-    } while (0)
 
 static gradc_program program;
 

@@ -1,18 +1,9 @@
 // Differentiation: against finite differences, and in the form of what comes out.
+#include "check.h"
 #include "gradient_check.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 // ---- against finite differences
 

@@ -1,19 +1,10 @@
 // Elaboration: graphs of small programs, what a program says of its parameters, checks and ranges, and programs that
 // would exhaust a careless compiler.
+#include "check.h"
 #include "elaborated.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 static void print_errors(const char *name, const World *world) {
     printf("%s:\n%s", name, diagnostics_text(world->diagnostics, false));

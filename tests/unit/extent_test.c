@@ -1,20 +1,11 @@
 // Extents are polynomials in normal form: random expressions must agree with integer arithmetic, and equal polynomials
 // must be the same pointer whatever way they were built.
+#include "check.h"
 #include "graph/extent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 static const int64_t samples[][3] = {{0, 0, 0}, {1, 1, 1}, {7, 3, 2}, {64, 10, 5}, {1797, 12, 9}};
 enum { SAMPLES = sizeof samples / sizeof *samples };

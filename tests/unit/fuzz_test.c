@@ -1,5 +1,6 @@
 // The tests with random programs find what is wrong, and make it small: faults that are put into programs, checks that
 // crash or hang, and reductions of programs for a property that takes few nodes.
+#include "check.h"
 #include "compile.h"
 #include "graph/rewrite.h"
 #include "graph_reduce.h"
@@ -11,16 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 // ---- verdicts
 

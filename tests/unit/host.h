@@ -3,21 +3,12 @@
 #define GRADC_TESTS_HOST_H
 
 #include "runtime/gradc.h"
+#include "tests/unit/check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 static inline gradc_program *compile(const char *text) {
     gradc_program *program;

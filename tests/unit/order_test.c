@@ -7,6 +7,7 @@
 //   give the bits of the definition for every width, and so do chunks that are summed apart and in another order.
 //
 // With the argument --time it prints instead what the order of sums costs against a sum in free order.
+#include "check.h"
 #include "graph/order.h"
 
 #include <llvm-c/Core.h>
@@ -19,16 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 // ---- code
 

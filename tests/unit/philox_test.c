@@ -1,5 +1,6 @@
 // Random numbers: Philox against its authors' known answers, how seed, element, site and draw reach it, and that
 // uniform and normal numbers are what they say.
+#include "check.h"
 #include "math/scalar.h"
 
 #include <math.h>
@@ -7,16 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 // From kat_vectors of the Random123 distribution: philox4x32, 10 rounds.
 static const struct {

@@ -1,18 +1,9 @@
 // Random orders: a permutation, the same for the same seed, another for each purpose and epoch, and uniform.
+#include "check.h"
 #include "runtime/data.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 enum { COUNT = 1000 };
 

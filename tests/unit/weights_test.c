@@ -1,5 +1,6 @@
 // Weight files: what is saved is loaded with the same bits, a damaged file is refused without touching a parameter, and
 // a failed save leaves the file that was there.
+#include "check.h"
 #include "runtime/internal.h"
 #include "runtime/files/whole.h"
 
@@ -10,16 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-static int failures;
-
-#define CHECK(condition)                                           \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
 
 static char folder[256];
 
