@@ -1,6 +1,7 @@
 // The frame: everything that a compiled function touches. A compiled function has no globals and allocates nothing:
 // the same machine code serves the JIT and an object file. It may run in several threads at once, each with a frame,
 // arrays that are written, and scratch of its own.
+// A call takes up to 64 KiB of the stack.
 //
 // All pointers are owned by the caller and aligned to 64 bytes unless said otherwise. Arrays are row-major. What a
 // function does not use may be NULL, `fault` never. gradc_call_function and gradc_trainer_function hand out frames in

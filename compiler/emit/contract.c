@@ -60,19 +60,6 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     return best;
 }
 
-// Room on the stack for any tile, the same for all contractions of the function.
-static LLVMValueRef totals_of(Emitter *emitter) {
-    if (emitter->totals) return emitter->totals;
-    const Code *code = &emitter->code;
-    LLVMBasicBlockRef here = b_here(code);
-    LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
-    LLVMTypeRef vector = v_type(code, DTYPE_I64, emitter->vector_bytes / dtype_size(DTYPE_I32));
-    emitter->totals = LLVMBuildAlloca(code->builder, LLVMArrayType2(vector, MAX_TILE), "totals");
-    LLVMSetAlignment(emitter->totals, 2 * (unsigned)emitter->vector_bytes);
-    b_go(code, here);
-    return emitter->totals;
-}
-
 // The axes of rows that are neither m nor inner are loops around the tiles.
 static void emit_rows(Emitter *emitter, const Product *product, Scope *columns, int count, const int *axes,
                       int axis_count) {
@@ -169,7 +156,8 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
     product.rows = tile.rows;
     product.columns = tile.columns;
-    product.totals = totals_of(emitter);
+    uint64_t vector = 2 * (uint64_t)emitter->vector_bytes;   // f64 as many as f32
+    product.totals = stack_room(emitter, &emitter->totals, MAX_TILE * vector, "totals");
     if (kernel->pack) product.panel = own_copy(emitter, kernel->pack);
     if (kernel->pack_left) {
         product.blocks = own_copy(emitter, kernel->pack_left);

@@ -224,6 +224,9 @@ void find_shapes(Emitter *emitter);
 bool call_shared(Emitter *emitter, const Kernel *kernel);   // false: no other kernel is like it, and it was not emitted
 
 // ---- function.c
+// Room on the stack, made at the function's entry when first asked for: all its kernels have the same. `known`: where the
+// emitter notes it. Aligned to the largest vectors.
+LLVMValueRef stack_room(Emitter *emitter, LLVMValueRef *known, uint64_t bytes, const char *name);
 LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer);   // computed at the function's entry
 // A function inside the module, for code in `loops` enclosing loops, with further pointers as arguments; and a call of
 // it. The code between them is the caller's, who ends it with a return.

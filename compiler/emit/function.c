@@ -56,6 +56,18 @@ LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer) {
     return known->value;
 }
 
+LLVMValueRef stack_room(Emitter *emitter, LLVMValueRef *known, uint64_t bytes, const char *name) {
+    enum { ALIGNMENT = 128 };
+    if (*known) return *known;
+    const Code *code = &emitter->code;
+    LLVMBasicBlockRef here = b_here(code);
+    LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
+    *known = LLVMBuildAlloca(code->builder, LLVMArrayType2(LLVMInt8TypeInContext(code->context), bytes), name);
+    LLVMSetAlignment(*known, ALIGNMENT);
+    b_go(code, here);
+    return *known;
+}
+
 static void add_attribute(const Code *code, const char *key, const char *value) {
     LLVMAttributeRef attribute =
         LLVMCreateStringAttribute(code->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));

@@ -20,23 +20,10 @@ static uint32_t *find_passes(Emitter *emitter, const Kernel *kernel, const uint3
     return passes;
 }
 
-// Room on the stack for the rows of a kernel, the same for all kernels of the function, like that of tiles.
-static LLVMValueRef row_area(Emitter *emitter) {
-    if (emitter->rows) return emitter->rows;
-    const Code *code = &emitter->code;
-    LLVMBasicBlockRef here = b_here(code);
-    LLVMPositionBuilderBefore(code->builder, LLVMGetFirstInstruction(emitter->entry));
-    LLVMTypeRef type = LLVMArrayType2(LLVMInt8TypeInContext(code->context), MAX_ROW_BYTES);
-    emitter->rows = LLVMBuildAlloca(code->builder, type, "rows");
-    LLVMSetAlignment(emitter->rows, 64);
-    b_go(code, here);
-    return emitter->rows;
-}
-
 static LLVMValueRef row_at(Emitter *emitter, int64_t byte) {
     const Code *code = &emitter->code;
-    LLVMValueRef offset = v_i64(code, byte);
-    return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), row_area(emitter), &offset, 1, "");
+    LLVMValueRef offset = v_i64(code, byte), rows = stack_room(emitter, &emitter->rows, MAX_ROW_BYTES, "rows");
+    return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), rows, &offset, 1, "");
 }
 
 void find_row_values(Emitter *emitter, const Scope *outer, int row, int step, RowValues *values) {
