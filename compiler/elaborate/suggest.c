@@ -118,9 +118,11 @@ static void suggest_axis_of_one(Elaborator *e, const Shape *wanted, const Shape 
     bool shorter =
         wanted->rank == shape->rank + 1 && wanted->extents[shape->rank] && extent_is(wanted->extents[shape->rank], 1);
     const char *text = indexable_text(e, span);
-    if (longer)
-        help(e, "%s[%s, 0] takes the axis of 1 away", text ? text : "x", text && wanted->rank == 1 ? ":" : "...");
-    if (shorter) help(e, "x[..., none] puts an axis of 1 in; or take it away from the other: y[..., 0]");
+    const char *what = text ? text : "x", *before = text && (longer ? wanted : shape)->rank == 1 ? ":" : "...";
+    if (longer) help(e, "%s[%s, 0] takes the axis of 1 away", what, before);
+    if (shorter)
+        help(e, "[%s, 0] behind the other takes its axis of 1 away; or %s[%s, none] has one, too", before, what,
+             before);
 }
 
 // The net with the size that would take an argument: dense<2, 1>. NULL: no net of the library, or more is wrong.

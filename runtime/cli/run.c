@@ -181,7 +181,10 @@ static void refuse_entry(gradc_program *program, const char *name) {
                 declared.kind_length, declared.kind, name);
         return;
     }
-    fprintf(stderr, "gradc: the program has no loss, metric, net or fn '%s'\n", name);
+    // The library knows which names are near.
+    gradc_call *call;
+    if (gradc_call_create(program, name, &call) != GRADC_OK) fprintf(stderr, "gradc: %s\n", gradc_message(program));
+    gradc_call_free(call);
 }
 
 static bool choose_entry(Run *run) {
