@@ -114,7 +114,7 @@ bool start_jit(Compilation *compilation) {
     if (compilation->jit) return true;
     char *message = NULL;
     double start = now_ms();
-    compilation->jit = jit_create(compilation->options.vector_bytes, &message);
+    compilation->jit = jit_create(compilation->options.cpu, compilation->options.vector_bytes, &message);
     add_time(compilation, offsetof(Timings, machine_code_ms), start);
     if (!compilation->jit) llvm_error(compilation, "starting LLVM", message);
     return compilation->jit != NULL;
@@ -202,6 +202,8 @@ static Compilation *create_in(Arena *arena, const char *path, const char *text, 
     Compilation *compilation = arena_new(arena, Compilation);
     compilation->arena = arena;
     compilation->options = *options;
+    const char *cpu = options->cpu;
+    if (cpu) compilation->options.cpu = arena_copy_text(arena, cpu, strlen(cpu));
 #ifndef NDEBUG
     compilation->options.verify = true;
 #endif

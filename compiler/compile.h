@@ -17,6 +17,7 @@ typedef const char *ReadSource(Arena *arena, const char *path, size_t *length, c
 typedef struct {
     Dtype floating;      // what `float` means
     int vector_bytes;    // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
+    const char *cpu;     // NULL: this machine's; else one that jit_check_cpu finds usable
     int threads;         // how many workers may share the work of a function; 0, 1: one
     bool verify;         // run the verifiers after every pass
     ReadSource *read;    // NULL: nothing can be imported

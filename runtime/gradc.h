@@ -108,6 +108,9 @@ typedef struct {
     bool cache;
     const char *cache_folder;   // NULL: $GRADC_CACHE_DIR, else $XDG_CACHE_HOME/gradc, else ~/.cache/gradc
     int64_t cache_bytes;        // so much at most; what was not used for longest goes first. 0: 64 MiB
+    // The processor that code is made for: "x86-64", "x86-64-v2", "x86-64-v3" or "x86-64-v4", any that has this level;
+    // NULL: this machine's own. The same bits. Refused where this machine could not run it.
+    const char *cpu;
 } gradc_options;
 
 // Threads are started when a run is large enough to be worth them, and belong to the program; small runs stay on the

@@ -112,6 +112,14 @@ static gradc_status open_cache(gradc_program *program, const gradc_options *opti
     return GRADC_OK;
 }
 
+static gradc_status check_cpu(gradc_program *program, const char *cpu) {
+    switch (jit_check_cpu(cpu)) {
+    case CPU_UNKNOWN: return fail(program, GRADC_ARGUMENT, "cpu can be %s, not '%s'", jit_cpu_names(), cpu);
+    case CPU_LACKING: return fail(program, GRADC_ARGUMENT, "this machine cannot run code for %s", cpu);
+    default: return GRADC_OK;
+    }
+}
+
 static gradc_status read_options(gradc_program *program, const gradc_options *options, CompileOptions *chosen) {
     *chosen = (CompileOptions){.floating = DTYPE_F32, .read = read_import, .allocator = program->allocator};
     chosen->threads = processor_count();
@@ -121,6 +129,8 @@ static gradc_status read_options(gradc_program *program, const gradc_options *op
     int bytes = options->vector_bytes;
     if (bytes && bytes != 16 && bytes != 32 && bytes != 64)
         return fail(program, GRADC_ARGUMENT, "vectors can have 16, 32 or 64 bytes, not %d", bytes);
+    gradc_status status = check_cpu(program, options->cpu);
+    if (status) return status;
     if (!options->allocate != !options->release)
         return fail(program, GRADC_ARGUMENT, "allocate and release are given both or not at all");
     if (options->threads < 0 || options->threads > GRADC_MAX_THREADS)
@@ -128,6 +138,7 @@ static gradc_status read_options(gradc_program *program, const gradc_options *op
     if (options->threads) chosen->threads = options->threads;
     chosen->floating = options->floating == GRADC_F64 ? DTYPE_F64 : DTYPE_F32;
     chosen->vector_bytes = bytes;
+    chosen->cpu = options->cpu;
     chosen->verify = program->verify = options->verify;
     program->diagnose = options->diagnose;
     program->diagnose_context = options->diagnose_context;

@@ -110,6 +110,14 @@ expect 0 '' "$gradc" train points.grad --quiet --save=w --seed=5
 ! cmp -s w w0 || fail 'another seed gives the same weights'
 expect 0 '' "$gradc" train points.grad --quiet --vectors=16 --save=w
 cmp -s w w0 || fail 'other vectors give other weights'
+for level in x86-64 x86-64-v2 x86-64-v3 x86-64-v4; do
+    if ! "$gradc" train points.grad --quiet --cpu=$level --save=w 2>err; then
+        grep -q "cannot run code for $level" err || fail "--cpu=$level: no reason"
+        continue
+    fi
+    cmp -s w w0 || fail "code for $level gives other weights"
+done
+expect 1 "x86-64-v4, not 'i8086'" "$gradc" train points.grad --cpu=i8086
 expect 0 '' "$gradc" train points.grad --load=w0 --epochs=0 --save=w --predictions=p2.csv
 cmp -s w w0 || fail 'loading and saving changes weights'
 cmp -s p.csv p2.csv || fail 'loaded weights predict otherwise'

@@ -36,7 +36,7 @@ static int64_t row_of_tiles_cost(int64_t rows, int64_t columns, int64_t vectors)
 static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner,
                             const Extent *summed) {
     int64_t rows, columns, products = OPEN_ROWS, best_cost = INT64_MAX;
-    int width = kernel_lanes(emitter, kernel), accumulators = emitter->vector_registers * 3 / 4;
+    int width = kernel_lanes(emitter, kernel), accumulators = emitter->target->vector_registers * 3 / 4;
     bool static_rows = extent_is_constant(kernel->axes[m].extent, &rows);
     if (!static_rows) rows = OPEN_ROWS;
     if (!extent_is_constant(kernel->axes[n].extent, &columns)) columns = OPEN_COLUMNS;
@@ -156,7 +156,7 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
     product.rows = tile.rows;
     product.columns = tile.columns;
-    uint64_t vector = 2 * (uint64_t)emitter->vector_bytes;   // f64 as many as f32
+    uint64_t vector = 2 * (uint64_t)emitter->target->vector_bytes;   // f64 as many as f32
     product.totals = stack_room(emitter, &emitter->totals, MAX_TILE * vector, "totals");
     if (kernel->pack) product.panel = own_copy(emitter, kernel->pack);
     if (kernel->pack_left) {

@@ -7,9 +7,15 @@
 
 typedef struct Jit Jit;
 
-// For the host's CPU; vector_bytes 0 takes its widest useful vectors, 16, 32 or 64 force them (same bits). LLVM is
-// started when the first code is made. NULL on failure, with *message (owned by the caller, free()).
-Jit *jit_create(int vector_bytes, char **message);
+// Whether code for a processor of that name can be made and run here. NULL is this machine's own.
+typedef enum { CPU_USABLE, CPU_UNKNOWN, CPU_LACKING } CpuCheck;
+CpuCheck jit_check_cpu(const char *cpu);
+const char *jit_cpu_names(void);   // all that are known, for messages
+
+// For the processor `cpu`, a usable one (NULL: this machine's); vector_bytes 0 takes its widest useful vectors, 16, 32 or
+// 64 force them (same bits). LLVM is started when the first code is made. NULL on failure, with *message (owned by the
+// caller, free()).
+Jit *jit_create(const char *cpu, int vector_bytes, char **message);
 void jit_destroy(Jit *jit);
 
 // Where machine code is kept from one process to the next. A key holds all that decides the code; what is kept under one

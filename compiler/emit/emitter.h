@@ -13,10 +13,12 @@
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
 //   split.c          which part of a kernel each worker does
-//   jit.c load.c     LLVM's targets; objects into memory, and what code is kept by
+//   target.c         the processor that code is made for
+//   jit.c load.c     LLVM's code generation; objects into memory, and what code is kept by
 #ifndef GRADC_EMIT_EMITTER_H
 #define GRADC_EMIT_EMITTER_H
 
+#include "emit/target.h"
 #include "emit/vocabulary.h"
 #include "kernels/kernel.h"
 
@@ -39,11 +41,9 @@ typedef struct Shapes Shapes;
 typedef struct {
     Code code;
     const KernelProgram *program;
-    const char *cpu, *features;
+    const Target *target;
     Shapes *shapes;   // of the program's kernels
     Arena *arena;
-    int vector_bytes;
-    int vector_registers;
     LLVMValueRef frame;
     LLVMBasicBlockRef entry;   // dims, extents and buffers are computed here
     LLVMValueRef dims;
@@ -234,10 +234,9 @@ Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int poi
 void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count);
 int loop_count(const Kernel *kernel);   // its AXIS_LOOP axes
 // A module with the function "peak" alone: see jit_peak.
-LLVMModuleRef emit_peak(LLVMContextRef context, int vector_bytes, const char *cpu, const char *features);
+LLVMModuleRef emit_peak(LLVMContextRef context, const Target *target);
 enum { PEAK_CHAINS = 12 };
 // The program's function in a new module of `context`. NULL: the program's arena has no more memory.
-LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
-                            int vector_registers, const char *cpu, const char *features);
+LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, const Target *target);
 
 #endif

@@ -82,11 +82,13 @@ static void declare_function(Emitter *emitter, const char *name, LLVMTypeRef typ
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(code->function, LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(code->context, nounwind, 0));
-    const char *width = emitter->vector_bytes == 64 ? "512" : emitter->vector_bytes == 32 ? "256" : "128";
+    const char *width = emitter->target->vector_bytes == 64   ? "512"
+                        : emitter->target->vector_bytes == 32 ? "256"
+                                                              : "128";
     add_attribute(code, "prefer-vector-width", width);
     add_attribute(code, "probe-stack", "inline-asm");   // a frame is larger than a page that guards a stack
-    add_attribute(code, "target-cpu", emitter->cpu);
-    add_attribute(code, "target-features", emitter->features);
+    add_attribute(code, "target-cpu", emitter->target->cpu);
+    add_attribute(code, "target-features", emitter->target->features);
 }
 
 static void emit_entry(Emitter *emitter, LLVMValueRef status) {
@@ -224,11 +226,8 @@ static void emit_body(Emitter *emitter) {
     LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter->status, ""));
 }
 
-LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, int vector_bytes,
-                            int vector_registers, const char *cpu, const char *features) {
-    Emitter emitter = {.program = program, .arena = program->arena, .cpu = cpu, .features = features, .assumed = -1};
-    emitter.vector_bytes = vector_bytes;
-    emitter.vector_registers = vector_registers;
+LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, const Target *target) {
+    Emitter emitter = {.program = program, .arena = program->arena, .target = target, .assumed = -1};
     Code *code = &emitter.code;
     code->context = context;
     code->module = LLVMModuleCreateWithNameInContext(program->name, context);
@@ -268,8 +267,8 @@ static void emit_chains(const Code *code, LLVMValueRef rounds, LLVMValueRef numb
     LLVMBuildStore(code->builder, sum, result);
 }
 
-LLVMModuleRef emit_peak(LLVMContextRef context, int vector_bytes, const char *cpu, const char *features) {
-    Emitter emitter = {.vector_bytes = vector_bytes, .cpu = cpu, .features = features};
+LLVMModuleRef emit_peak(LLVMContextRef context, const Target *target) {
+    Emitter emitter = {.target = target};
     Code *code = &emitter.code;
     code->context = context;
     code->module = LLVMModuleCreateWithNameInContext("peak", context);
@@ -283,7 +282,7 @@ LLVMModuleRef emit_peak(LLVMContextRef context, int vector_bytes, const char *cp
     LLVMValueRef rounds = LLVMBuildLoad2(code->builder, v_i64_type(code), dims, "rounds");
     LLVMValueRef numbers = LLVMBuildLoad2(code->builder, pointer, inputs, "numbers");
     LLVMValueRef result = LLVMBuildLoad2(code->builder, pointer, outputs, "result");
-    emit_chains(code, rounds, numbers, result, vector_bytes / 4);
+    emit_chains(code, rounds, numbers, result, target->vector_bytes / 4);
     LLVMBuildRet(code->builder, LLVMConstNull(i32));
     LLVMDisposeBuilder(code->builder);
     return code->module;

@@ -4,6 +4,7 @@
 #include "emit/emitter.h"
 #include "emit/fingerprint.h"
 #include "emit/load.h"
+#include "emit/target.h"
 
 #include <assert.h>
 #include <llvm-c/Analysis.h>
@@ -27,8 +28,7 @@ typedef struct Loaded {
 
 struct Jit {
     LLVMTargetMachineRef machine;   // NULL: LLVM was not needed yet
-    char *triple, *cpu, *features;
-    int vector_bytes, vector_registers;
+    Target target;
     Loaded *loaded;
 };
 
@@ -46,24 +46,12 @@ static void start_targets(void) {
     LLVMInitializeNativeAsmPrinter();
 }
 
-static bool has_feature(const Jit *jit, const char *feature) {
-    size_t length = strlen(feature);
-    for (const char *at = jit->features; (at = strstr(at, feature)); at += length)
-        if (at > jit->features && at[-1] == '+' && (at[length] == ',' || !at[length])) return true;
-    return false;
-}
-
-static void choose_vectors(Jit *jit, int vector_bytes) {
-    bool wide = has_feature(jit, "avx512f") && has_feature(jit, "avx512vl") && has_feature(jit, "avx512dq");
-    jit->vector_registers = wide || strncmp(jit->triple, "aarch64", 7) == 0 ? 32 : 16;
-    jit->vector_bytes = vector_bytes ? vector_bytes : wide ? 64 : has_feature(jit, "avx") ? 32 : 16;
-}
-
 static LLVMTargetMachineRef create_machine(const Jit *jit, char **message) {
-    LLVMTargetRef target;
-    if (LLVMGetTargetFromTriple(jit->triple, &target, message)) return NULL;
-    return LLVMCreateTargetMachine(target, jit->triple, jit->cpu, jit->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
-                                   LLVMCodeModelSmall);
+    const Target *target = &jit->target;
+    LLVMTargetRef known;
+    if (LLVMGetTargetFromTriple(target->triple, &known, message)) return NULL;
+    return LLVMCreateTargetMachine(known, target->triple, target->cpu, target->features, LLVMCodeGenLevelDefault,
+                                   LLVMRelocPIC, LLVMCodeModelSmall);
 }
 
 // LLVM's error as text that the caller frees; the error is consumed.
@@ -82,15 +70,12 @@ static bool start(Jit *jit, char **message) {
     return jit->machine != NULL;
 }
 
-Jit *jit_create(int vector_bytes, char **message) {
+Jit *jit_create(const char *cpu, int vector_bytes, char **message) {
     Jit *jit = calloc(1, sizeof *jit);
     *message = NULL;
-    if (!jit) return NULL;
-    jit->triple = LLVMGetDefaultTargetTriple();
-    jit->cpu = LLVMGetHostCPUName();
-    jit->features = LLVMGetHostCPUFeatures();
-    choose_vectors(jit, vector_bytes);
-    return jit;
+    if (!jit || target_open(&jit->target, cpu, vector_bytes)) return jit;
+    free(jit);
+    return NULL;
 }
 
 static void unload(Loaded *loaded) {
@@ -108,22 +93,18 @@ void jit_destroy(Jit *jit) {
         unload(loaded);
     }
     if (jit->machine) LLVMDisposeTargetMachine(jit->machine);
-    LLVMDisposeMessage(jit->triple);
-    LLVMDisposeMessage(jit->cpu);
-    LLVMDisposeMessage(jit->features);
+    target_close(&jit->target);
     free(jit);
 }
 
 // NULL without a message: memory ran out. `program` NULL: the module of jit_peak.
 static LLVMModuleRef make_module(Jit *jit, LLVMContextRef context, const KernelProgram *program, char **message) {
-    LLVMModuleRef module =
-        program ? emit_function(context, program, jit->vector_bytes, jit->vector_registers, jit->cpu, jit->features)
-                : emit_peak(context, jit->vector_bytes, jit->cpu, jit->features);
+    LLVMModuleRef module = program ? emit_function(context, program, &jit->target) : emit_peak(context, &jit->target);
     if (!module) return NULL;
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(jit->machine);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
-    LLVMSetTarget(module, jit->triple);
+    LLVMSetTarget(module, jit->target.triple);
 #ifndef NDEBUG
     char *fault = NULL;
     if (LLVMVerifyModule(module, LLVMReturnStatusAction, &fault)) {
@@ -187,8 +168,9 @@ static Text key_of(const Jit *jit, const KernelProgram *program) {
     Text key = {.arena = program->arena};
     unsigned major, minor, patch;
     LLVMGetVersion(&major, &minor, &patch);
-    text_add(&key, "%s\nLLVM %u.%u.%u\n%s\n%s\n%s\n%d %d\n", GRADC_CODE_FINGERPRINT, major, minor, patch, jit->triple,
-             jit->cpu, jit->features, jit->vector_bytes, jit->vector_registers);
+    const Target *target = &jit->target;
+    text_add(&key, "%s\nLLVM %u.%u.%u\n%s\n%s\n%s\n%d %d\n", GRADC_CODE_FINGERPRINT, major, minor, patch,
+             target->triple, target->cpu, target->features, target->vector_bytes, target->vector_registers);
     kernel_program_bytes(&key, program);
     return key;
 }
@@ -262,7 +244,7 @@ gradc_function *jit_peak(Jit *jit, char **message) {
 }
 
 int jit_peak_operations(const Jit *jit) {
-    return 2 * PEAK_CHAINS * jit->vector_bytes / 4;
+    return 2 * PEAK_CHAINS * jit->target.vector_bytes / 4;
 }
 
 // ---- as text and as files

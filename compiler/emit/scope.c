@@ -48,7 +48,7 @@ int kernel_lanes(const Emitter *emitter, const Kernel *kernel) {
     uint32_t loops = axes_mask(kernel, AXIS_LOOP);
     for (int i = 0; i < kernel->instructions.count; i++)
         if (kernel->instructions.items[i].dtype == DTYPE_F64 && (depends[i] & ~loops)) size = 8;
-    return emitter->vector_bytes / size;
+    return emitter->target->vector_bytes / size;
 }
 
 LLVMValueRef tail_mask(Emitter *emitter, LLVMValueRef remaining, int width) {

@@ -8,13 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_FLOAT = KEY_COMMON, KEY_NO_CACHE, KEY_THREADS, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
+enum { KEY_CPU = KEY_COMMON, KEY_FLOAT, KEY_NO_CACHE, KEY_THREADS, KEY_TIMINGS, KEY_VECTOR, KEY_VERIFY };
 
 const struct argp_option common_options[] = {
     {0, 0, 0, 0, "How the program is compiled:", 100},
     {"float", KEY_FLOAT, FLOAT_CHOICES, 0, "What `float` and `f32` mean in the program; f32 if it is left out", 100},
     {"vectors", KEY_VECTOR, VECTOR_CHOICES, 0,
      "Bytes of the vectors used; the widest of this machine if it is left out. The results have the same bits", 100},
+    {"cpu", KEY_CPU, "NAME", 0,
+     "Make code for any processor of that level, x86-64, x86-64-v2, x86-64-v3 or x86-64-v4, rather than for this "
+     "machine. "
+     "The results have the same bits",
+     100},
     {"threads", KEY_THREADS, "N", 0,
      "At most so many threads share a large run; 0, or left out: one for each processor. The results have the same "
      "bits",
@@ -48,6 +53,7 @@ static void take_file(struct argp_state *state, Common *common, const char *path
 static error_t parse_common(int key, char *argument, struct argp_state *state) {
     Common *common = state->input;
     switch (key) {
+    case KEY_CPU: common->options.cpu = argument; return 0;
     case KEY_FLOAT:
         common->options.floating = parse_choice(state, "--float", argument, FLOAT_CHOICES) ? GRADC_F64 : GRADC_F32;
         return 0;

@@ -82,7 +82,7 @@ static void measure(Jit *jit, const char *layout, int64_t m, int64_t n, int64_t 
 
 int main(int count, char **arguments) {
     char *message = NULL, layout[3];
-    Jit *jit = jit_create(count > 1 ? atoi(arguments[1]) : 0, &message);
+    Jit *jit = jit_create(NULL, count > 1 ? atoi(arguments[1]) : 0, &message);
     if (!jit) {
         printf("no jit: %s\n", message);
         return 1;

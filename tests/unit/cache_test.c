@@ -167,7 +167,7 @@ static void check_key(void) {
                    *features = LLVMGetHostCPUFeatures();
     Arena *arena = arena_create();
     KernelProgram program = {.arena = arena, .name = "nothing", .workers = 1};
-    Jit *jit = jit_create(32, &message);
+    Jit *jit = jit_create(NULL, 32, &message);
     JitCost cost;
     const ObjectStore store = {find_nothing, keep_nothing, &seen};
     if (setjmp(*arena_recover(arena))) exit(1);
@@ -226,7 +226,7 @@ static void check_foreign(void) {
     char *message;
     Arena *arena = arena_create();
     KernelProgram program = {.arena = arena, .name = "nothing", .workers = 1};
-    Jit *jit = jit_create(0, &message);
+    Jit *jit = jit_create(NULL, 0, &message);
     JitCost cost;
     const ObjectStore store = {find_given, keep_nothing, NULL};
     gradc_frame frame = {0};

@@ -168,6 +168,9 @@ static void test_errors(void) {
     gradc_program_free(NULL);
     CHECK(gradc_compile_text("t", text, strlen(text), &(gradc_options){.vector_bytes = 5}, &program) == GRADC_ARGUMENT);
     gradc_program_free(program);
+    CHECK(gradc_compile_text("t", text, strlen(text), &(gradc_options){.cpu = "i8086"}, &program) == GRADC_ARGUMENT);
+    CHECK(strstr(gradc_message(program), "x86-64-v3"));
+    gradc_program_free(program);
 }
 
 static void test_lists(void) {

@@ -152,7 +152,9 @@ int case_kernels_of(Case *test, KernelKind kind) {
 
 static Jit *jit_of(const Case *test, int width_index) {
     char *message = NULL;
-    if (!jits[width_index]) jits[width_index] = jit_create(all_widths[width_index], &message);
+    // Where it can: half of the registers that a newer processor has for vectors of 32 bytes.
+    const char *level = "x86-64-v3", *cpu = all_widths[width_index] == 32 && !jit_check_cpu(level) ? level : NULL;
+    if (!jits[width_index]) jits[width_index] = jit_create(cpu, all_widths[width_index], &message);
     if (!jits[width_index]) fail(test, "width %d: %s", all_widths[width_index], message);
     free(message);
     return jits[width_index];

@@ -75,9 +75,9 @@ int main(void) {
     static const int widths[] = {0, 16, 32, 64};
     Case *square = small_case(OP_multiply), *twice = small_case(OP_add);
     char *message = NULL;
-    Jit *kept = jit_create(0, &message);
+    Jit *kept = jit_create(NULL, 0, &message);
     for (int i = 0; i < JITS; i++) {
-        Jit *jit = jit_create(widths[i % 4], &message);
+        Jit *jit = jit_create(NULL, widths[i % 4], &message);
         if (!jit) fail(square, "no jit: %s", message);
         else use(square, twice, jit);
         jit_destroy(jit);
