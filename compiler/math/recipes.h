@@ -93,11 +93,13 @@ static REAL NAME(exp_scaled) PARAMETERS(REAL rest, BITS bits) {
     return MUL(MUL(CALL(exp_rest, rest), FROM_BITS(half)), FROM_BITS(other));
 }
 
+// Where the result is 0 nothing is multiplied down to it: processors take some hundred cycles for a product that is less
+// than the least normal number, and what a mask has set to -inf is common.
 static REAL NAME(exp) PARAMETERS(REAL x) {
-    x = AT_MOST(x, NUMBER(EXP_HIGHEST));
-    x = AT_LEAST(x, NUMBER(EXP_LOWEST));
+    MASK vanishes = LESS(x, NUMBER(EXP_LOWEST));
+    x = SELECT(vanishes, NUMBER(0), AT_MOST(x, NUMBER(EXP_HIGHEST)));
     NAME(Reduced) reduced = CALL(reduce, x, 2 * BIAS);
-    return CALL(exp_scaled, reduced.rest, reduced.bits);
+    return SELECT(vanishes, NUMBER(0), CALL(exp_scaled, reduced.rest, reduced.bits));
 }
 
 // expm1(x) / 2, of x from a negative limit to EXP_HIGHEST: 2^(n-1) (exp(rest) - 1) + (2^(n-1) - 1/2)
