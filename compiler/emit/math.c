@@ -5,6 +5,7 @@
 #include "math/coefficients.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 // Where operations are added, and how many lanes they have.
@@ -13,6 +14,7 @@ typedef struct {
     LLVMModuleRef module;
     LLVMBuilderRef builder;
     int width;
+    bool scales;
 } Writer;
 
 enum { MAX_WIDTH = 64 };
@@ -62,6 +64,24 @@ static LLVMValueRef unary(const Writer *w, const char *name, LLVMValueRef x) {
     return intrinsic(w, name, &x, 1);
 }
 
+static bool may_scale(const Writer *w, int precision) {
+    int bits = w->width * precision;
+    return w->scales && (bits == 128 || bits == 256 || bits == 512);
+}
+
+// x * 2^n, rounded once, in one instruction
+static LLVMValueRef scaled(const Writer *w, LLVMValueRef x, LLVMValueRef n, int precision) {
+    int bits = w->width * precision;
+    char name[64];
+    snprintf(name, sizeof name, "llvm.x86.avx512.mask.scalef.p%c.%d", precision == 32 ? 's' : 'd', bits);
+    LLVMTypeRef lanes = LLVMIntTypeInContext(w->context, w->width > 8 ? 16 : 8),
+                i32 = LLVMInt32TypeInContext(w->context);
+    LLVMValueRef arguments[] = {x, n, x, LLVMConstAllOnes(lanes), LLVMConstInt(i32, 4, 0)};   // 4: the current rounding
+    LLVMValueRef function = LLVMGetIntrinsicDeclaration(w->module, LLVMLookupIntrinsicID(name, strlen(name)), NULL, 0);
+    unsigned count = bits == 512 ? 5 : 4;
+    return LLVMBuildCall2(w->builder, LLVMGlobalGetValueType(function), function, arguments, count, "");
+}
+
 // ---- the vocabulary of recipes.h; `w` is where they write
 #define REAL LLVMValueRef
 #define BITS LLVMValueRef
@@ -79,6 +99,8 @@ static LLVMValueRef unary(const Writer *w, const char *name, LLVMValueRef x) {
 #define NUMBER(v) number(w, PRECISION, v)
 #define INTEGER(v) integer(w, PRECISION, v)
 #define LESS(x, y) LLVMBuildFCmp(w->builder, LLVMRealOLT, x, y, "")
+#define NOT_LESS(x, y) LLVMBuildFCmp(w->builder, LLVMRealUGE, x, y, "")
+#define SCALED(x, n, product) (may_scale(w, PRECISION) ? scaled(w, x, n, PRECISION) : (product))
 #define LESS_EQUAL(x, y) LLVMBuildFCmp(w->builder, LLVMRealOLE, x, y, "")
 #define EQUAL(x, y) LLVMBuildFCmp(w->builder, LLVMRealOEQ, x, y, "")
 #define UNEQUAL(x, y) LLVMBuildFCmp(w->builder, LLVMRealUNE, x, y, "")
@@ -132,7 +154,7 @@ static Recipe *const recipes[MATH_COUNT][2] = {
     MATH_LIST(RECIPES)};
 
 static Writer writer_of(const MathEmitter *emitter, LLVMTypeRef type, bool *is_double) {
-    Writer writer = {emitter->context, emitter->module, emitter->builder, 1};
+    Writer writer = {emitter->context, emitter->module, emitter->builder, 1, emitter->scales};
     if (LLVMGetTypeKind(type) == LLVMVectorTypeKind) {
         writer.width = (int)LLVMGetVectorSize(type);
         type = LLVMGetElementType(type);

@@ -12,6 +12,7 @@ typedef struct {
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMBuilderRef builder;
+    bool scales;   // the processor has AVX-512's vscalef
 } MathEmitter;
 
 // The function of operands of one type: float, double, or a vector of either.

@@ -134,16 +134,14 @@ static LLVMValueRef emit_sqrt(const Operation *operation) {
     return unary(operation, "llvm.sqrt");
 }
 
-// (x > y or x is NaN) ? x : y
+// (x > y or x is NaN) ? x : y; of numbers as two choices, of which the first is one instruction.
 static LLVMValueRef extreme(const Operation *operation, LLVMRealPredicate real, LLVMIntPredicate integer,
                             LLVMIntPredicate truth) {
     if (operation->operand_dtype == DTYPE_BOOL) integer = truth;
     LLVMValueRef first = compare(operation, real, integer, X, Y);
-    if (is_float(operation)) {
-        LLVMValueRef is_nan = LLVMBuildFCmp(BUILDER, LLVMRealUNO, X, X, "");
-        first = LLVMBuildOr(BUILDER, first, is_nan, "");
-    }
-    return choose(operation, first, X, Y);
+    LLVMValueRef value = choose(operation, first, X, Y);
+    if (!is_float(operation)) return value;
+    return choose(operation, LLVMBuildFCmp(BUILDER, LLVMRealUNO, X, X, ""), X, value);
 }
 
 static LLVMValueRef emit_maximum(const Operation *operation) {
@@ -155,10 +153,12 @@ static LLVMValueRef emit_minimum(const Operation *operation) {
 
 // ---- functions (compiler/math)
 
-#define MATH_FUNCTION(name)                                                                               \
-    static LLVMValueRef emit_math_##name(const Operation *operation) {                                    \
-        MathEmitter math = {operation->code->context, operation->code->module, operation->code->builder}; \
-        return math_emit(&math, MATH_##name, operation->operands);                                        \
+#define MATH_FUNCTION(name)                                                                     \
+    static LLVMValueRef emit_math_##name(const Operation *operation) {                          \
+        const Emitter *emitter = operation->emitter;                                            \
+        MathEmitter math = {emitter->code.context, emitter->code.module, emitter->code.builder, \
+                            emitter->target->scales};                                           \
+        return math_emit(&math, MATH_##name, operation->operands);                              \
     }
 MATH_FUNCTION(pow)
 MATH_FUNCTION(exp)

@@ -99,7 +99,7 @@ static LLVMValueRef compute(Emitter *emitter, Scope *scope, int number) {
     }
     case INSTRUCTION_RANDOM: {
         LLVMValueRef element = affine_lanes(emitter, scope, &instruction->affine, width);
-        MathEmitter math = {code->context, code->module, code->builder};
+        MathEmitter math = {code->context, code->module, code->builder, emitter->target->scales};
         return math_emit_random(&math, instruction->op == OP_random_normal, v_type(code, instruction->dtype, width),
                                 element, emitter->seed, emitter->draw_count, instruction->scalar.integer);
     }

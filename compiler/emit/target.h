@@ -8,6 +8,7 @@ typedef struct {
     char *triple, *cpu, *features;   // as LLVM knows them
     int vector_bytes;
     int vector_registers;
+    bool scales;   // it has vscalef, of all widths
 } Target;
 
 // As jit_create says of its arguments, which CPU_USABLE holds for. False: there was no memory.

@@ -9,7 +9,9 @@
 //   CALL(f, ...)              f at this precision; ADD SUB MUL DIV FMA FLOOR NEGATE ABS, on REAL
 //   NUMBER(v) INTEGER(v)      constants
 //   LESS LESS_EQUAL EQUAL UNEQUAL (false for NaN, but UNEQUAL true); BITS_EQUAL, BOTH, EITHER; SELECT(mask, a, b)
+//   NOT_LESS              true for NaN
 //   TO_BITS FROM_BITS AND OR XOR SHIFT_LEFT SHIFT_RIGHT BITS_ADD BITS_SUB
+//   SCALED(x, n, product)     x * 2^n, rounded once, of a whole n; `product` computes the same
 // and, for 32 bits, WIDE(f, ...): f at 64 bits of operands that are widened, narrowed again.
 //
 // Accuracy in ULP. f32: the largest error over all 2^32 arguments, against double precision (pow: samples); f64: of the
@@ -69,7 +71,7 @@ static REAL NAME(polynomial) PARAMETERS(REAL x, const double *coefficients, int 
 
 // x = n ln 2 + rest; `bits` are those of n + offset, in the low half.
 typedef struct {
-    REAL rest;
+    REAL rest, n;
     BITS bits;
 } NAME(Reduced);
 
@@ -77,7 +79,7 @@ static NAME(Reduced) NAME(reduce) PARAMETERS(REAL x, double offset) {
     REAL rounder = NUMBER(ROUNDER + offset);
     REAL shifted = FMA(x, NUMBER(LOG2_E), rounder), n = SUB(shifted, rounder);
     REAL rest = FMA(n, NUMBER(-LN2_LOW), FMA(n, NUMBER(-LN2_HIGH), x));
-    return (NAME(Reduced)){rest, TO_BITS(shifted)};
+    return (NAME(Reduced)){rest, n, TO_BITS(shifted)};
 }
 
 // exp(rest)
@@ -86,20 +88,25 @@ static REAL NAME(exp_rest) PARAMETERS(REAL rest) {
     return FMA(FMA(POLYNOMIAL(EXP, rest), rest, one), rest, one);
 }
 
-// exp(rest) * 2^n, of bits = n + 2 BIAS: in two steps, as 2^n alone may be too large or small to be normal.
-static REAL NAME(exp_scaled) PARAMETERS(REAL rest, BITS bits) {
+// value * 2^n, of bits = n + 2 BIAS: in two steps, as 2^n alone may be too large or small to be normal.
+static REAL NAME(scale_twice) PARAMETERS(REAL value, BITS bits) {
     BITS half = AND(SHIFT_LEFT(bits, MANTISSA - 1), EXPONENT_FIELD);
     BITS other = BITS_SUB(SHIFT_LEFT(bits, MANTISSA), half);
-    return MUL(MUL(CALL(exp_rest, rest), FROM_BITS(half)), FROM_BITS(other));
+    return MUL(MUL(value, FROM_BITS(half)), FROM_BITS(other));
+}
+
+// exp(rest) * 2^n, of a number that was reduced with the offset 2 BIAS
+static REAL NAME(exp_scaled) PARAMETERS(NAME(Reduced) reduced) {
+    REAL value = CALL(exp_rest, reduced.rest);
+    return SCALED(value, reduced.n, CALL(scale_twice, value, reduced.bits));
 }
 
 // Where the result is 0 nothing is multiplied down to it: processors take some hundred cycles for a product that is less
 // than the least normal number, and what a mask has set to -inf is common.
 static REAL NAME(exp) PARAMETERS(REAL x) {
-    MASK vanishes = LESS(x, NUMBER(EXP_LOWEST));
-    x = SELECT(vanishes, NUMBER(0), AT_MOST(x, NUMBER(EXP_HIGHEST)));
-    NAME(Reduced) reduced = CALL(reduce, x, 2 * BIAS);
-    return SELECT(vanishes, NUMBER(0), CALL(exp_scaled, reduced.rest, reduced.bits));
+    MASK remains = NOT_LESS(x, NUMBER(EXP_LOWEST));
+    x = SELECT(remains, AT_MOST(x, NUMBER(EXP_HIGHEST)), NUMBER(0));
+    return SELECT(remains, CALL(exp_scaled, CALL(reduce, x, 2 * BIAS)), NUMBER(0));
 }
 
 // expm1(x) / 2, of x from a negative limit to EXP_HIGHEST: 2^(n-1) (exp(rest) - 1) + (2^(n-1) - 1/2)
@@ -122,8 +129,8 @@ static REAL NAME(sigmoid) PARAMETERS(REAL x) {
     enum { room = CHOICE(24, 54) };
     REAL size = AT_LEAST(NEGATE(ABS(x)), NUMBER(EXP_LOWEST)), one = NUMBER(1);
     NAME(Reduced) reduced = CALL(reduce, size, BIAS + room);
-    REAL scaled = MUL(CALL(exp_rest, reduced.rest), FROM_BITS(SHIFT_LEFT(reduced.bits, MANTISSA)));
-    REAL e = MUL(scaled, NUMBER(1.0 / (double)((uint64_t)1 << room)));
+    REAL value = CALL(exp_rest, reduced.rest), less = NUMBER(1.0 / (double)((uint64_t)1 << room));
+    REAL e = SCALED(value, reduced.n, MUL(MUL(value, FROM_BITS(SHIFT_LEFT(reduced.bits, MANTISSA))), less));
     return DIV(SELECT(LESS(x, NUMBER(0)), e, one), ADD(one, e));
 }
 
@@ -297,7 +304,8 @@ static REAL NAME(pow_size) PARAMETERS(REAL size, REAL y) {
     REAL high = AT_LEAST(AT_MOST(power.high, NUMBER(EXP_HIGHEST)), NUMBER(EXP_LOWEST));
     REAL low = SELECT(EQUAL(high, power.high), power.low, NUMBER(0));
     NAME(Reduced) reduced = CALL(reduce, high, 2 * BIAS);
-    return CALL(exp_scaled, ADD(reduced.rest, low), reduced.bits);
+    reduced.rest = ADD(reduced.rest, low);
+    return CALL(exp_scaled, reduced);
 }
 #else
 // In double precision, where a logarithm and an exponential are as good as exact.

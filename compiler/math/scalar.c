@@ -18,6 +18,8 @@
 #define NUMBER(v) ((REAL)(v))
 #define INTEGER(v) ((BITS)(v))
 #define LESS(x, y) ((x) < (y))
+#define NOT_LESS(x, y) (!((x) < (y)))
+#define SCALED(x, n, product) ((void)(n), (product))
 #define LESS_EQUAL(x, y) ((x) <= (y))
 #define EQUAL(x, y) ((x) == (y))
 #define UNEQUAL(x, y) ((x) != (y))

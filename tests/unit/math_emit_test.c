@@ -32,6 +32,7 @@ static const struct {
 
 typedef void Code(const void *x, const void *y, void *result, int64_t count, int64_t seed, int64_t draw);
 static const int64_t site = INT64_C(0x123456789abcdef0);
+static bool scales;   // with AVX-512's own instruction for x * 2^n
 
 static void name_of(char *name, size_t size, int kind, int bits, int width) {
     snprintf(name, size, "%s_%d_%d", functions[kind].name, bits, width);
@@ -77,7 +78,7 @@ static void emit(LLVMContextRef context, LLVMModuleRef module, int kind, int bit
     LLVMBuildBr(builder, body);
     LLVMPositionBuilderAtEnd(builder, body);
     LLVMValueRef index = LLVMBuildPhi(builder, i64, "index"), zero = LLVMConstNull(i64), value;
-    MathEmitter emitter = {context, module, builder};
+    MathEmitter emitter = {context, module, builder, scales};
     if (kind < MATH_COUNT) {
         LLVMValueRef operands[2] = {load(builder, scalar, type, LLVMGetParam(function, 0), index)};
         if (functions[kind].arity == 2) operands[1] = load(builder, scalar, type, LLVMGetParam(function, 1), index);
@@ -377,6 +378,9 @@ int main(int count, char **arguments) {
     }
     fill_samples();
     compare_on("this machine", triple, cpu, features);
+    if ((scales = strstr(features, "+avx512f") && strstr(features, "+avx512vl")))
+        compare_on("this machine, with vscalef", triple, cpu, features);
+    scales = false;
     if (has_avx2) compare_on("x86-64-v3", triple, "x86-64-v3", "");
     check_calls("x86_64-pc-linux-gnu", "x86-64-v3", "\tcall");
     check_calls("x86_64-pc-linux-gnu", "x86-64-v4", "\tcall");
