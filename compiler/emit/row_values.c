@@ -4,45 +4,41 @@
 
 enum { MAX_ROW_BYTES = 16384 };   // all rows together: they should stay in a first-level cache
 
-// In which passes an element's value is needed: bit p for pass p. Reductions stand between the passes.
-static uint32_t *find_passes(Emitter *emitter, const Kernel *kernel, const uint32_t *depends, int row) {
-    uint32_t *passes = arena_array(emitter->arena, uint32_t, kernel->instructions.count + 1);
-    for (int i = kernel->instructions.count - 1; i >= 0; i--) {
-        const Instruction *instruction = &kernel->instructions.items[i];
-        bool reduces = instruction->kind == INSTRUCTION_REDUCE;
-        bool every_element = reduces || (is_effect(instruction) && (depends[i] >> row & 1));
-        uint32_t needed = every_element ? UINT32_C(1) << instruction->phase : passes[i];
-        for (int k = 0; k < MAX_ARITY; k++) {
-            int operand = instruction->operands[k];
-            if (operand >= 0 && (depends[operand] >> row & 1)) passes[operand] |= needed;
-        }
-    }
-    return passes;
-}
-
 static LLVMValueRef row_at(Emitter *emitter, int64_t byte) {
     const Code *code = &emitter->code;
     LLVMValueRef offset = v_i64(code, byte), rows = stack_room(emitter, &emitter->rows, MAX_ROW_BYTES, "rows");
     return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), rows, &offset, 1, "");
 }
 
+// Room for one value of each element of the row; false: there is none.
+static bool reserve_row(Emitter *emitter, RowValues *values, int instruction, int phase, int64_t bytes) {
+    if (values->count == MAX_ROW_VALUES || values->bytes + bytes > MAX_ROW_BYTES) return false;
+    values->items[values->count++] = (RowValue){instruction, phase, row_at(emitter, values->bytes)};
+    values->bytes += bytes;
+    return true;
+}
+
+// From users to what they use, so that it is known in which passes an element's value is needed: bit p for pass p.
+// Reductions stand between the passes. What is kept needs its own operands in its first pass only.
 void find_row_values(Emitter *emitter, const Scope *outer, int row, int step, RowValues *values) {
     const Kernel *kernel = outer->kernel;
-    int64_t extent, bytes = 0;
-    values->count = 0;
+    int64_t extent;
+    *values = (RowValues){0};
     if (!extent_is_constant(kernel->axes[row].extent, &extent) || extent <= step) return;
     int64_t elements = (extent + step - 1) / step * step;
-    const uint32_t *passes = find_passes(emitter, kernel, outer->depends, row);
-    for (int i = 0; i < kernel->instructions.count && values->count < MAX_ROW_VALUES; i++) {
+    uint32_t *passes = arena_array(emitter->arena, uint32_t, kernel->instructions.count + 1);
+    for (int i = kernel->instructions.count - 1; i >= 0; i--) {
         const Instruction *instruction = &kernel->instructions.items[i];
-        bool dear = instruction->kind == INSTRUCTION_MAP && op_is_function(instruction->op);
-        bool several = (passes[i] & (passes[i] - 1)) != 0, each = outer->depends[i] >> row & 1;
-        int64_t size = elements * dtype_size(instruction->dtype);
-        if (!dear || !several || !each || bytes + size > MAX_ROW_BYTES) continue;
-        int first = 0;
-        while (!(passes[i] >> first & 1)) first++;
-        values->items[values->count++] = (RowValue){i, first, row_at(emitter, bytes)};
-        bytes += size;
+        bool each = outer->depends[i] >> row & 1, reduces = instruction->kind == INSTRUCTION_REDUCE;
+        if (reduces || (is_effect(instruction) && each)) passes[i] = UINT32_C(1) << instruction->phase;
+        uint32_t first = passes[i] & -passes[i];
+        bool keep = each && passes[i] != first && instruction_is_dear(instruction) && !reduces;
+        if (keep && reserve_row(emitter, values, i, __builtin_ctz(first), elements * dtype_size(instruction->dtype)))
+            passes[i] = first;
+        for (int k = 0; k < MAX_ARITY; k++) {
+            int operand = instruction->operands[k];
+            if (operand >= 0 && (outer->depends[operand] >> row & 1)) passes[operand] |= passes[i];
+        }
     }
 }
 

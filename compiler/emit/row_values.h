@@ -13,6 +13,7 @@ typedef struct {
 
 typedef struct {
     int count;
+    int64_t bytes;   // of all rows
     RowValue items[MAX_ROW_VALUES];
 } RowValues;
 

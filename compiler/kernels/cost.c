@@ -6,6 +6,8 @@
 
 // In floating operations: what one element of an op takes.
 enum { FLOPS_SIMPLE = 1, FLOPS_DIVIDE = 8, FLOPS_FUNCTION = 20, FLOPS_RANDOM = 40, FLOPS_SORTED = 64 };
+// What takes so many is kept in a first-level cache, where it is needed again, rather than computed again.
+enum { FLOPS_KEPT = 8 };
 // A byte of memory takes as long as so many operations.
 enum { BYTE_WORK = 4 };
 // About how many elements a worker takes at once along an axis, and what an open dim counts as.
@@ -46,6 +48,10 @@ static int64_t flops_of(const Instruction *instruction) {
         return instruction->op == OP_fma ? 2 * FLOPS_SIMPLE : FLOPS_SIMPLE;
     default: return 0;
     }
+}
+
+bool instruction_is_dear(const Instruction *instruction) {
+    return flops_of(instruction) >= FLOPS_KEPT;
 }
 
 // The axes over which the instruction runs: reductions run over those that they sum, too.

@@ -181,6 +181,8 @@ typedef struct {
     const Extent *bytes;   // that are read and written, each array once
 } KernelCost;
 KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel);
+// Whether a value is better kept in a cache than computed again.
+bool instruction_is_dear(const Instruction *instruction);
 // The axis whose elements the workers divide among them; -1: there is none, or it is too short.
 int kernel_split_axis(const KernelProgram *program, const Kernel *kernel);
 // The kernel's work in units of which a core does about 32 in a cycle. A loop's is that of one round.
