@@ -9,6 +9,7 @@
 //   choice.c         conditions that are the same for all elements, and what they save
 //   nest.c           loops over axes, and over vectors along one
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
+//   turn.c           elementwise kernels that read an array across, in squares
 //   row_values.c     what a row kernel keeps from one pass over a row to the next
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
 //   share.c          kernels that are alike, as functions
@@ -164,6 +165,7 @@ void walk_vectors_from(Emitter *emitter, Scope *outer, int axis, int64_t first, 
 
 // ---- kernels
 void emit_map(Emitter *emitter, const Kernel *kernel);
+bool emit_turned(Emitter *emitter, const Kernel *kernel);   // turn.c; false: nothing is read across, and none was made
 void emit_row(Emitter *emitter, const Kernel *kernel);
 void emit_column(Emitter *emitter, const Kernel *kernel);
 void emit_contract(Emitter *emitter, const Kernel *kernel);

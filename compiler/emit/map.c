@@ -8,6 +8,7 @@ static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *cont
 }
 
 static void emit_elements(Emitter *emitter, const Kernel *kernel) {
+    if (emit_turned(emitter, kernel)) return;
     int axes[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
     Nest nest;
     Scope *scope = open_axes(emitter, &nest, kernel, axes, count ? count - 1 : 0);

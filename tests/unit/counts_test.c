@@ -163,6 +163,24 @@ static void check_bound(const Bound *bound) {
     gradc_program_free(program);
 }
 
+// ---- what is read across
+
+// A transpose is turned in registers: no lane of a vector is loaded by itself.
+static void check_transpose(void) {
+    Bound bound = {.name = "transpose",
+                   .text = "fn across(x: f32[64, 40]) -> f32[40, 64] { return 2 * transpose(x, 0, 1) }\n"};
+    gradc_program *program = open_bound(&bound);
+    const char *assembly = "";
+    OK(gradc_dump(program, GRADC_STAGE_ASM, "across", GRADC_KIND_VALUE, &assembly));
+    Code code = split(assembly);
+    int lanes = 0;
+    for (int i = 0; i < code.count; i++)
+        lanes += has(code.lines[i], "gather") || has(code.lines[i], "\tvinsertps") || has(code.lines[i], "\tvmovss");
+    if (is_x86(assembly)) at_most(bound.name, "loads of single lanes", lanes, 0);
+    free(code.lines);
+    gradc_program_free(program);
+}
+
 // ---- layers
 
 static const char alike[] = "dim N\n"
@@ -209,6 +227,7 @@ static void check_layers(void) {
 
 int main(void) {
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) check_bound(&bounds[i]);
+    check_transpose();
     check_layers();
     return failures != 0;
 }

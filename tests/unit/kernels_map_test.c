@@ -180,6 +180,29 @@ static void check_transposes(Dtype dtype) {
     case_end(test);
 }
 
+// Large enough for squares that are turned in registers, whole ones and parts, in several blocks.
+static void check_squares(Dtype dtype) {
+    static const int64_t sizes[][2] = {{16, 16}, {64, 32}, {33, 17}, {70, 150}, {-1, 20}, {20, -1}};
+    static const int64_t counts[] = {0, 1, 15, 32, 131};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int64_t rows = sizes[i][0], columns = sizes[i][1];
+        Case *test = case_begin("squares");
+        Node *x = case_input(test, dtype, FILL_PLAIN, SHAPE(rows, columns)),
+             *y = case_input(test, dtype, FILL_PLAIN, SHAPE(columns, rows)),
+             *z = case_input(test, dtype, FILL_PLAIN, SHAPE(3, rows, columns)),
+             *other = case_input(test, DTYPE_I32, FILL_PLAIN, SHAPE(rows, columns));
+        case_output(test, transpose(test->graph, x, INTS(1, 0)));
+        case_output(test, transpose(test->graph, z, INTS(2, 0, 1)));
+        case_output(test, transpose(test->graph, z, INTS(0, 2, 1)));
+        Node *sum = add(test, transpose(test->graph, add(test, x, x), INTS(1, 0)), y);
+        case_output(test, add(test, sum, cast(test->graph, transpose(test->graph, other, INTS(1, 0)), dtype)));
+        for (size_t k = 0; k < sizeof counts / sizeof *counts && (rows < 0 || columns < 0); k++)
+            case_check(test, &counts[k]);
+        if (rows > 0 && columns > 0) case_check(test, NULL);
+        case_end(test);
+    }
+}
+
 static void check_reshapes(Dtype dtype) {
     Case *test = case_begin("reshape");
     Node *x = case_input(test, dtype, FILL_PLAIN, SHAPE(-1, 6)),
@@ -260,6 +283,7 @@ static void check_views(void) {
         check_broadcasts(dtypes[i]);
         check_slices(dtypes[i]);
         check_transposes(dtypes[i]);
+        check_squares(dtypes[i]);
         check_reshapes(dtypes[i]);
         check_pads(dtypes[i]);
         check_windows(dtypes[i]);
