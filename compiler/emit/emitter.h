@@ -6,6 +6,7 @@
 //   scope.c          an instruction's value somewhere in a loop nest
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
 //   ops.c            elementwise ops: the last column of ops.def
+//   quotient.c       quotients of many dividends by one divisor
 //   choice.c         conditions that are the same for all elements, and what they save
 //   nest.c           loops over axes, and over vectors along one
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
@@ -62,6 +63,11 @@ typedef struct {
     LLVMValueRef part, parts;                    // which of how many this worker does
 } Emitter;
 
+// What is known of a divisor before its dividends are, in all lanes: see quotient.c.
+typedef struct {
+    LLVMValueRef value, reciprocal, limit;   // value NULL: nothing
+} Divisor;
+
 // A place in a kernel's loop nest. Axes bound by a scope and its parents have an index. A vector scope stands for
 // `width` elements along `vector_axis`, whose index is that of the first; lanes outside `mask` don't count.
 typedef struct Scope {
@@ -76,6 +82,7 @@ typedef struct Scope {
     LLVMValueRef *values;     // by instruction: computed in this scope
     LLVMValueRef *pointers;   // by access: its address at this scope's indices
     LLVMValueRef *splats;     // by instruction: its value in every lane; NULL: none
+    Divisor *divisors;        // by instruction, of what divides along the vector axis; NULL: none
 } Scope;
 
 // ---- extent.c
@@ -111,6 +118,10 @@ LLVMValueRef op_value(Emitter *emitter, Op op, Dtype dtype, Dtype operand_dtype,
 // a combined with b, as reduce_* does it (argmax apart).
 LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width);
+
+// ---- quotient.c
+Divisor divisor_of(Emitter *emitter, Dtype dtype, LLVMValueRef value, int width);
+LLVMValueRef quotient_of(Emitter *emitter, Dtype dtype, LLVMValueRef dividend, const Divisor *divisor);
 
 // ---- split.c
 // Whether workers share a kernel: known while compiling, or by the open dims (`condition`, an i1).

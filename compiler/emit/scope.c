@@ -8,6 +8,7 @@ static void allocate(Emitter *emitter, Scope *scope) {
     scope->values = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
     scope->pointers = arena_array(emitter->arena, LLVMValueRef, scope->kernel->instructions.count + 1);
     scope->splats = NULL;
+    scope->divisors = NULL;
 }
 
 Scope scope_root(Emitter *emitter, const Kernel *kernel) {
@@ -84,6 +85,13 @@ static bool is_vector(const Scope *scope, int instruction) {
     return scope->vector_axis >= 0 && (scope->depends[instruction] >> scope->vector_axis & 1);
 }
 
+static const Divisor *known_divisor(const Scope *scope, const Instruction *instruction) {
+    for (const Scope *at = scope; at && instruction->op == OP_divide; at = at->parent)
+        if (at->divisors && at->divisors[instruction->operands[1]].value)
+            return &at->divisors[instruction->operands[1]];
+    return NULL;
+}
+
 static LLVMValueRef compute(Emitter *emitter, Scope *scope, int number) {
     const Code *code = &emitter->code;
     const Instruction *instruction = &scope->kernel->instructions.items[number];
@@ -115,6 +123,8 @@ static LLVMValueRef compute(Emitter *emitter, Scope *scope, int number) {
                 operand = LLVMBuildExtractElement(code->builder, operand, v_i64(code, 0), "");
             operands[i] = v_splat(code, operand, width);
         }
+        const Divisor *divisor = width == scope->width && width > 1 ? known_divisor(scope, instruction) : NULL;
+        if (divisor) return quotient_of(emitter, instruction->dtype, operands[0], divisor);
         operand_dtype = scope->kernel->instructions.items[instruction->operands[0]].dtype;
         return op_value(emitter, instruction->op, instruction->dtype, operand_dtype, operands);
     }
@@ -151,11 +161,32 @@ LLVMValueRef scope_value(Emitter *emitter, Scope *scope, int instruction) {
     return splat ? splat : v_splat(&emitter->code, value, scope->width);
 }
 
+// Along so many vectors or more a divisor is worth a reciprocal.
+enum { DIVIDED_VECTORS = 12 };
+
+static bool is_divided_often(const Emitter *emitter, const Scope *scope, int axis, int width) {
+    int64_t extent;
+    bool known = extent_is_constant(scope->kernel->axes[axis].extent, &extent);
+    return emitter->target->fuses && width > 1 && (!known || extent >= (int64_t)DIVIDED_VECTORS * width);
+}
+
+static void prepare_divisor(Emitter *emitter, Scope *scope, const Instruction *instruction, int width) {
+    if (instruction->kind != INSTRUCTION_MAP || instruction->op != OP_divide) return;
+    int number = instruction->operands[1];
+    LLVMValueRef value = known_value(scope, number);
+    if (!dtype_is_float(instruction->dtype) || !value || v_width(value) > 1 || known_divisor(scope, instruction))
+        return;
+    if (!scope->divisors) scope->divisors = arena_array(emitter->arena, Divisor, scope->kernel->instructions.count + 1);
+    scope->divisors[number] = divisor_of(emitter, instruction->dtype, value, width);
+}
+
 void scope_spread(Emitter *emitter, Scope *scope, int axis, int width) {
     const Kernel *kernel = scope->kernel;
+    bool divided_often = is_divided_often(emitter, scope, axis, width);
     if (!scope->splats) scope->splats = arena_array(emitter->arena, LLVMValueRef, kernel->instructions.count + 1);
     for (int i = 0; i < kernel->instructions.count; i++) {
         if (!(scope->depends[i] >> axis & 1)) continue;
+        if (divided_often) prepare_divisor(emitter, scope, &kernel->instructions.items[i], width);
         for (int k = 0; k < MAX_ARITY; k++) {
             int operand = kernel->instructions.items[i].operands[k];
             LLVMValueRef value = operand >= 0 ? known_value(scope, operand) : NULL;

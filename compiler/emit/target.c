@@ -65,12 +65,14 @@ static void choose_vectors(Target *target, const char *cpu) {
         target->vector_bytes = levels[level].vector_bytes;
         target->vector_registers = levels[level].vector_registers;
         target->scales = levels[level].vector_bytes == 64;
+        target->fuses = levels[level].vector_bytes >= 32;
         return;
     }
     const char *features = target->features;
     bool wide =
         has_feature(features, "avx512f") && has_feature(features, "avx512vl") && has_feature(features, "avx512dq");
     target->scales = wide;
+    target->fuses = has_feature(features, "fma") || strncmp(target->triple, "aarch64", 7) == 0;
     target->vector_registers = wide || strncmp(target->triple, "aarch64", 7) == 0 ? 32 : 16;
     target->vector_bytes = wide ? 64 : has_feature(features, "avx") ? 32 : 16;
 }

@@ -9,6 +9,7 @@ typedef struct {
     int vector_bytes;
     int vector_registers;
     bool scales;   // it has vscalef, of all widths
+    bool fuses;    // it has multiply-add
 } Target;
 
 // As jit_create says of its arguments, which CPU_USABLE holds for. False: there was no memory.

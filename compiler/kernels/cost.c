@@ -106,6 +106,79 @@ const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel) {
     return plus(program, cost.flops, times(program, cost.bytes, BYTE_WORK));
 }
 
+// ---- what is fetched ahead
+
+static int last_of_role(const Kernel *kernel, AxisRole role, int *count) {
+    int last = -1;
+    *count = 0;
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == role) last = axis, (*count)++;
+    return last;
+}
+
+// An array of more bytes comes from beyond the second cache, where the processor's own fetching hides too little of the
+// time between two rows. A row of NEAR_ROW bytes at most leaves room in the first cache for the next, one of FAR_ROW in
+// the second.
+enum { FAR_ARRAY = 1 << 20, NEAR_ROW = 1 << 14, FAR_ROW = 1 << 18, LEAST_ROW = 512 };
+
+// What pass `phase` computes for the first time, of the operand and what it needs.
+static int64_t add_flops(const Kernel *kernel, const uint32_t *depends, int row, int number, bool *counted) {
+    if (number < 0 || counted[number] || !(depends[number] >> row & 1)) return 0;
+    const Instruction *instruction = &kernel->instructions.items[number];
+    int64_t flops = flops_of(instruction);
+    counted[number] = true;
+    for (int i = 0; i < MAX_ARITY; i++) flops += add_flops(kernel, depends, row, instruction->operands[i], counted);
+    return flops;
+}
+
+// The pass in which most is computed. *several: there is another.
+static int busiest_phase(const KernelProgram *program, const Kernel *kernel, int row, bool *several) {
+    const uint32_t *depends = kernel_depends(program->arena, kernel);
+    bool *counted = arena_array(program->arena, bool, kernel->instructions.count + 1);
+    int64_t most = 0;
+    int best = 0, passes = 0;
+    for (int phase = 0; phase <= kernel->phase_count; phase++) {
+        int64_t flops = 0;
+        for (int i = 0; i < kernel->instructions.count; i++) {
+            const Instruction *instruction = &kernel->instructions.items[i];
+            bool happens = instruction->kind == INSTRUCTION_REDUCE || (is_effect(instruction) && depends[i] >> row & 1);
+            if (happens && instruction->phase == phase)
+                flops += FLOPS_SIMPLE + add_flops(kernel, depends, row, instruction->operands[0], counted);
+        }
+        passes += flops > 0;
+        if (flops > most) most = flops, best = phase;
+    }
+    *several = passes > 1;
+    return best;
+}
+
+static Fetch fetch_of(const Instruction *load, int next, int row, int64_t extent) {
+    int64_t size = dtype_size(load->dtype), elements, bytes = extent * size;
+    if (load->kind != INSTRUCTION_LOAD || load->operands[0] >= 0) return FETCH_NOT;
+    if (!extent_is(load->affine.strides[row], 1) || extent_is(load->affine.strides[next], 0)) return FETCH_NOT;
+    if (extent_is_constant(load->buffer->elements, &elements) && elements * size <= FAR_ARRAY) return FETCH_NOT;
+    if (bytes < LEAST_ROW || bytes > FAR_ROW) return FETCH_NOT;
+    return bytes <= NEAR_ROW ? FETCH_NEAR : FETCH_FAR;
+}
+
+Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel) {
+    Fetching fetching = {.phase = -1, .next = -1};
+    int count, row = last_of_role(kernel, AXIS_ROW, &count);
+    int64_t extent;
+    bool several;
+    fetching.next = last_of_role(kernel, AXIS_PARALLEL, &count);
+    if (kernel->kind != KERNEL_ROW || fetching.next < 0 || !extent_is_constant(kernel->axes[row].extent, &extent))
+        return fetching;
+    int phase = busiest_phase(program, kernel, row, &several);
+    if (!several) return fetching;
+    fetching.loads = arena_array(program->arena, Fetch, kernel->instructions.count + 1);
+    for (int i = 0; i < kernel->instructions.count; i++) {
+        fetching.loads[i] = fetch_of(&kernel->instructions.items[i], fetching.next, row, extent);
+        if (fetching.loads[i]) fetching.phase = phase;
+    }
+    return fetching;
+}
+
 // ---- what workers divide among them
 
 // About how many pieces the axis has for workers to take.
@@ -115,14 +188,6 @@ static int64_t blocks_along(const Kernel *kernel, int axis, bool is_vector) {
     if (is_vector) block = VECTOR_BLOCK;
     else if (kernel->axes[axis].role == AXIS_M) block = ROW_BLOCK;
     return (extent + block - 1) / block;
-}
-
-static int last_of_role(const Kernel *kernel, AxisRole role, int *count) {
-    int last = -1;
-    *count = 0;
-    for (int axis = 0; axis < kernel->axis_count; axis++)
-        if (kernel->axes[axis].role == role) last = axis, (*count)++;
-    return last;
 }
 
 // A short last axis of rows belongs to the tiles (emit/contract.c).

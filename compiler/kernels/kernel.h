@@ -183,6 +183,13 @@ typedef struct {
 KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel);
 // Whether a value is better kept in a cache than computed again.
 bool instruction_is_dear(const Instruction *instruction);
+// What of the next row along `next` a ROW kernel fetches while it computes a row, and in which pass; -1: nothing.
+typedef enum { FETCH_NOT, FETCH_NEAR, FETCH_FAR } Fetch;   // into the first cache, or the second
+typedef struct {
+    int phase, next;
+    Fetch *loads;   // by instruction
+} Fetching;
+Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel);
 // The axis whose elements the workers divide among them; -1: there is none, or it is too short.
 int kernel_split_axis(const KernelProgram *program, const Kernel *kernel);
 // The kernel's work in units of which a core does about 32 in a cycle. A loop's is that of one round.

@@ -181,6 +181,27 @@ static void check_transpose(void) {
     gradc_program_free(program);
 }
 
+// ---- rows
+
+// Of long rows the next is fetched; short ones are near anyway.
+static void check_fetching(void) {
+    static const struct {
+        const char *text;
+        bool fetches;
+    } cases[] = {
+        {"fn f(x: f32[4096, 1000]) -> f32[4096, 1000] { return softmax(x) }\n", true},
+        {"fn f(x: f32[64, 1000]) -> f32[64, 1000] { return softmax(x) }\n", false},
+        {"fn f(x: f32[4096, 1000]) -> f32[4096] { return sum(x, axis = 1) }\n", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gradc_program *program = open_bound(&(Bound){.name = "fetching", .text = cases[i].text});
+        const char *assembly = "";
+        OK(gradc_dump(program, GRADC_STAGE_ASM, "f", GRADC_KIND_VALUE, &assembly));
+        if (is_x86(assembly)) CHECK((strstr(assembly, "\tprefetch") != NULL) == cases[i].fetches);
+        gradc_program_free(program);
+    }
+}
+
 // ---- layers
 
 static const char alike[] = "dim N\n"
@@ -228,6 +249,7 @@ static void check_layers(void) {
 int main(void) {
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) check_bound(&bounds[i]);
     check_transpose();
+    check_fetching();
     check_layers();
     return failures != 0;
 }
