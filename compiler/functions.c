@@ -259,6 +259,7 @@ KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Exten
     int64_t work;
     bool known = extent_is_constant(kernel_program_shared_work(kernels), &work);
     if (known ? work < SHARED_WORK : !key.shared) kernel_program_serialise(kernels);
+    kernel_program_stream(kernels);
     kernel_program_plan(kernels);
     const char *fault = compilation->options.verify ? kernel_program_verify(kernels) : NULL;
     add_time(compilation, offsetof(Timings, kernels_ms), start);

@@ -204,13 +204,23 @@ LLVMValueRef load_value(Emitter *emitter, Scope *scope, int number) {
     return from_memory(code, dtype, loaded);
 }
 
+static void past_caches(const Code *code, LLVMValueRef store) {
+    static const char name[] = "nontemporal";
+    LLVMMetadataRef one = LLVMValueAsMetadata(i32_number(code, 1));
+    LLVMValueRef node = LLVMMetadataAsValue(code->context, LLVMMDNodeInContext2(code->context, &one, 1));
+    LLVMSetMetadata(store, LLVMGetMDKindIDInContext(code->context, name, sizeof name - 1), node);
+}
+
 static void store_lanes(Emitter *emitter, Scope *scope, const Instruction *instruction, LLVMValueRef value,
                         LLVMValueRef pointer) {
     const Code *code = &emitter->code;
     unsigned alignment = alignment_of(instruction->buffer->dtype);
     bool unit = extent_is(vector_stride(scope, instruction), 1);
     if (unit && !scope->mask) {
-        LLVMSetAlignment(LLVMBuildStore(code->builder, value, pointer), alignment);
+        LLVMValueRef store = LLVMBuildStore(code->builder, value, pointer);
+        bool streams = emitter->streams && may_stream(emitter, scope->kernel, instruction);
+        LLVMSetAlignment(store, streams ? (unsigned)emitter->target->vector_bytes : alignment);
+        if (streams) past_caches(code, store);
         return;
     }
     LLVMValueRef mask = scope->mask ? scope->mask : all_lanes(code, scope->width);

@@ -6,6 +6,7 @@
 //   scope.c          an instruction's value somewhere in a loop nest
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
 //   ops.c            elementwise ops: the last column of ops.def
+//   stream.c         stores past the caches
 //   quotient.c       quotients of many dividends by one divisor
 //   choice.c         conditions that are the same for all elements, and what they save
 //   nest.c           loops over axes, and over vectors along one
@@ -57,6 +58,7 @@ typedef struct {
     LLVMValueRef loop_index[MAX_AXES];           // of the enclosing loop kernels
     LLVMValueRef totals;                         // of a tile, on the stack; NULL: none yet
     LLVMValueRef rows;                           // of a row kernel, on the stack; NULL: none yet
+    bool streams;                                // this is code for arrays that stores past the caches may go to
     int assumed;                                 // a bool of the kernel at hand that is known here to be true; -1: none
     LLVMValueRef worker, workers, synchronise;   // NULL: the code is for one worker
     int split_axis;                              // of the kernel at hand; -1: it is not divided
@@ -118,6 +120,17 @@ LLVMValueRef op_value(Emitter *emitter, Op op, Dtype dtype, Dtype operand_dtype,
 // a combined with b, as reduce_* does it (argmax apart).
 LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width);
+
+// ---- stream.c: stores past the caches
+typedef struct {
+    LLVMBasicBlockRef other, join;   // NULL: the kernel has none
+} Streams;
+// True: what follows, up to other_streams, is for arrays that lie as such stores need, and what follows then, up to
+// end_streams, for others. False: there is one code for all.
+bool begin_streams(Emitter *emitter, const Kernel *kernel, Streams *streams);
+void other_streams(Emitter *emitter, Streams *streams);
+void end_streams(Emitter *emitter, Streams *streams);
+bool may_stream(const Emitter *emitter, const Kernel *kernel, const Instruction *store);
 
 // ---- quotient.c
 Divisor divisor_of(Emitter *emitter, Dtype dtype, LLVMValueRef value, int width);

@@ -162,7 +162,13 @@ static EmitKernel *const kinds[] = {
 
 void emit_kernel_here(Emitter *emitter, const Kernel *kernel) {
     begin_split(emitter, kernel);
+    Streams streams;
+    if (begin_streams(emitter, kernel, &streams)) {
+        kinds[kernel->kind](emitter, kernel);
+        other_streams(emitter, &streams);
+    }
     kinds[kernel->kind](emitter, kernel);
+    end_streams(emitter, &streams);
 }
 
 // Says that the kernel has ended.

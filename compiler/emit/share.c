@@ -74,6 +74,7 @@ static void put_instruction(Text *text, const Kernel *kernel, const Instruction 
     put(text, instruction->operands, sizeof instruction->operands);
     put(text, &instruction->scalar, sizeof instruction->scalar);
     put(text, &instruction->phase, sizeof instruction->phase);
+    put(text, &instruction->streamed, sizeof instruction->streamed);
     put(text, buffer, sizeof buffer);
     put(text, &instruction->affine.base, sizeof instruction->affine.base);
     put(text, instruction->affine.strides, sizeof *instruction->affine.strides * (size_t)kernel->axis_count);

@@ -18,7 +18,7 @@ typedef struct {
 #ifdef __LP64__
 // Whoever adds a field that code depends on writes it here, too.
 _Static_assert(sizeof(Buffer) == 56 && sizeof(Axis) == 16 && sizeof(Affine) == 8 + 8 * MAX_AXES, "a field is new");
-_Static_assert(sizeof(Instruction) == 72 + sizeof(Affine) && sizeof(KernelProgram) == 80, "a field is new");
+_Static_assert(sizeof(Instruction) == 72 + sizeof(Affine) && sizeof(KernelProgram) == 88, "a field is new");
 _Static_assert(sizeof(Kernel) == 104 + MAX_AXES * sizeof(Axis), "a field is new");
 #endif
 
@@ -107,6 +107,7 @@ static void put_instruction(Writer *writer, const Kernel *kernel, const Instruct
     for (int i = 0; i < MAX_ARITY; i++) put(writer, instruction->operands[i]);
     put_number(writer, instruction->scalar.integer);
     put(writer, instruction->phase);
+    put(writer, instruction->streamed);
     put_buffer_number(writer, instruction->buffer);
     put_extent(writer, instruction->affine.base);
     for (int i = 0; i < kernel->axis_count; i++) put_extent(writer, instruction->affine.strides[i]);

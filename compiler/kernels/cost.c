@@ -4,6 +4,8 @@
 // what is computed: no bit depends on this file.
 #include "kernels/kernel.h"
 
+#include <unistd.h>
+
 // In floating operations: what one element of an op takes.
 enum { FLOPS_SIMPLE = 1, FLOPS_DIVIDE = 8, FLOPS_FUNCTION = 20, FLOPS_RANDOM = 40, FLOPS_SORTED = 64 };
 // What takes so many is kept in a first-level cache, where it is needed again, rather than computed again.
@@ -177,6 +179,48 @@ Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel) {
         if (fetching.loads[i]) fetching.phase = phase;
     }
     return fetching;
+}
+
+// ---- what is stored past the caches
+
+// A store past the caches saves reading what it overwrites, but whoever reads the result has to fetch it from memory. It
+// pays for arrays that would drive everything else from the last cache. Of a very large one a core has only a share.
+enum { USUAL_CACHE = 1 << 25, LARGEST_SHARE = 1 << 26 };
+
+int64_t kernel_stream_bytes(void) {
+    long last = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    last = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    int64_t half = (last > 0 ? last : USUAL_CACHE) / 2;
+    return half < LARGEST_SHARE ? half : LARGEST_SHARE;
+}
+
+static void find_read(const KernelArray *kernels, bool *read) {
+    for (int i = 0; i < kernels->count; i++) {
+        const Kernel *kernel = kernels->items[i];
+        for (int k = 0; k < kernel->instructions.count; k++) {
+            const Instruction *instruction = &kernel->instructions.items[k];
+            if (instruction->buffer && instruction->kind != INSTRUCTION_STORE) read[instruction->buffer->id] = true;
+        }
+        find_read(&kernel->body, read);
+    }
+}
+
+void kernel_program_stream(KernelProgram *program) {
+    bool *read = arena_array(program->arena, bool, program->buffers.count + 1);
+    find_read(&program->kernels, read);
+    for (int i = 0; i < program->kernels.count; i++) {
+        const Kernel *kernel = program->kernels.items[i];
+        for (int k = 0; k < kernel->instructions.count; k++) {
+            Instruction *store = &kernel->instructions.items[k];
+            int64_t elements;
+            if (store->kind != INSTRUCTION_STORE || read[store->buffer->id]) continue;
+            if (kernel->kind != KERNEL_MAP && kernel->kind != KERNEL_ROW) continue;
+            if (!extent_is_constant(store->buffer->elements, &elements)) continue;
+            store->streamed = elements * dtype_size(store->buffer->dtype) >= program->stream_bytes;
+        }
+    }
 }
 
 // ---- what workers divide among them

@@ -99,6 +99,7 @@ typedef struct {
                         // passes need are computed again in each. Instructions that depend on no reduced axis
                         // (see kernel_depends) are computed once per outer index, between passes; a
                         // store of such a value happens after the pass before its phase.
+    bool streamed;      // STORE: past the caches, where the machine can; set by kernel_program_stream
     const Node *node;   // where it came from, for names and spans; may be NULL
 } Instruction;
 
@@ -152,6 +153,7 @@ typedef struct {
     const Extent *scratch_bytes;   // set by the plan
     int workers;                   // that share the work of large kernels; 1: there is but one
     bool timed;                    // the frame's `synchronise` is called after each kernel: see gradc_timed in emit.h
+    int64_t stream_bytes;          // a result of so many or more is stored past the caches: kernel_stream_bytes()
     int64_t split_work;            // a kernel of less work is left to one of them: SPLIT_WORK, or what a test says
 } KernelProgram;
 
@@ -183,6 +185,10 @@ typedef struct {
 KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel);
 // Whether a value is better kept in a cache than computed again.
 bool instruction_is_dear(const Instruction *instruction);
+// How large a result must be to be stored past the caches of this machine; and the choice of the stores, after the last
+// add: of results that no kernel of the program reads.
+int64_t kernel_stream_bytes(void);
+void kernel_program_stream(KernelProgram *program);
 // What of the next row along `next` a ROW kernel fetches while it computes a row, and in which pass; -1: nothing.
 typedef enum { FETCH_NOT, FETCH_NEAR, FETCH_FAR } Fetch;   // into the first cache, or the second
 typedef struct {

@@ -87,6 +87,7 @@ static void print_instruction(Text *text, const Kernel *kernel, int number, int 
         if (instruction->kind == INSTRUCTION_SORT) verb = instruction->scalar.integer ? "sort down" : "sort";
         text_add(text, "%s %%%d to ", verb, instruction->operands[0]);
         print_access(text, kernel, instruction, instruction->kind == INSTRUCTION_SCATTER ? 1 : -1);
+        if (instruction->streamed) text_add(text, ", past the caches");
     } else {
         text_add(text, "%%%d: %s = ", number, dtype_name(instruction->dtype));
         print_value(text, kernel, instruction);

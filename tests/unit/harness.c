@@ -110,8 +110,10 @@ static KernelProgram *lower(Case *test, int workers) {
     Placement leaves[MAX_CASE_VALUES];
     for (int i = 0; i < test->leaf_count; i++) leaves[i] = test->leaves[i].place;
     KernelProgram *program = kernel_program_create(test->graph, "test", workers);
-    program->split_work = 0;   // whatever can be divided is
+    program->split_work = 0;                         // whatever can be divided is
+    program->stream_bytes = workers > 1 ? 0 : 512;   // and stored past the caches
     kernel_program_add(program, leaves, test->leaf_count, test->results, test->result_count);
+    kernel_program_stream(program);
     kernel_program_plan(program);
     const char *fault = kernel_program_verify(program);
     if (fault) fail(test, "the kernels: %s", fault);
