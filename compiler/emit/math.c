@@ -190,21 +190,23 @@ static LLVMValueRef exclusive(const Writer *w, LLVMValueRef a, LLVMValueRef b, L
     return LLVMBuildXor(w->builder, LLVMBuildXor(w->builder, a, b, ""), c, "");
 }
 
+// The counter's words and the key's lie in the lower halves of 64 bits, as the products need them; what the upper halves
+// hold does not matter.
 static LLVMValueRef wide_product(const Writer *w, uint32_t multiplier, LLVMValueRef x) {
-    LLVMValueRef wide = LLVMBuildZExt(w->builder, x, integers(w, 64), "");
-    return LLVMBuildMul(w->builder, wide, integer(w, 64, multiplier), "");
+    LLVMValueRef low = LLVMBuildAnd(w->builder, x, integer(w, 64, UINT32_MAX), "");
+    return LLVMBuildMul(w->builder, low, integer(w, 64, multiplier), "");
 }
 
 static void philox(const Writer *w, LLVMValueRef *key, LLVMValueRef *counter) {
     for (int round = 0; round < 10; round++) {
         LLVMValueRef left = wide_product(w, PHILOX_MULTIPLIER_0, counter[0]);
         LLVMValueRef right = wide_product(w, PHILOX_MULTIPLIER_1, counter[2]);
-        counter[0] = exclusive(w, word(w, upper(w, right)), counter[1], key[0]);
-        counter[2] = exclusive(w, word(w, upper(w, left)), counter[3], key[1]);
-        counter[1] = word(w, right);
-        counter[3] = word(w, left);
-        key[0] = LLVMBuildAdd(w->builder, key[0], integer(w, 32, PHILOX_WEYL_0), "");
-        key[1] = LLVMBuildAdd(w->builder, key[1], integer(w, 32, PHILOX_WEYL_1), "");
+        counter[0] = exclusive(w, upper(w, right), counter[1], key[0]);
+        counter[2] = exclusive(w, upper(w, left), counter[3], key[1]);
+        counter[1] = right;
+        counter[3] = left;
+        key[0] = LLVMBuildAdd(w->builder, key[0], integer(w, 64, PHILOX_WEYL_0), "");
+        key[1] = LLVMBuildAdd(w->builder, key[1], integer(w, 64, PHILOX_WEYL_1), "");
     }
 }
 
@@ -214,12 +216,9 @@ static void draw_words(const Writer *w, LLVMValueRef element, LLVMValueRef seed,
     draw = repeat(w, draw);
     LLVMValueRef high = LLVMBuildAnd(w->builder, draw, integer(w, 64, UINT64_C(0xffffffff00000000)), "");
     LLVMValueRef place = exclusive(w, integer(w, 64, (uint64_t)site), upper(w, element), high);
-    LLVMValueRef key[2] = {word(w, seed), word(w, upper(w, seed))};
-    words[0] = word(w, element);
-    words[1] = word(w, place);
-    words[2] = word(w, upper(w, place));
-    words[3] = word(w, draw);
-    philox(w, key, words);
+    LLVMValueRef key[2] = {seed, upper(w, seed)}, counter[4] = {element, place, upper(w, place), draw};
+    philox(w, key, counter);
+    for (int i = 0; i < 4; i++) words[i] = word(w, counter[i]);
 }
 
 // A word without its `drop` lowest bits, as a number; that leaves less than 2^31.
