@@ -21,6 +21,7 @@ static bool pass_differentiate(Compilation *compilation, Function *function) {
         if (!differentiate_round(graph, compilation->diagnostics, function, &more)) return false;
         if (!more) break;
         batch_loops(graph, function);
+        hoist_from_loops(graph, function);
         simplify(graph, function);
     }
     return true;
@@ -28,6 +29,11 @@ static bool pass_differentiate(Compilation *compilation, Function *function) {
 
 static bool pass_batch(Compilation *compilation, Function *function) {
     batch_loops(compilation->program->graph, function);
+    return true;
+}
+
+static bool pass_hoist(Compilation *compilation, Function *function) {
+    hoist_from_loops(compilation->program->graph, function);
     return true;
 }
 
@@ -55,9 +61,11 @@ static const struct {
     size_t timing;
 } passes[] = {
     {"batch loops", STAGE_GRAD, pass_batch, offsetof(Timings, differentiate_ms)},
+    {"hoist from loops", STAGE_GRAD, pass_hoist, offsetof(Timings, differentiate_ms)},
     {"simplify", STAGE_GRAD, pass_simplify, offsetof(Timings, simplify_ms)},
     {"differentiate", STAGE_GRAD, pass_differentiate, offsetof(Timings, differentiate_ms)},
     {"batch loops", STAGE_BATCH, pass_batch, offsetof(Timings, differentiate_ms)},
+    {"hoist from loops", STAGE_BATCH, pass_hoist, offsetof(Timings, differentiate_ms)},
     {"simplify", STAGE_OPT, pass_simplify, offsetof(Timings, simplify_ms)},
     {"normalise reductions", STAGE_OPT, pass_normalise, offsetof(Timings, simplify_ms)},
     {"place fma", STAGE_OPT, pass_fma, offsetof(Timings, simplify_ms)},

@@ -15,7 +15,10 @@ Node **batch_loop(Graph *graph, Node *loop);
 // Replaces every loop of the function that can be batched, inner ones first.
 void batch_loops(Graph *graph, Function *function);
 
-// The same with a change to what the rules give: how tests put mistakes in. `batched` is what a node of a body became.
+// Moves what loops with a carry need not compute in each iteration to before them (hoist.c).
+void hoist_from_loops(Graph *graph, Function *function);
+
+// The same as `batch_loops`, with a change to what the rules give: how tests put mistakes in. `batched` is what a node of a body became.
 typedef Node *BatchChange(Graph *graph, const Node *node, Node *batched, const void *context);
 void batch_loops_with(Graph *graph, Function *function, BatchChange *change, const void *context);
 

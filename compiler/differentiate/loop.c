@@ -43,49 +43,6 @@ LoopFlow loop_flow(Deriver *deriver, const Node *loop, const bool *active_inputs
     return flow;
 }
 
-// ---- what the forward loop keeps
-
-typedef struct {
-    Graph *graph;
-    const Function *body;
-    int carry_count;
-    ARRAY(Named) results;
-} Keeper;
-
-// A carry is kept as it was before the iteration.
-static const char *kept_name(Arena *arena, const Node *node, const char *otherwise) {
-    if (node->op == OP_variable) return arena_print(arena, "previous_%s", node->name);
-    return node->name ? node->name : otherwise ? otherwise : "kept";
-}
-
-static void keep(Keeper *keeper, Node *node) {
-    if (node->rank == MAX_RANK) return;   // it cannot be stacked
-    for (int i = keeper->carry_count; i < keeper->results.count; i++)
-        if (keeper->results.items[i].node == node) return;
-    Named result = {kept_name(keeper->graph->arena, node, NULL), node};
-    array_push(keeper->graph->arena, &keeper->results, result);
-}
-
-// Random numbers are not drawn again; products and inner loops are too costly to compute again.
-static void keep_costly(Keeper *keeper, Node *node) {
-    if (node->op == OP_random_uniform || node->op == OP_random_normal || node->op == OP_contract) keep(keeper, node);
-    for (int i = 0; node->op == OP_loop && i < node->body->result_count; i++)
-        keep(keeper, result_of(keeper->graph, node, i));
-}
-
-Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count) {
-    Keeper keeper = {.graph = graph, .body = body, .carry_count = carry_count};
-    for (int i = 0; i < body->result_count; i++) array_push(graph->arena, &keeper.results, body->results[i]);
-    for (int i = 0; i < carry_count; i++) keep(&keeper, body->arguments[sequence_count + i]);
-    NodeArray nodes = reachable(graph, result_nodes(graph->arena, body), body->result_count);
-    for (int i = 0; i < nodes.count; i++) keep_costly(&keeper, nodes.items[i]);
-    if (keeper.results.count == body->result_count) return body;
-    Function copy = *body;
-    copy.results = keeper.results.items;
-    copy.result_count = keeper.results.count;
-    return arena_copy(graph->arena, &copy, sizeof copy);
-}
-
 // ---- the reversing loop
 
 typedef ARRAY(Node *) Nodes;
@@ -133,7 +90,7 @@ static Node *flip(Graph *graph, Node *x) {
     return slice(graph, x, starts, steps, shape);
 }
 
-static Node *in_order(Reversal *reversal, Node *x) {
+static Node *in_order(const Reversal *reversal, Node *x) {
     return reversal->backwards ? flip(reversal->graph, x) : x;
 }
 
@@ -313,27 +270,62 @@ static int find_yield(const Reversal *reversal, const Node *node) {
     return NOWHERE;
 }
 
-// Yields what the terms of the cotangent of a capture are made of, unless it comes from outside.
-static Total *add_total(Reversal *reversal, const char *name, Node *cotangent) {
-    Arena *arena = reversal->graph->arena;
-    Total total = total_of(reversal->graph, cotangent);
-    for (int i = 0; i < total.count; i++)
-        for (int side = 0; side < 2; side++) {
-            Node *node = total.terms[i].sides[side];
-            if (!node || find_yield(reversal, node) != NOWHERE) continue;
-            if (find(&reversal->elements, node) != NOWHERE || find(&reversal->constants, node) != NOWHERE) continue;
-            add_yield(reversal, !total.terms[i].sides[1] ? name : node->name ? node->name : "factor", node);
-        }
-    return arena_copy(arena, &total, sizeof total);
+// Whether the loop that is made has the node's values of all iterations, without one yield more.
+static bool is_stacked(const Reversal *reversal, const Node *node) {
+    return find(&reversal->elements, node) != NOWHERE || find(&reversal->constants, node) != NOWHERE ||
+           find_yield(reversal, node) != NOWHERE;
 }
 
-// The values of a node of the reversing body in all iterations, on axis 0.
+// Yields what the terms of the cotangent of a capture are made of, unless it comes from outside.
+static Total *add_total(Reversal *reversal, const char *name, const Total *total) {
+    for (int i = 0; i < total->count; i++)
+        for (int side = 0; side < 2; side++) {
+            Node *node = total->terms[i].sides[side];
+            if (!node || is_stacked(reversal, node)) continue;
+            add_yield(reversal, !total->terms[i].sides[1] ? name : node->name ? node->name : "factor", node);
+        }
+    return arena_copy(reversal->graph->arena, total, sizeof *total);
+}
+
+// What the total's sides take in memory for each iteration, beyond what is there without it.
+static const Extent *elements_to_stack(const Reversal *reversal, const Total *total) {
+    ExtentTable *extents = reversal->graph->extents;
+    const Extent *count = extent_constant(extents, 0);
+    for (int i = 0; i < total->count; i++)
+        for (int side = 0; side < 2; side++) {
+            const Node *node = total->terms[i].sides[side];
+            if (node && !is_stacked(reversal, node))
+                count = extent_add(extents, count, element_count(reversal->graph, node));
+        }
+    return count;
+}
+
+// In a loop that runs backwards a sum may be made in a carry as well. Behind the loop it takes one product instead of
+// one for each iteration, each with a pass over the carry; but the sides of all iterations must be kept until then. That
+// is done where they take little beside the sequences, of which the forward loop has kept most, or beside the carry.
+static bool sums_behind(const Reversal *reversal, const Node *cotangent, const Total *total) {
+    enum { MOST_OF_SEQUENCES = 2, MOST_OF_SUM = 4 };
+    Graph *graph = reversal->graph;
+    ExtentTable *extents = graph->extents;
+    for (int i = 0; i < total->count; i++)
+        if (!total->terms[i].sides[1] && !is_stacked(reversal, total->terms[i].sides[0])) return false;
+    const Extent *wanted = elements_to_stack(reversal, total), *there = extent_constant(extents, 0);
+    for (int i = 0; i < reversal->elements.count; i++)
+        there = extent_add(extents, there, element_count(graph, reversal->elements.items[i]));
+    const Extent *most = extent_multiply(extents, there, extent_constant(extents, MOST_OF_SEQUENCES));
+    const Extent *sum =
+        extent_multiply(extents, element_count(graph, cotangent), extent_constant(extents, MOST_OF_SUM));
+    return extent_at_least(extents, most, wanted) || extent_at_least(extents, sum, wanted);
+}
+
+// The values of a node of the reversing body in all iterations, on axis 0, in the order of the forward loop.
 static Node *stacked(const Reversal *reversal, Node *reversed, const Node *node) {
     Graph *graph = reversal->graph;
     int at = find(&reversal->elements, node);
-    if (at != NOWHERE) return reversal->sequences.items[at];
+    if (at != NOWHERE) return in_order(reversal, reversal->sequences.items[at]);
     at = find(&reversal->constants, node);
-    if (at == NOWHERE) return result_of(graph, reversed, loop_part(reversed, 1) + find_yield(reversal, node));
+    if (at == NOWHERE)
+        return in_order(reversal, result_of(graph, reversed, loop_part(reversed, 1) + find_yield(reversal, node)));
     const Extent *shape[MAX_RANK + 1] = {reversed->attributes[0]};
     int axes[MAX_RANK];
     for (int i = 0; i < node->rank; i++) {
@@ -357,7 +349,21 @@ typedef struct {
     Total *total;       // or NULL
 } Exit;
 
-// The cotangents that go out, by argument.
+// Of a capture: summed behind the loop, or in a carry.
+static Exit capture_exit(Reversal *reversal, const char *name, Node *cotangent) {
+    Exit exit = {NOWHERE, NOWHERE, NULL};
+    Total total = total_of(reversal->graph, cotangent);
+    if (!reversal->backwards || sums_behind(reversal, cotangent, &total)) {
+        exit.total = add_total(reversal, name, &total);
+        return exit;
+    }
+    exit.carry = reversal->next.count;
+    Node *sum = argument_like(reversal->graph, cotangent, "", name);
+    add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
+    return exit;
+}
+
+// The cotangents that go out, by argument. Those of captures come last, when it is known what is yielded anyway.
 static Exit *add_results(Reversal *reversal) {
     const Node *loop = reversal->loop;
     Arena *arena = reversal->graph->arena;
@@ -373,11 +379,7 @@ static Exit *add_results(Reversal *reversal) {
         if (sequence) {
             exits[i].yield = reversal->yields.count;
             add_yield(reversal, name, cotangent);
-        } else if (reversal->backwards) {
-            exits[i].carry = reversal->next.count;
-            Node *sum = argument_like(reversal->graph, cotangent, "", name);
-            add_carry(reversal, NULL, sum, cotangent_add(reversal->graph, sum, cotangent));
-        } else exits[i].total = add_total(reversal, name, cotangent);
+        } else exits[i] = capture_exit(reversal, name, cotangent);
     }
     return exits;
 }

@@ -96,6 +96,10 @@ Node *argument_like(Graph *graph, const Node *like, const char *prefix, const ch
 LoopFlow loop_flow(Deriver *deriver, const Node *loop, const bool *active_inputs);
 // The cotangents of the loop's inputs, given those of its results; NULL is zero in both.
 void reverse_loop(Deriver *deriver, Node *loop, const LoopFlow *flow, Node *const *results, Node **inputs);
+
+// ---- keep.c
+// How the reversing loop calls what it reads of the forward one.
+const char *kept_name(Arena *arena, const Node *node, const char *otherwise);
 // `body`, of a loop with these parts, which yields too what reversing it must read: the carries, random numbers, and
 // what is costly to compute again. Its first results are the old ones.
 Function *body_with_kept(Graph *graph, Function *body, int sequence_count, int carry_count);

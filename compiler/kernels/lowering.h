@@ -120,12 +120,18 @@ int add_axis(Draft *draft, AxisRole role, const Extent *extent);
 void place_root(Lowering *lowering, const Root *root);
 
 // ---- loop.c
+// What has the buffer that a loop goes over for this sequence: that of the sequence, or if it is a part of the elements
+// of axis 0 of another tensor, or these from the last to the first, of that one.
+Node *below_sequence(Node *sequence);
 void lower_loop(Lowering *lowering, Node *loop);
 
 // ---- shapes.c
 void tidy_kernels(Lowering *lowering);
 
 // ---- program.c
+// Notes for each node the root that is its own; after that, a further root of such a node may become it (true).
+void find_homes(Lowering *lowering);
+bool give_home(Lowering *lowering, const Root *root);
 // Lowers what `roots` ask for, with leaves already in `states`.
 void lower_roots(Lowering *lowering);
 

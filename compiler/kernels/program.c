@@ -69,13 +69,13 @@ static const Placement **find_updated(Arena *arena, const Placement *leaves, int
     return updated;
 }
 
-static void find_homes(Lowering *lowering) {
+void find_homes(Lowering *lowering) {
     for (int i = lowering->roots.count - 1; i >= 0; i--)
         if (lowering->roots.items[i].whole) node_state(lowering, lowering->roots.items[i].node)->home = i + 1;
 }
 
 // A further root of a node that has one takes over that one's buffer, unless it must be a copy.
-static bool give_home(Lowering *lowering, const Root *root) {
+bool give_home(Lowering *lowering, const Root *root) {
     int home = node_state(lowering, root->node)->home;
     if (!home || root->accumulate || root->in_place || root->node->op == OP_loop) return false;
     Root *other = &lowering->roots.items[home - 1];

@@ -247,7 +247,8 @@ static void find_roots_of(Lowering *lowering, Node *node) {
     if (node->op == OP_loop)
         for (int i = 0; i < node->input_count; i++) {
             bool carry = i >= loop_part(node, 0) && i < loop_part(node, 0) + loop_part(node, 1);
-            if (!carry && is_fusible(below_reshapes(node->inputs[i]))) add_root(lowering, node->inputs[i], node);
+            Node *input = i < loop_part(node, 0) ? below_sequence(node->inputs[i]) : node->inputs[i];
+            if (!carry && is_fusible(below_reshapes(input))) add_root(lowering, input, node);
         }
     if (!is_fusible(node) && node->op != OP_variable && node->op != OP_result) add_root(lowering, node, node);
     else if (state->recomputed && is_expensive(node)) add_root(lowering, node, node);

@@ -118,6 +118,8 @@ static bool run_passes(Trial *trial, Function *function) {
     if (!is_right(trial, function, "making it")) return false;
     batch_loops(graph, function);
     if (!is_right(trial, function, "batching")) return false;
+    hoist_from_loops(graph, function);
+    if (!is_right(trial, function, "hoisting")) return false;
     simplify(graph, function);
     if (!is_right(trial, function, "simplifying")) return false;
     for (bool more = true; more;) {
@@ -128,6 +130,8 @@ static bool run_passes(Trial *trial, Function *function) {
         if (!is_right(trial, function, "differentiating")) return false;
         batch_loops(graph, function);
         if (!is_right(trial, function, "batching derivatives")) return false;
+        hoist_from_loops(graph, function);
+        if (!is_right(trial, function, "hoisting from derivatives")) return false;
         simplify(graph, function);
         if (!is_right(trial, function, "simplifying derivatives")) return false;
     }
