@@ -83,12 +83,17 @@ static void emit_rows(Emitter *emitter, const Product *product, Scope *columns, 
     loop_end(code, &loop, NULL);
 }
 
+// The columns at hand; of several panels (`count` 0) each in turn.
+static void emit_all_rows(Emitter *emitter, const Product *product, Scope *columns, int count) {
+    int axes[MAX_AXES], rows = axes_of(product->kernel, AXIS_M, axes);
+    emit_rows(emitter, product, columns, count, axes, rows - (product->inner >= 0 ? 2 : 1));
+}
+
 static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *context) {
     Product *product = context;
-    int axes[MAX_AXES], rows = axes_of(product->kernel, AXIS_M, axes);
     for (int i = 0; i < count; i++) scope_hoist(emitter, &scopes[i]);
     if (product->panel) emit_pack(emitter, product, scopes, count);
-    emit_rows(emitter, product, scopes, count, axes, rows - (product->inner >= 0 ? 2 : 1));
+    emit_all_rows(emitter, product, scopes, count);
 }
 
 // How many panels all rows meet before the next ones are packed: as many as stay in the cache; rather a few less, if
@@ -96,7 +101,7 @@ static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *contex
 static int panels_at_once(const Emitter *emitter, const Product *product) {
     const Kernel *kernel = product->kernel;
     int64_t columns;
-    if (!product->panel || !product->blocks || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
+    if (!product->panel || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
     int64_t each = (int64_t)product->columns * kernel_lanes(emitter, kernel), all = columns / each;
     int64_t most = kernel->pack_columns / each < all ? kernel->pack_columns / each : all;
     for (int64_t panels = most; panels > 1 && 2 * panels > most; panels--)
@@ -115,7 +120,7 @@ static void emit_panels(Emitter *emitter, Product *product) {
     Loop loop = loop_begin(code, "columns", range.start, limit, v_i64(code, step), NULL, 0);
     product->at = loop.index;
     emit_pack_panels(emitter, product);
-    emit_tile_rows(emitter, product, NULL, 0);
+    emit_all_rows(emitter, product, NULL, 0);
     loop_end(code, &loop, NULL);
     product->panels = 1;
     if (whole < columns)

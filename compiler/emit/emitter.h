@@ -215,7 +215,7 @@ typedef struct {
     LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
     LLVMValueRef blocks;   // packed operand 0: blocks of `rows` rows, for every k side by side; or NULL
     LLVMValueRef totals;   // room for a tile
-    int panels;            // that every block of rows meets in turn: 1, or more if both operands are packed
+    int panels;            // that every block of rows meets in turn: 1, or more if operand 1 is packed
     LLVMValueRef at;       // the first column of those panels, if they are several
 } Product;
 // All rows times the columns at hand; or, for several panels, times each of them (`columns` NULL).

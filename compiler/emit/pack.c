@@ -2,6 +2,8 @@
 // ahead. An operand that is computed is computed here, once; one that lies transposed is turned.
 #include "emit/emitter.h"
 
+enum { PACK_STRIP = 16 };
+
 typedef struct {
     Emitter *emitter;
     const Product *product;
@@ -20,12 +22,12 @@ static void store_packed(const Pack *pack, LLVMValueRef k, LLVMValueRef column, 
     LLVMSetAlignment(LLVMBuildStore(code->builder, value, pointer), (unsigned)dtype_size(pack->product->dtype));
 }
 
-static void pack_values(const Pack *pack) {
+// The k in [start, limit).
+static void pack_values(const Pack *pack, LLVMValueRef start, LLVMValueRef limit) {
     const Code *code = &pack->emitter->code;
     const Product *product = pack->product;
-    LLVMValueRef limit = extent_value_of(pack->emitter, product->summed);
     SummedLoop summed;
-    summed_begin(pack->emitter, product, &summed, "pack", v_i64(code, 0), limit, NULL, 0);
+    summed_begin(pack->emitter, product, &summed, "pack", start, limit, NULL, 0);
     for (int j = 0; j < pack->count; j++) {
         Scope scope = scope_inside(pack->emitter, &pack->columns[j]);
         summed_bind(product, &summed, &scope);
@@ -182,18 +184,49 @@ static void pack_transposed(const Pack *pack) {
     loop_end(code, &columns, NULL);
 }
 
-static void pack_panel(Emitter *emitter, const Product *product, Scope *columns, int count, int stride) {
-    Pack pack = {emitter, product, columns, count, kernel_lanes(emitter, product->kernel), stride};
-    const Instruction *right = &product->kernel->instructions.items[product->right];
-    bool turned = right->kind == INSTRUCTION_LOAD && right->operands[0] < 0 && right->dtype != DTYPE_BOOL &&
-                  extent_is(right->affine.strides[product->k[product->k_count - 1]], 1) &&
-                  !extent_is(right->affine.strides[product->n], 0) && !extent_is(right->affine.strides[product->n], 1);
-    if (turned) pack_transposed(&pack);
-    else pack_values(&pack);
+// Whether operand `number`, as operand 1, lies with its summed elements side by side, and has to be turned.
+static bool is_turned(const Product *product, int number, int axis) {
+    const Instruction *load = &product->kernel->instructions.items[number];
+    return load->kind == INSTRUCTION_LOAD && load->operands[0] < 0 && load->dtype != DTYPE_BOOL &&
+           extent_is(load->affine.strides[product->k[product->k_count - 1]], 1) &&
+           !extent_is(load->affine.strides[axis], 0) && !extent_is(load->affine.strides[axis], 1);
 }
 
 void emit_pack(Emitter *emitter, const Product *product, Scope *columns, int count) {
-    pack_panel(emitter, product, columns, count, count * kernel_lanes(emitter, product->kernel));
+    int width = kernel_lanes(emitter, product->kernel);
+    Pack pack = {emitter, product, columns, count, width, count * width};
+    LLVMValueRef length = extent_value_of(emitter, product->summed);
+    if (is_turned(product, product->right, product->n)) pack_transposed(&pack);
+    else pack_values(&pack, v_i64(&emitter->code, 0), length);
+}
+
+// ---- strips
+
+// Many panels (or blocks of rows) are packed a strip of some k at a time, so that rows are read along, not across: pages
+// and what the processor fetches ahead are used. What is turned is read along anyway: one strip.
+typedef struct {
+    Loop loop;
+    LLVMValueRef start, limit;
+    bool turned;
+} Strip;
+
+static Strip strip_begin(Emitter *emitter, const Product *product, bool turned) {
+    const Code *code = &emitter->code;
+    LLVMValueRef length = extent_value_of(emitter, product->summed), size = v_i64(code, PACK_STRIP);
+    if (turned) return (Strip){.start = v_i64(code, 0), .limit = length, .turned = true};
+    Strip strip = {.loop = loop_begin(code, "strips", v_i64(code, 0), length, size, NULL, 0)};
+    strip.start = strip.loop.index;
+    strip.limit = v_minimum(code, v_add(code, strip.start, size), length);
+    return strip;
+}
+
+static void pack_strip(const Pack *pack, const Strip *strip) {
+    if (strip->turned) pack_transposed(pack);
+    else pack_values(pack, strip->start, strip->limit);
+}
+
+static void strip_end(Emitter *emitter, Strip *strip) {
+    if (!strip->turned) loop_end(&emitter->code, &strip->loop, NULL);
 }
 
 // ---- several panels
@@ -227,11 +260,15 @@ Product open_panel(Emitter *emitter, const Product *product, LLVMValueRef number
 void emit_pack_panels(Emitter *emitter, const Product *product) {
     const Code *code = &emitter->code;
     LLVMValueRef count = v_i64(code, product->panels);
+    Strip strip = strip_begin(emitter, product, is_turned(product, product->right, product->n));
     Loop loop = loop_begin(code, "panels", v_i64(code, 0), count, v_i64(code, 1), NULL, 0);
     Scope columns[MAX_GROUP];
     Product panel = open_panel(emitter, product, loop.index, columns);
-    emit_pack(emitter, &panel, columns, product->columns);
+    int width = kernel_lanes(emitter, product->kernel);
+    Pack pack = {emitter, &panel, columns, product->columns, width, product->columns * width};
+    pack_strip(&pack, &strip);
     loop_end(code, &loop, NULL);
+    strip_end(emitter, &strip);
 }
 
 // ---- operand 0
@@ -253,6 +290,7 @@ void emit_pack_rows(Emitter *emitter, const Product *product) {
     int width = kernel_lanes(emitter, product->kernel), count = (product->rows + width - 1) / width;
     Range range = axis_range(emitter, product->kernel, product->m, product->rows);
     LLVMValueRef extent = extent_value_of(emitter, product->kernel->axes[product->m].extent);
+    Strip strip = strip_begin(emitter, product, is_turned(product, product->left, product->m));
     Loop loop = loop_begin(code, "blocks", range.start, range.limit, v_i64(code, product->rows), NULL, 0);
     Scope vectors[MAX_GROUP];
     for (int i = 0; i < count; i++) {
@@ -266,6 +304,8 @@ void emit_pack_rows(Emitter *emitter, const Product *product) {
     turned.n = product->m;
     turned.right = product->left;
     turned.panel = block_pointer(emitter, product, loop.index);
-    pack_panel(emitter, &turned, vectors, count, block_stride(product, width));
+    Pack pack = {emitter, &turned, vectors, count, width, block_stride(product, width)};
+    pack_strip(&pack, &strip);
     loop_end(code, &loop, NULL);
+    strip_end(emitter, &strip);
 }

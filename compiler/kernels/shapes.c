@@ -166,12 +166,14 @@ static void single_columns(Kernel *kernel) {
 
 // ---- panels of a contraction's right operand
 
-// Copying operand 1 to panels pays when it is computed or strided, or has several panels, is large, and is read by many
-// rows of tiles. An open dim counts as the size of a usual batch.
+// Copying operand 1 to panels pays when it is computed or strided, or has several panels, is more than a corner of a
+// first-level cache, and is read by so many rows that the copy's time is little of the product's: then tiles read straight
+// ahead, in whole lines. An open dim counts as the size of a usual batch.
 enum {
     PACK_FAR_ELEMENTS = 1 << 19,
     PACK_FAR_TILES = 16,
-    PACK_ELEMENTS = 32768,
+    PACK_ELEMENTS = 4096,
+    PACK_PRODUCTS = 3 << 18,
     PACK_ROWS = 48,
     UNPACKED_ROWS = 4,
     USUAL_BATCH = 128
@@ -235,9 +237,10 @@ static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *co
     bool plain = is_plain_load(right) && extent_is(right->affine.strides[n_axis], 1);
     double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
     double elements = columns * usual_size_of_role(kernel, AXIS_K);
-    bool large = columns > PACK_COLUMNS && elements > PACK_ELEMENTS, far = elements > PACK_FAR_ELEMENTS;
+    bool large = elements >= PACK_ELEMENTS && rows_of_tiles * elements >= PACK_PRODUCTS;
+    bool far = elements > PACK_FAR_ELEMENTS;
     double least = far ? PACK_FAR_TILES : PACK_ROWS;   // what is read from memory again and again is dear
-    bool pays = plain ? large && rows_of_tiles >= least : rows_of_tiles > UNPACKED_ROWS;
+    bool pays = plain ? large && columns > PACK_COLUMNS && rows_of_tiles >= least : rows_of_tiles > UNPACKED_ROWS;
     if (!pays) return;
     // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
     const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
