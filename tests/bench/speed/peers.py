@@ -103,12 +103,13 @@ def torch_gradients(function):
 
 # ---- JAX
 
+@contextlib.contextmanager
 def precision(floating):
     """In which JAX knows the dtype: it must hold while a function is traced and while it is called."""
-    if floating == "f32":
-        return contextlib.nullcontext()
-    from jax.experimental import enable_x64
-    return enable_x64()
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", floating == "f64")
+    yield
+    jax.config.update("jax_enable_x64", before)
 
 
 def jax_update(row):

@@ -49,7 +49,7 @@ def goals(report):
 def cells_of(ratio, goal):
     if not ratio:
         return ["", "", "", ""]
-    return [f"{times_of(ratio['value'])} {ratio['peer']}", f"{times_of(ratio['low'])} to {times_of(ratio['high'])}",
+    return [f"{times_of(ratio['value'])} {ratio['peer']}".strip(), f"{times_of(ratio['low'])} to {times_of(ratio['high'])}",
             "" if goal is None else f"{goal:g}x", verdict(ratio, goal)]
 
 
