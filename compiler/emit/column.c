@@ -27,15 +27,23 @@ static void start_partials(const Pass *pass, Partial *partials) {
         partials[i] = partial_start(pass->emitter, &pass->reductions[i / pass->count], pass->scopes[0].width);
 }
 
-// Binds the column axes to element `flat` of their row-major order.
-static void bind_columns(const Pass *pass, Scope *scope, LLVMValueRef flat) {
-    const Code *code = &pass->emitter->code;
-    for (int i = pass->column_count - 1; i > 0; i--) {
-        LLVMValueRef extent = extent_value_of(pass->emitter, scope->kernel->axes[pass->columns[i]].extent);
-        scope_bind(scope, pass->columns[i], LLVMBuildSRem(code->builder, flat, extent, ""));
+void bind_columns(Emitter *emitter, Scope *scope, const int *columns, int count, LLVMValueRef flat) {
+    const Code *code = &emitter->code;
+    for (int i = count - 1; i > 0; i--) {
+        LLVMValueRef extent = extent_value_of(emitter, scope->kernel->axes[columns[i]].extent);
+        scope_bind(scope, columns[i], LLVMBuildSRem(code->builder, flat, extent, ""));
         flat = LLVMBuildSDiv(code->builder, flat, extent, "");
     }
-    scope_bind(scope, pass->columns[0], flat);
+    scope_bind(scope, columns[0], flat);
+}
+
+const Extent *column_length(Emitter *emitter, const Kernel *kernel) {
+    ExtentTable *extents = emitter->program->graph->extents;
+    const Extent *length = extent_constant(extents, 1);
+    for (int axis = 0; axis < kernel->axis_count; axis++)
+        if (kernel->axes[axis].role == AXIS_COLUMN)
+            length = extent_multiply(extents, length, kernel->axes[axis].extent);
+    return length;
 }
 
 static void accumulate(const Pass *pass, LLVMValueRef flat, Partial *partials) {
@@ -43,7 +51,7 @@ static void accumulate(const Pass *pass, LLVMValueRef flat, Partial *partials) {
     for (int i = 0; i < pass->column_count; i++) columns |= UINT32_C(1) << pass->columns[i];
     for (int i = 0; i < pass->count; i++) {
         Scope scope = scope_inside(pass->emitter, &pass->scopes[i]);
-        bind_columns(pass, &scope, flat);
+        bind_columns(pass->emitter, &scope, pass->columns, pass->column_count, flat);
         for (int r = 0; r < pass->reduction_count; r++) {
             const Reduction *reduction = &pass->reductions[r];
             Partial *partial = &partials[r * pass->count + i];
@@ -107,10 +115,7 @@ static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *cont
     const Kernel *kernel = scopes[0].kernel;
     Pass pass = {.emitter = emitter, .scopes = scopes, .count = count};
     pass.column_count = axes_of(kernel, AXIS_COLUMN, pass.columns);
-    ExtentTable *extents = emitter->program->graph->extents;
-    pass.length = extent_constant(extents, 1);
-    for (int i = 0; i < pass.column_count; i++)
-        pass.length = extent_multiply(extents, pass.length, kernel->axes[pass.columns[i]].extent);
+    pass.length = column_length(emitter, kernel);
     uint32_t columns = axes_mask(kernel, AXIS_COLUMN);
     for (pass.phase = 0; pass.phase <= kernel->phase_count; pass.phase++) {
         for (int i = 0; i < count; i++) {
@@ -138,10 +143,11 @@ static int group_of(const Emitter *emitter, const Kernel *kernel, int vector_axi
 
 void emit_column(Emitter *emitter, const Kernel *kernel) {
     int axes[MAX_AXES], count = axes_of(kernel, AXIS_PARALLEL, axes);
-    int vector_axis = count ? axes[count - 1] : -1;
+    int vector_axis = count ? axes[count - 1] : -1, group = group_of(emitter, kernel, vector_axis);
+    if (emit_wide_column(emitter, kernel, group)) return;
     Nest nest;
     Scope *outer = open_axes(emitter, &nest, kernel, axes, count ? count - 1 : 0);
     scope_hoist(emitter, outer);
-    walk_vectors(emitter, outer, vector_axis, group_of(emitter, kernel, vector_axis), visit_vectors, NULL);
+    walk_vectors(emitter, outer, vector_axis, group, visit_vectors, NULL);
     close_axes(emitter, &nest);
 }

@@ -11,6 +11,7 @@
 //   choice.c         conditions that are the same for all elements, and what they save
 //   nest.c           loops over axes, and over vectors along one
 //   map.c row.c column.c contract.c sequence.c sort.c   the kinds of kernel
+//   wide_column.c    column kernels with more columns than registers hold
 //   turn.c           elementwise kernels that read an array across, in squares
 //   row_values.c     what a row kernel keeps from one pass over a row to the next
 //   tile.c pack.c summed.c   a contraction's register tiles, panels of its right operand, the loop over what is summed
@@ -180,6 +181,7 @@ int axes_of(const Kernel *kernel, AxisRole role, int *axes);   // ascending; ret
 uint32_t axes_mask(const Kernel *kernel, AxisRole role);
 
 enum { MAX_GROUP = 16, MAX_TILE = 32 };
+enum { SPLIT_ELEMENTS = 64 };   // along a vector axis workers' parts begin at multiples: whole cache lines
 // Walks `axis` in groups of up to `group` vectors: `visit` writes the code for one group, whose scopes stand for its
 // vectors. What is left at the end is masked. axis -1: one scalar scope.
 typedef void Visit(Emitter *emitter, Scope *scopes, int count, void *context);

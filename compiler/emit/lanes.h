@@ -27,6 +27,13 @@ static inline bool is_argmax(const Reduction *reduction) {
     return reduction->op == OP_reduce_argmax;
 }
 
+// ---- column.c, wide_column.c
+// Binds the column axes to element `flat` of their row-major order; how many elements that has.
+void bind_columns(Emitter *emitter, Scope *scope, const int *columns, int count, LLVMValueRef flat);
+const Extent *column_length(Emitter *emitter, const Kernel *kernel);
+// False: the columns fit `group` vectors, or it is no kernel for this, and none was made.
+bool emit_wide_column(Emitter *emitter, const Kernel *kernel, int group);
+
 // Partials as the carries of a loop, and back; both return the number of carries.
 int partials_to_carries(const Partial *partials, int count, LLVMValueRef *carries);
 void partials_from_carries(Partial *partials, int count, const LLVMValueRef *carries);

@@ -37,9 +37,6 @@ void close_axes(Emitter *emitter, Nest *nest) {
 
 // ---- along the vector axis
 
-// Workers' parts begin at whole cache lines.
-enum { SPLIT_ELEMENTS = 64 };
-
 typedef struct {
     Emitter *emitter;
     Scope *outer;

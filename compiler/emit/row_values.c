@@ -2,9 +2,7 @@
 // pass that computes them puts them into a row on the stack, and later ones read them there.
 #include "emit/row_values.h"
 
-enum { MAX_ROW_BYTES = 16384 };   // all rows together: they should stay in a first-level cache
-
-static LLVMValueRef row_at(Emitter *emitter, int64_t byte) {
+LLVMValueRef row_at(Emitter *emitter, int64_t byte) {
     const Code *code = &emitter->code;
     LLVMValueRef offset = v_i64(code, byte), rows = stack_room(emitter, &emitter->rows, MAX_ROW_BYTES, "rows");
     return LLVMBuildGEP2(code->builder, LLVMInt8TypeInContext(code->context), rows, &offset, 1, "");

@@ -5,6 +5,8 @@
 #include "emit/emitter.h"
 
 enum { MAX_ROW_VALUES = 8 };
+enum { MAX_ROW_BYTES = 16384 };                        // all rows together: they should stay in a first-level cache
+LLVMValueRef row_at(Emitter *emitter, int64_t byte);   // that byte of the room for them
 
 typedef struct {
     int instruction, phase;   // which value, and the pass that computes it

@@ -52,10 +52,13 @@ static void check_columns(Op op, Dtype dtype) {
         check_reduction(op, dtype, i % 2 ? FILL_SPECIAL : FILL_REAL, SHAPE(static_lengths[i], 33), INTS(0), 1, NULL);
         check_reduction(op, dtype, FILL_REAL, SHAPE(static_lengths[i], 1), INTS(0), 1, NULL);
     }
+    check_reduction(op, dtype, FILL_REAL, SHAPE(387, 160), INTS(0), 1, NULL);
+    check_reduction(op, dtype, FILL_REAL, SHAPE(2, 6, 7, 150), INTS(1, 2), 2, NULL);
     Case *test = case_begin(op_name(op));
     case_output(test, reduce(test->graph, op, case_input(test, dtype, FILL_REAL, SHAPE(-1, -2)), INTS(0), 1));
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         for (int64_t rows = 0; rows < 800; rows = rows * 2 + 49) case_check(test, DIMS(rows, lengths[i]));
+    case_check(test, DIMS(40, 4321));   // more than one block of columns
     case_end(test);
 }
 
