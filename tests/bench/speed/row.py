@@ -29,7 +29,7 @@ class TrainRow:
 
     def runs(self, arguments, libraries, maker):
         """{name: steps(count)}, what the step costs, how far the peers are from gradc, and what frees all of it"""
-        check_row, distances, trainers = self.without_chance or self, {}, []
+        distances, trainers = {}, []
         inputs = self.inputs(maker, self.batch)
         ours, runs = Trainer(libraries["gradc"], self.text, self.floating, inputs), {}
         runs["gradc"], runs["gradc, ctypes"] = ours.steps, ours.steps_from_python
@@ -38,10 +38,11 @@ class TrainRow:
                 trainers.append(Trainer(library, self.text, self.floating, inputs))
                 runs[name] = trainers[-1].steps
         first = ours.parameters() if peers.torch or peers.jax else None
-        for name, make in check_row.steps_of_peers(arguments, first, inputs).items():
-            distances[name] = check_row.compare(libraries["gradc"], inputs, make)
-        for name, make in self.steps_of_peers(arguments, first, inputs).items():
-            runs[name] = make().steps
+        others = self.others(arguments, first, inputs)
+        compared = self.without_chance.others(arguments, first, inputs) if self.without_chance else others
+        for name, other in others.items():
+            distances[name] = (self.without_chance or self).compare(libraries["gradc"], inputs, compared[name])
+            runs[name] = other.steps
         if self.many:
             rows = self.inputs(maker, STEPS * self.batch)
             for name in libraries:
@@ -49,26 +50,27 @@ class TrainRow:
                     trainers.append(ManySteps(libraries[name], self.text, self.floating, rows, self.batch))
                     runs[f"{name}, {STEPS}"] = trainers[-1].steps
             if peers.jax and self.jax_loss:
-                runs["scan"] = scan = peers.JaxScan(self, first, rows).steps
-                distances["scan"] = check_row.compare_many(libraries["gradc"], rows, first)
+                scan = peers.JaxScan(self, first, rows)
+                distances["scan"] = self.compare_many(libraries["gradc"], rows, scan)
+                runs["scan"] = scan.steps
         return runs, ours.costs(), distances, lambda: [trainer.free() for trainer in [ours, *trainers]]
 
-    def steps_of_peers(self, arguments, first, inputs):
-        makers = {}
+    def others(self, arguments, first, inputs):
+        found = {}
         if peers.torch:
-            makers["eager"] = lambda: peers.TorchSteps(self, first, inputs, False)
+            found["eager"] = peers.TorchSteps(self, first, inputs, False)
             if arguments.compile and self.compiles:
-                makers["compile"] = lambda: peers.TorchSteps(self, first, inputs, True)
+                found["compile"] = peers.TorchSteps(self, first, inputs, True)
         if peers.jax and self.jax_loss:
-            makers["jit"] = lambda: peers.JaxSteps(self, first, inputs)
-        return makers
+            found["jit"] = peers.JaxSteps(self, first, inputs)
+        return found
 
-    def compare(self, library, inputs, make):
-        """After some steps of both: the greatest relative difference of the losses, and how far the parameters are from
-        each other, as a share of how far they have moved. Noise may turn the sign of a gradient that is all but zero,
-        which adam makes a whole step of; a few such do not matter, and a wrong gradient does."""
+    def compare(self, library, inputs, theirs):
+        """After the first steps of both: the greatest relative difference of the losses, and how far the parameters
+        are from each other, as a share of how far they have moved. Noise may turn the sign of a gradient that is all
+        but zero, which adam makes a whole step of; a few such do not matter, and a wrong gradient does."""
         ours = Trainer(library, self.text, self.floating, inputs)
-        first, theirs = ours.parameters(), make()
+        first = ours.parameters()
         losses = difference(ours.losses(CHECKED), theirs.losses(CHECKED))
         found, expected, apart, moved = ours.parameters(), theirs.parameters(first), 0.0, 0.0
         ours.free()
@@ -77,9 +79,9 @@ class TrainRow:
             moved += float(((values - first[path]).astype("f8")**2).sum())
         return agree(self.name, losses, (apart / max(moved, 1e-300))**0.5)
 
-    def compare_many(self, library, rows, first):
+    def compare_many(self, library, rows, theirs):
         ours = ManySteps(library, self.text, self.floating, rows, self.batch)
-        losses = difference(ours.losses(CHECKED), peers.JaxScan(self, first, rows).losses(CHECKED))
+        losses = difference(ours.losses(CHECKED), theirs.losses(CHECKED))
         ours.free()
         return agree(self.name, losses, 0.0)
 
