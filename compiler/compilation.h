@@ -73,10 +73,23 @@ KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Exten
 
 // ---- update.c
 
-// How many elements a train block changes.
-int64_t trained_elements(const TrainBlock *train);
-// Adds the kernels that change the trained parameters and the optimizers' states. `gradients`: a reserved buffer of the
-// trained parameters' gradients, one behind the other; NULL: they lie in the frame. False: a diagnostic says why.
-bool update_kernels(Compilation *compilation, const TrainBlock *train, KernelProgram *kernels, const Buffer *gradients);
+// How a step's parameters are updated.
+typedef struct {
+    const Function *updates;   // by optimizer, after all passes
+    const bool *fused;         // by trained parameter: the step's own kernels update it, and its gradient goes nowhere
+    int64_t kept;              // elements of the others
+} UpdatePlan;
+
+// `step`: the graph of a step after all passes; NULL: gradients lie in the frame. False: a diagnostic says why.
+bool plan_updates(Compilation *compilation, const TrainBlock *train, const Function *step, UpdatePlan *plan);
+// All of them apart from the products. False: they were.
+bool unfuse_updates(Compilation *compilation, const TrainBlock *train, UpdatePlan *plan);
+// What the step's graph reads and stores besides, where it updates parameters itself. False: a diagnostic says why.
+bool put_updates(Compilation *compilation, const TrainBlock *train, const UpdatePlan *plan, const Function *step,
+                 Placements *leaves, Placements *results);
+// Adds the kernels that change the other trained parameters and their optimizers' states. `gradients`: a reserved buffer
+// of their gradients, one behind the other; NULL: they lie in the frame. False: a diagnostic says why.
+bool update_kernels(Compilation *compilation, const TrainBlock *train, const UpdatePlan *plan, KernelProgram *kernels,
+                    const Buffer *gradients);
 
 #endif

@@ -14,13 +14,19 @@ typedef struct Compilation Compilation;
 // The text of a file that the program imports, in `arena`. NULL: *problem says why ("No such file or directory").
 typedef const char *ReadSource(Arena *arena, const char *path, size_t *length, const char **problem);
 
+// What the cost model decides, unless a test says.
+typedef enum { BY_COST, ALWAYS, NEVER } Decision;
+
 typedef struct {
-    Dtype floating;      // what `float` means
-    int vector_bytes;    // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
-    const char *cpu;     // NULL: this machine's; else one that jit_check_cpu finds usable
-    int threads;         // how many workers may share the work of a function; 0, 1: one
-    bool verify;         // run the verifiers after every pass
-    ReadSource *read;    // NULL: nothing can be imported
+    Dtype floating;     // what `float` means
+    int vector_bytes;   // 0: the host's; 16, 32 or 64 forces vectors of 4, 8 or 16 floats
+    const char *cpu;    // NULL: this machine's; else one that jit_check_cpu finds usable
+    int threads;        // how many workers may share the work of a function; 0, 1: one
+    bool verify;        // run the verifiers after every pass
+    ReadSource *read;   // NULL: nothing can be imported
+    Decision
+        fuse_updates;    // of a step: the product that computes a gradient updates the parameter, and the gradient is
+                         // stored nowhere. NEVER: all gradients are
     ObjectStore store;   // of machine code; its `find` is NULL: nothing is kept
     Allocator allocator;
 } CompileOptions;

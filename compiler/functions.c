@@ -197,14 +197,15 @@ static bool backward_kernels(Compilation *compilation, const CutEntry *entry, Ke
 
 // ---- a training step
 
-// The gradients go to a buffer of their own, one behind the other.
+// The gradients go to a buffer of their own, one behind the other; but those that only their own kernels need.
 static Buffer *put_gradients(Compilation *compilation, Placements *results, const TrainBlock *train,
-                             const Function *function, KernelProgram *kernels) {
+                             const UpdatePlan *plan, const Function *function, KernelProgram *kernels) {
     Program *program = compilation->program;
-    const Extent *elements = extent_constant(program->graph->extents, trained_elements(train));
+    const Extent *elements = extent_constant(program->graph->extents, plan->kept);
     Buffer *gradients = kernel_program_reserve(kernels, program->floating, elements, "gradients");
     int64_t offset = 0;
     for (int i = 0; i < train->trained_count; i++) {
+        if (plan->fused[i]) continue;
         put(compilation, results, function->results[1 + train->report_count + i].node, SPACE_SCRATCH, gradients->id,
             offset * dtype_size(program->floating), false);
         offset += train->trained[i]->count;
@@ -212,17 +213,37 @@ static Buffer *put_gradients(Compilation *compilation, Placements *results, cons
     return gradients;
 }
 
-static bool step_kernels(Compilation *compilation, const TrainBlock *train, const Function *function,
-                         KernelProgram *kernels) {
+// The kernels up to the gradients, and the updates that are not apart. False: a diagnostic says why. *in_place: what is
+// updated need not be computed elsewhere first.
+static bool gradient_kernels(Compilation *compilation, const TrainBlock *train, const UpdatePlan *plan,
+                             const Function *function, KernelProgram *kernels, const Buffer **gradients,
+                             bool *in_place) {
     Placements leaves = entry_leaves(compilation, function, function->argument_count), results = {0};
     put_outputs(compilation, &results, function, 1 + train->report_count);
-    const Buffer *gradients = put_gradients(compilation, &results, train, function, kernels);
+    *gradients = put_gradients(compilation, &results, train, plan, function, kernels);
     for (int i = 0; i < train->update_count; i++) {
         const State *state = train->entry->updates.items[i].state;
         Node *value = function->results[1 + train->report_count + train->trained_count + i].node;
         put(compilation, &results, value, SPACE_STATE, 0, state->offset * dtype_size(value->dtype), false);
     }
-    return add_kernels(kernels, &leaves, &results) && update_kernels(compilation, train, kernels, gradients);
+    if (!put_updates(compilation, train, plan, function, &leaves, &results)) return false;
+    *in_place = kernel_program_add(kernels, leaves.items, leaves.count, results.items, results.count);
+    return true;
+}
+
+// Where a product that updates a parameter would come before something that still reads it, all updates come last.
+static bool step_kernels(Compilation *compilation, const TrainBlock *train, const Function *function,
+                         KernelProgram *kernels) {
+    UpdatePlan plan;
+    const Buffer *gradients = NULL;
+    bool in_place = true;
+    if (!plan_updates(compilation, train, function, &plan)) return false;
+    if (!gradient_kernels(compilation, train, &plan, function, kernels, &gradients, &in_place)) return false;
+    if (!in_place && unfuse_updates(compilation, train, &plan)) {
+        kernels->kernels.count = kernels->buffers.count = 0;
+        if (!gradient_kernels(compilation, train, &plan, function, kernels, &gradients, &in_place)) return false;
+    }
+    return update_kernels(compilation, train, &plan, kernels, gradients);
 }
 
 // ---- one program of kernels for each kind
@@ -242,7 +263,9 @@ static bool add_all(Compilation *compilation, FunctionKey key, KernelProgram *ke
     case KIND_STEP: return step_kernels(compilation, key.train, function, kernels);
     case KIND_UPDATE: break;
     }
-    return update_kernels(compilation, key.train, kernels, NULL);
+    UpdatePlan plan;
+    return plan_updates(compilation, key.train, NULL, &plan) &&
+           update_kernels(compilation, key.train, &plan, kernels, NULL);
 }
 
 KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Extent **tape) {

@@ -204,6 +204,7 @@ static void finish_vector(Emitter *emitter, const Product *product, Scope *colum
     Scope scope = scope_inside(emitter, column);
     bind_row(&scope, product, row, inner);
     scope_set(&scope, product->number, sum);
+    scope_load_updated(emitter, &scope);
     scope_effects(emitter, &scope, -1, 0, 0);
 }
 
@@ -218,8 +219,7 @@ static void epilogue_in_registers(const Tile *tile, const LLVMValueRef *sums) {
     }
 }
 
-// Row by row, `rows` along m: little code, for epilogues that are long or that blocks of two sizes share.
-static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
+static void epilogue_rows(const Tile *tile, LLVMValueRef rows) {
     const Code *code = &tile->emitter->code;
     LLVMTypeRef type = v_type(code, tile->product->dtype, tile->width);
     LLVMValueRef each = v_i64(code, tile->product->inner_rows), all = v_multiply(code, rows, each);
@@ -236,6 +236,29 @@ static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
     loop_end(code, &loop, NULL);
 }
 
+// Row by row, `rows` along m: little code, for epilogues that are long or that blocks of two sizes share. Twice, where a
+// condition saves accesses (choice.c).
+static void epilogue_in_memory(const Tile *tile, LLVMValueRef rows) {
+    Emitter *emitter = tile->emitter;
+    const Code *code = &emitter->code;
+    int choice = find_choice(emitter->arena, tile->product->kernel);
+    if (choice < 0) {
+        epilogue_rows(tile, rows);
+        return;
+    }
+    LLVMBasicBlockRef saving = b_new(code, "saving"), other = b_new(code, "all"), join = b_new(code, "join");
+    LLVMBuildCondBr(code->builder, scope_value(emitter, tile->product->outer, choice), saving, other);
+    b_go(code, saving);
+    emitter->assumed = choice;
+    epilogue_rows(tile, rows);
+    emitter->assumed = -1;
+    LLVMBuildBr(code->builder, join);
+    b_go(code, other);
+    epilogue_rows(tile, rows);
+    LLVMBuildBr(code->builder, join);
+    b_go(code, join);
+}
+
 // ---- blocks of rows
 
 static Tile tile_at(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first, int rows) {
@@ -247,7 +270,8 @@ static Tile tile_at(Emitter *emitter, const Product *product, Scope *columns, in
     return tile;
 }
 
-static bool epilogue_is_long(const Product *product) {
+static bool epilogue_is_long(const Emitter *emitter, const Product *product) {
+    if (find_choice(emitter->arena, product->kernel) >= 0) return true;
     int instructions = product->kernel->instructions.count - product->number;
     int vectors = product->rows * product->inner_rows * product->columns;
     return instructions * vectors > EPILOGUE_INSTRUCTIONS;
@@ -257,7 +281,7 @@ static bool epilogue_is_long(const Product *product) {
 static void emit_block(Emitter *emitter, const Product *product, Scope *columns, int count, LLVMValueRef first) {
     Tile tile = tile_at(emitter, product, columns, count, first, product->rows);
     LLVMValueRef sums[MAX_TILE];
-    bool is_long = epilogue_is_long(product);
+    bool is_long = epilogue_is_long(emitter, product);
     open_rows(&tile);
     sum_products(&tile, is_long ? NULL : sums);
     if (is_long) epilogue_in_memory(&tile, v_i64(&emitter->code, product->rows));

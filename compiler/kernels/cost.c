@@ -12,6 +12,11 @@ enum { FLOPS_SIMPLE = 1, FLOPS_DIVIDE = 8, FLOPS_FUNCTION = 20, FLOPS_RANDOM = 4
 enum { FLOPS_KEPT = 8 };
 // A byte of memory takes as long as so many operations.
 enum { BYTE_WORK = 4 };
+// An update that a product stores itself saves that the gradient is written and read again, but is code of its own for
+// each kind of product, and walks the arrays in strips. So the product must not be small; and an update of more than
+// UPDATE_FLOPS an element, which takes as long from a cache as from the next, gains only where all gradients together
+// are too much for a second-level cache.
+enum { UPDATED_ELEMENTS = 1 << 14, UPDATE_FLOPS = 16, CACHED_GRADIENTS = 1 << 20 };
 // About how many elements a worker takes at once along an axis, and what an open dim counts as.
 enum { VECTOR_BLOCK = 64, ROW_BLOCK = 8, OPEN_EXTENT = 4096, SHORT_AXIS = 12, PARTS = 8 };
 
@@ -36,6 +41,12 @@ static const Extent *elements_along(const KernelProgram *program, const Kernel *
     return count;
 }
 
+int64_t element_flops(Op op) {
+    if (op_is_function(op)) return FLOPS_FUNCTION;
+    if (op == OP_divide || op == OP_sqrt) return FLOPS_DIVIDE;
+    return op == OP_fma ? 2 * FLOPS_SIMPLE : FLOPS_SIMPLE;
+}
+
 static int64_t flops_of(const Instruction *instruction) {
     switch (instruction->kind) {
     case INSTRUCTION_RANDOM: return FLOPS_RANDOM;
@@ -44,10 +55,7 @@ static int64_t flops_of(const Instruction *instruction) {
     case INSTRUCTION_REDUCE:
     case INSTRUCTION_ADD_STORE:
     case INSTRUCTION_SCATTER: return FLOPS_SIMPLE;
-    case INSTRUCTION_MAP:
-        if (op_is_function(instruction->op)) return FLOPS_FUNCTION;
-        if (instruction->op == OP_divide || instruction->op == OP_sqrt) return FLOPS_DIVIDE;
-        return instruction->op == OP_fma ? 2 * FLOPS_SIMPLE : FLOPS_SIMPLE;
+    case INSTRUCTION_MAP: return element_flops(instruction->op);
     default: return 0;
     }
 }
@@ -295,6 +303,10 @@ const Extent *kernel_program_shared_work(const KernelProgram *program) {
     const Extent *work = extent_constant(table_of(program), 0);
     add_shared(program, &program->kernels, extent_constant(table_of(program), 1), &work);
     return work;
+}
+
+bool product_takes_update(int64_t elements, int64_t flops, int64_t gradient_bytes) {
+    return elements >= UPDATED_ELEMENTS && (flops <= UPDATE_FLOPS || gradient_bytes > CACHED_GRADIENTS);
 }
 
 void kernel_program_serialise(KernelProgram *program) {

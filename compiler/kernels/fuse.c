@@ -113,7 +113,9 @@ static bool covers(const Draft *draft, int domain, const Node *node) {
 
 static bool open_for(const Lowering *lowering, const Draft *draft, const Root *root) {
     if (draft->closed || draft->kernel->instructions.count > MAX_INSTRUCTIONS) return false;
-    return !root->in_place || draft->position >= lowering->in_place_start;
+    if (!root->in_place) return true;
+    bool last = draft->position >= lowering->in_place_start && draft->kernel->kind != KERNEL_CONTRACT;
+    return last || can_update(lowering, draft, root->buffer);
 }
 
 typedef bool JoinTest(Lowering *lowering, Draft *draft, const Root *root, int *domain);
@@ -158,10 +160,12 @@ static void place_map(Lowering *lowering, const Root *root) {
         draft->domain_rank[0] = node->rank;
         for (int i = 0; i < node->rank; i++) draft->domain[0][i] = add_axis(draft, AXIS_PARALLEL, node->shape[i]);
     }
+    bool product = draft->kernel->kind == KERNEL_CONTRACT;
+    if (root->in_place && product) run_after_readers(lowering, draft, root->buffer);
     Affine index[MAX_RANK];
     domain_index(lowering, draft, domain, index);
     int value = lower_value(lowering, draft, node, index);
-    if (node->name) draft->kernel->name = node->name;
+    if (node->name && !(root->in_place && product)) draft->kernel->name = node->name;
     store_root(lowering, draft, root, value, domain);
 }
 

@@ -161,8 +161,8 @@ KernelProgram *kernel_program_create(Graph *graph, const char *name, int workers
 
 // Appends the kernels that compute `results` from `leaves` (variables, and nodes that another function left on the
 // tape). Results whose place is that of a leaf (an update in place) are computed last. Needs: no gradient, track or
-// stop_gradient nodes; normalised reductions; fma placed.
-void kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
+// stop_gradient nodes; normalised reductions; fma placed. False: what is updated had to be computed elsewhere first.
+bool kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
                         int result_count);
 // A scratch buffer that outlives the kernels around it: the flat gradients between a step's two halves. Use as the
 // place of later results and leaves: space SPACE_SCRATCH, index = its id.
@@ -205,6 +205,11 @@ enum { SPLIT_WORK = 1 << 17 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
 const Extent *kernel_program_shared_work(const KernelProgram *program);
 enum { SHARED_WORK = 1 << 23 };
+// Of an elementwise op: about so many operations.
+int64_t element_flops(Op op);
+// Whether the product that computes a gradient of so many elements should update the parameter, which takes so many
+// operations an element, where all gradients together have so many bytes.
+bool product_takes_update(int64_t elements, int64_t flops, int64_t gradient_bytes);
 // Leaves all work to one worker. Before the plan.
 void kernel_program_serialise(KernelProgram *program);
 

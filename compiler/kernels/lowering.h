@@ -5,6 +5,7 @@
 //   index.c    affine index arithmetic: what views become
 //   value.c    a node's value at an index, as instructions of a kernel
 //   shapes.c   tidies finished kernels: dead stores, dead instructions, axes that run as one
+//   inplace.c  results that go over leaves
 //   loop.c     loop nodes
 //   plan.c     the arena; cost.c, depends.c, print.c, verify.c
 #ifndef GRADC_KERNELS_LOWERING_H
@@ -68,8 +69,12 @@ typedef struct Lowering {
     int first_kernel, first_buffer;   // of those made here
     ARRAY(Draft *) drafts;
     ARRAY(Root) roots;
-    bool copies;           // what goes over leaves is computed elsewhere before
-    int in_place_start;    // drafts before this one run before any leaf changes
+    bool copies;          // what goes over leaves is computed elsewhere before
+    int in_place_start;   // drafts before this one run before any leaf changes, but for products that update one
+    bool *updated;        // by buffer id: it is a leaf's, and a result goes over it; NULL: none was placed yet
+    Draft *
+        *last_readers;   // by buffer id, up to reader_count: the last kernel that reads it, before results go over it
+    int reader_count;
     int loop_axis_count;   // enclosing loops: every kernel's axes begin with them
     Axis loop_axes[MAX_AXES];
 } Lowering;
@@ -118,6 +123,15 @@ void domain_index(const Lowering *lowering, const Draft *draft, int domain, Affi
 Draft *new_draft(Lowering *lowering, KernelKind kind, const Node *node);
 int add_axis(Draft *draft, AxisRole role, const Extent *extent);
 void place_root(Lowering *lowering, const Root *root);
+
+// ---- inplace.c
+// Before the first root that goes over a leaf is placed, after all others.
+void begin_updates(Lowering *lowering);
+// Whether the product's kernel may store over `target`, a leaf, and then has to stand behind those that read it.
+bool can_update(const Lowering *lowering, const Draft *draft, const Buffer *target);
+void run_after_readers(Lowering *lowering, Draft *draft, const Buffer *target);
+// Whether a store over a leaf comes before a load that needs what was there.
+bool has_hazard(const Lowering *lowering);
 
 // ---- loop.c
 // What has the buffer that a loop goes over for this sequence: that of the sequence, or if it is a part of the elements

@@ -114,51 +114,23 @@ static void copy_updates(Lowering *lowering, const Placement *const *updated, co
     }
 }
 
-// From which draft on leaves may change: from the last one, if that is elementwise, so that nothing reads them after it.
-static int first_updating(const Lowering *lowering) {
-    int count = lowering->drafts.count;
-    const Draft *last = count ? lowering->drafts.items[count - 1] : NULL;
-    return last && last->kernel->kind == KERNEL_MAP && !lowering->copies ? count - 1 : count;
-}
-
 void lower_roots(Lowering *lowering) {
     bool in_place = false;
     for (int i = 0; i < lowering->roots.count; i++) {
         Root *root = &lowering->roots.items[i];
         if (root->whole && !root->buffer && root->node->op != OP_loop) root->buffer = add_scratch(lowering, root->node);
-        if (root->in_place && !in_place) lowering->in_place_start = first_updating(lowering);
+        if (root->in_place && !in_place) begin_updates(lowering);
         in_place = in_place || root->in_place;
         place_root(lowering, root);
     }
     tidy_kernels(lowering);
 }
 
-// An in-place store that a later kernel, or this one at another element, still reads through.
-static bool has_hazard(const Lowering *lowering) {
-    for (int i = lowering->in_place_start; i < lowering->drafts.count; i++) {
-        const Kernel *kernel = lowering->drafts.items[i]->kernel;
-        for (int s = 0; s < kernel->instructions.count; s++) {
-            const Instruction *store = &kernel->instructions.items[s];
-            if (store->kind != INSTRUCTION_STORE || store->buffer->space == SPACE_SCRATCH) continue;
-            for (int k = i; k < lowering->drafts.count; k++) {
-                const Kernel *reader = lowering->drafts.items[k]->kernel;
-                for (int r = 0; r < reader->instructions.count; r++) {
-                    const Instruction *load = &reader->instructions.items[r];
-                    if (load->kind != INSTRUCTION_LOAD || load->buffer != store->buffer) continue;
-                    bool after_store = k > i || kernel->kind != KERNEL_MAP;
-                    if (after_store || !affine_equal(&load->affine, &store->affine)) return true;
-                }
-            }
-        }
-    }
-    return false;
-}
-
 typedef struct {
     int kernels, buffers;
 } Mark;
 
-void kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
+bool kernel_program_add(KernelProgram *program, const Placement *leaves, int leaf_count, const Placement *results,
                         int result_count) {
     Mark mark = {program->kernels.count, program->buffers.count};
     Graph *graph = program->graph;
@@ -193,6 +165,6 @@ void kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
             again = again || (now && !recomputed[i]);
             recomputed[i] = recomputed[i] || now;
         }
-        if (!again) return;
+        if (!again) return !copies;
     }
 }
