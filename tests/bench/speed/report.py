@@ -36,11 +36,16 @@ def threads_goal(facts, probe):
     return THREADS_GOAL * probe["fma_gain"] if large else 0.97
 
 
+def goal_of(report, facts, kind):
+    """Goals against peers are those of one thread."""
+    return facts["goals"][kind] if report["threads"] == 1 else None
+
+
 def goals(report):
     """(row's name, what, ratio, goal) of all that has a goal"""
     for facts in report["rows"]:
         for kind in ("call", "many"):
-            if facts["goals"].get(kind) and kind in facts["ratios"]:
+            if goal_of(report, facts, kind) and kind in facts["ratios"]:
                 yield facts["name"], kind, facts["ratios"][kind], facts["goals"][kind]
         if "threads" in facts["ratios"]:
             yield facts["name"], "threads", facts["ratios"]["threads"], threads_goal(facts, report["probe"])
@@ -49,8 +54,9 @@ def goals(report):
 def cells_of(ratio, goal):
     if not ratio:
         return ["", "", "", ""]
-    return [f"{times_of(ratio['value'])} {ratio['peer']}".strip(), f"{times_of(ratio['low'])} to {times_of(ratio['high'])}",
-            "" if goal is None else f"{goal:g}x", verdict(ratio, goal)]
+    return [f"{times_of(ratio['value'])} {ratio['peer']}".strip(),
+            f"{times_of(ratio['low'])} to {times_of(ratio['high'])}", "" if goal is None else f"{goal:g}x",
+            verdict(ratio, goal)]
 
 
 def shares(facts, probe):
@@ -87,12 +93,12 @@ def print_report(report):
                 ["", "gradc", "through ctypes", "eager", "compile", "jit", "best peer", "95% interval", "goal", "",
                  "FMA peak", "copy"],
                 [[facts["name"], *[get(facts, name) for name in columns],
-                  *cells_of(facts["ratios"].get("call"), facts["goals"]["call"]), *shares(facts, probe)]
+                  *cells_of(facts["ratios"].get("call"), goal_of(report, facts, "call")), *shares(facts, probe)]
                  for facts in rows])
     print_table(f"{STEPS} steps a call, over as many batches in memory; us a step",
                 ["", "gradc", "scan", "by scan", "95% interval", "goal", ""],
                 [[facts["name"], get(facts, f"gradc, {STEPS}"), get(facts, "scan"),
-                  *cells_of(facts["ratios"].get("many"), facts["goals"]["many"])]
+                  *cells_of(facts["ratios"].get("many"), goal_of(report, facts, "many"))]
                  for facts in rows if f"gradc, {STEPS}" in facts["us"]])
     print_table("A second build; us", ["", "gradc", "second", "by second", "95% interval", "", ""],
                 [[facts["name"], get(facts, "gradc"), get(facts, "second"), *cells_of(facts["ratios"]["second"], None)]
