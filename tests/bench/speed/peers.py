@@ -37,6 +37,12 @@ def torch_name(path, rules):
     return path.rstrip("'"), path.endswith("'")
 
 
+def compiled_alone(function):
+    """As if it were the process's first: what was compiled before for other rows would count against it."""
+    torch.compiler.reset()
+    return torch.compile(function)
+
+
 class TorchSteps:
     def __init__(self, row, first, inputs, compiled):
         self.rules, self.module, self.inputs = row.torch_names, row.torch_net(), tensors(inputs)
@@ -48,7 +54,7 @@ class TorchSteps:
                 name, turned = torch_name(path, self.rules)
                 self.named[name].copy_(torch.from_numpy(values.T if turned else values))
         loss = lambda *inputs: row.torch_loss(self.module, *inputs)
-        self.loss = torch.compile(loss) if compiled else loss
+        self.loss = compiled_alone(loss) if compiled else loss
         kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[row.optimizer[0]]
         self.optimizer = kind([p for p in self.module.parameters() if p.requires_grad], **row.optimizer[1])
 
@@ -77,8 +83,11 @@ class TorchSteps:
 
 class TorchValues:
     def __init__(self, row, inputs, compiled):
-        self.inputs = tensors(inputs)
-        self.function = torch.compile(row.torch_function) if compiled else row.torch_function
+        self.inputs, self.function = tensors(inputs), row.torch_function
+        if compiled and hasattr(self.function, "value"):
+            self.function = torch_gradients(compiled_alone(self.function.value))
+        elif compiled:
+            self.function = compiled_alone(self.function)
 
     def values(self, count):
         for _ in range(count):
@@ -98,6 +107,7 @@ def torch_gradients(function):
         value.backward()
         return value, [a.grad for a in inputs if a.grad is not None]
 
+    run.value = function
     return run
 
 
