@@ -54,10 +54,12 @@ def run():
         if i % 8 == 7:
             probe.measure()
     probe.measure()
+    beyond = [name for name, rate in peers.product_rates().items()
+              if rate > 1.1 * arguments.threads * probe.facts()["fma_peak"]] if arguments.cpu else []
     return {"processor": machine.processor(), "cpu": arguments.cpu, "threads": arguments.threads,
             "rounds": arguments.rounds,
             "versions": {"gradc": libraries["gradc"].c.gradc_version().decode(), **peers.versions()},
-            "probe": {**probe.facts(), "threads": arguments.threads}, "rows": found}
+            "beyond": beyond, "probe": {**probe.facts(), "threads": arguments.threads}, "rows": found}
 
 
 def main():

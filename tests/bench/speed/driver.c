@@ -53,8 +53,7 @@ static double now(void) {
 // Twelve independent chains, more than latency times ports of any processor of today. 10,000 links take some 25 us.
 static float multiply_adds(float start) {
     enum { LINKS = 10000 };
-    Vector chains[CHAINS], factor, addend;
-    for (int lane = 0; lane < LANES; lane++) factor[lane] = 0.999f + start * 1e-9f, addend[lane] = 0.001f;
+    Vector chains[CHAINS], factor = (Vector){0} + (0.999f + start * 1e-9f), addend = (Vector){0} + 0.001f;
 #pragma GCC unroll 12
     for (int i = 0; i < CHAINS; i++) chains[i] = addend * (float)i;
     for (int link = 0; link < LINKS; link++)

@@ -2,6 +2,7 @@
 and `jax` are None where they are not installed or not wanted."""
 import contextlib
 import importlib.util
+import time
 
 from .gradc import STEPS
 
@@ -22,6 +23,27 @@ def load(threads):
 
 def versions():
     return {module.__name__: module.__version__ for module in (torch, jax) if module}
+
+
+def product_rates():
+    """Floating operations a second of a product of 256^3: more than the FMA peak, and the peer uses instructions that it
+    was asked not to use."""
+    def best(run):
+        times = []
+        for _ in range(30):
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+        return 2 * 256**3 / min(times)
+
+    rates = {}
+    if torch:
+        x = torch.ones(256, 256)
+        rates["torch"] = best(lambda: torch.mm(x, x))
+    if jax:
+        y, product = jnp.ones((256, 256)), jax.jit(lambda y: y @ y)
+        rates["jax"] = best(lambda: product(y).block_until_ready())
+    return rates
 
 
 # ---- PyTorch

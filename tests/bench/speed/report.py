@@ -88,6 +88,8 @@ def print_report(report):
     print(f"FMA peak of a core {probe['fma_peak'] * 1e-9:.0f} GF/s, copy {probe['copy'] * 1e-9:.1f} GB/s" +
           (f", gain of plain multiply-adds in {report['threads']} threads {probe['fma_gain']:.2f}x"
            if report["threads"] > 1 else ""))
+    if report.get("beyond"):
+        print(f"Not held to {report['cpu']}: {', '.join(report['beyond'])}, whose products are faster than its FMA peak.")
     columns = ["gradc", "gradc, ctypes", "eager", "compile", "jit"]
     print_table("A step, or a value, a call; us",
                 ["", "gradc", "through ctypes", "eager", "compile", "jit", "best peer", "95% interval", "goal", "",
