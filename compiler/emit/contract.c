@@ -60,6 +60,13 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     return best;
 }
 
+// A square takes as many registers as a vector has lanes, so all rows, which are few, meet one after the other.
+static TileSize square_tile(const Product *product) {
+    int64_t rows = 1;
+    extent_is_constant(product->kernel->axes[product->m].extent, &rows);
+    return (TileSize){(int)rows, 1};
+}
+
 // The axes of rows that are neither m nor inner are loops around the tiles.
 static void emit_rows(Emitter *emitter, const Product *product, Scope *columns, int count, const int *axes,
                       int axis_count) {
@@ -158,12 +165,15 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.dtype = instruction->dtype;
     const Instruction *left = &kernel->instructions.items[product.left];
     product.plain_left = left->kind == INSTRUCTION_LOAD && left->operands[0] < 0;
-    TileSize tile = choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
+    product.squares = turns_right(emitter, &product);
+    product.panel = kernel->pack && !product.squares ? own_copy(emitter, kernel->pack) : NULL;
+    TileSize tile = product.squares
+                        ? square_tile(&product)
+                        : choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
     product.rows = tile.rows;
     product.columns = tile.columns;
     uint64_t vector = 2 * (uint64_t)emitter->target->vector_bytes;   // f64 as many as f32
     product.totals = stack_room(emitter, &emitter->totals, MAX_TILE * vector, "totals");
-    if (kernel->pack) product.panel = own_copy(emitter, kernel->pack);
     if (kernel->pack_left) {
         product.blocks = own_copy(emitter, kernel->pack_left);
         emit_pack_rows(emitter, &product);

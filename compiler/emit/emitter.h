@@ -191,7 +191,11 @@ void walk_vectors_from(Emitter *emitter, Scope *outer, int axis, int64_t first, 
 
 // ---- kernels
 void emit_map(Emitter *emitter, const Kernel *kernel);
-bool emit_turned(Emitter *emitter, const Kernel *kernel);   // turn.c; false: nothing is read across, and none was made
+// turn.c; false: nothing is read across, and none was made
+bool emit_turned(Emitter *emitter, const Kernel *kernel);
+// Turns as many vectors as each has lanes: lane j of vector i becomes lane i of vector j.
+enum { MAX_SQUARE = 16 };
+void turn_square(const Code *code, LLVMValueRef *rows, int width);
 void emit_row(Emitter *emitter, const Kernel *kernel);
 void emit_column(Emitter *emitter, const Kernel *kernel);
 void emit_contract(Emitter *emitter, const Kernel *kernel);
@@ -201,7 +205,7 @@ void emit_sort(Emitter *emitter, const Kernel *kernel);
 void emit_kernel_here(Emitter *emitter, const Kernel *kernel);     // its own code, where others may call it
 void emit_kernels(Emitter *emitter, const KernelArray *kernels);   // in order, as code or calls
 
-// ---- tile.c, pack.c, summed.c: the parts of a contraction
+// ---- tile.c, pack.c, square.c, summed.c: the parts of a contraction
 typedef struct {
     const Kernel *kernel;
     Scope *outer;              // all but n, m, inner and k are bound
@@ -217,6 +221,7 @@ typedef struct {
     LLVMValueRef panel;    // packed operand 1 of the columns at hand, or NULL
     LLVMValueRef blocks;   // packed operand 0: blocks of `rows` rows, for every k side by side; or NULL
     LLVMValueRef totals;   // room for a tile
+    bool squares;          // operand 1 is turned in registers: see turns_right
     int panels;            // that every block of rows meets in turn: 1, or more if operand 1 is packed
     LLVMValueRef at;       // the first column of those panels, if they are several
 } Product;
@@ -233,6 +238,13 @@ static inline int block_stride(const Product *product, int width) {
 }
 // Where the block of `blocks` begins whose first row is `first`, a multiple of `rows`.
 LLVMValueRef block_pointer(Emitter *emitter, const Product *product, LLVMValueRef first);
+
+// Whether operand 1 is read in squares that are turned in registers: for so few rows that a copy would not pay.
+bool turns_right(const Emitter *emitter, const Product *product);
+// Addresses of the rows of operand 1 that are the columns at hand, and from these the square at k: one value for each k.
+void open_square(Emitter *emitter, const Product *product, Scope *column, LLVMValueRef *rows);
+void load_square(Emitter *emitter, const Product *product, const LLVMValueRef *rows, LLVMValueRef k,
+                 LLVMValueRef *values);
 
 // A loop over the summed elements, in order: `loop.index` counts them, `index` is where each of the axes k stands.
 typedef struct {

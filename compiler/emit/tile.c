@@ -129,25 +129,61 @@ static LLVMValueRef zero_of(const Tile *tile) {
     return LLVMConstNull(v_type(&tile->emitter->code, tile->product->dtype, tile->width));
 }
 
-// Products [start, limit), summed from +0.
-static void sum_chunk(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMValueRef *sums) {
+// One product more for each sum of the tile.
+static void add_products(Tile *tile, const SummedLoop *summed, const LLVMValueRef *right, LLVMValueRef *sums) {
+    const Product *product = tile->product;
+    LLVMValueRef offset = NULL;
+    if (product->plain_left && !tile->block) offset = summed_offset(tile->emitter, product, summed, product->left);
+    for (int i = 0; i < tile->rows; i++) {
+        LLVMValueRef left = left_value(tile, i, summed, offset);
+        for (int j = 0; j < tile->column_count; j++) {
+            int at = i * tile->column_count + j;
+            sums[at] = multiply_add(tile, left, right[j], sums[at]);
+        }
+    }
+}
+
+// Products [start, limit), added to the sums.
+static void sum_products_between(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMValueRef *sums) {
     const Product *product = tile->product;
     int count = tile->rows * tile->column_count;
     SummedLoop summed;
-    for (int i = 0; i < count; i++) sums[i] = zero_of(tile);
     summed_begin(tile->emitter, product, &summed, "k", start, limit, sums, count);
-    LLVMValueRef right[MAX_GROUP], offset = NULL;
+    LLVMValueRef right[MAX_GROUP];
     for (int j = 0; j < tile->column_count; j++) right[j] = right_value(tile, j, &summed);
-    if (product->plain_left && !tile->block) offset = summed_offset(tile->emitter, product, &summed, product->left);
-    for (int i = 0; i < tile->rows; i++) {
-        LLVMValueRef left = left_value(tile, i, &summed, offset);
-        for (int j = 0; j < tile->column_count; j++) {
-            int at = i * tile->column_count + j;
-            sums[at] = multiply_add(tile, left, right[j], summed.loop.carries[at]);
-        }
-    }
+    for (int i = 0; i < count; i++) sums[i] = summed.loop.carries[i];
+    add_products(tile, &summed, right, sums);
     summed_end(tile->emitter, product, &summed, sums);
     for (int i = 0; i < count; i++) sums[i] = summed.loop.carries[i];
+}
+
+// As many products of those in [start, limit) as fill squares of operand 1, added to the sums; returns where they end.
+static LLVMValueRef sum_squares(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMValueRef *sums) {
+    const Code *code = &tile->emitter->code;
+    LLVMValueRef rows[MAX_SQUARE], values[MAX_SQUARE], size = v_i64(code, tile->width);
+    LLVMValueRef rest = LLVMBuildSRem(code->builder, v_subtract(code, limit, start), size, "");
+    limit = v_subtract(code, limit, rest);
+    open_square(tile->emitter, tile->product, &tile->columns[0], rows);
+    Loop loop = loop_begin(code, "squares", start, limit, size, sums, tile->rows);
+    load_square(tile->emitter, tile->product, rows, loop.index, values);
+    for (int i = 0; i < tile->rows; i++) sums[i] = loop.carries[i];
+    for (int lane = 0; lane < tile->width; lane++) {
+        SummedLoop at = {.loop = loop};
+        at.index[0] = at.loop.index = v_add(code, loop.index, v_i64(code, lane));
+        add_products(tile, &at, &values[lane], sums);
+    }
+    loop_end(code, &loop, sums);
+    for (int i = 0; i < tile->rows; i++) sums[i] = loop.carries[i];
+    return limit;
+}
+
+// Products [start, limit), summed from +0.
+static void sum_chunk(Tile *tile, LLVMValueRef start, LLVMValueRef limit, LLVMValueRef *sums) {
+    int64_t known;
+    for (int i = 0; i < tile->rows * tile->column_count; i++) sums[i] = zero_of(tile);
+    if (tile->product->squares) start = sum_squares(tile, start, limit, sums);
+    bool whole = extent_is_constant(tile->product->summed, &known) && known % tile->width == 0;   // as chunks are
+    if (!tile->product->squares || !whole) sum_products_between(tile, start, limit, sums);
 }
 
 static LLVMValueRef total_pointer(const Tile *tile, int index) {

@@ -4,7 +4,7 @@
 // and pages of memory are read whole, and are written whole, while a first-level cache has them.
 #include "emit/emitter.h"
 
-enum { TURN_BLOCK = 64, MAX_SQUARE = 16 };   // elements across that are done before the next along
+enum { TURN_BLOCK = 64 };   // elements across that are done before the next along
 
 typedef struct {
     Emitter *emitter;
@@ -68,7 +68,7 @@ static LLVMValueRef alternate(const Code *code, LLVMValueRef a, LLVMValueRef b, 
 }
 
 // Row r's lane l becomes row l's lane r: first squares of one lane change places, then squares of two, and so on.
-static void turn_rows(const Code *code, LLVMValueRef *rows, int width) {
+void turn_square(const Code *code, LLVMValueRef *rows, int width) {
     for (int size = 1; size < width; size *= 2)
         for (int r = 0; r < width; r++) {
             if (r & size) continue;
@@ -94,7 +94,7 @@ static void load_turned(const Turn *turn, int number, LLVMValueRef across, LLVMV
         scope_vector(&scope, turn->across, turn->width, mask_of(turn, turn->across_left, turn->along_left, r));
         rows[r] = load_value(turn->emitter, &scope, number);
     }
-    turn_rows(code, rows, turn->width);
+    turn_square(code, rows, turn->width);
     for (int r = 0; r < turn->width; r++) scope_set(&scopes[r], number, rows[r]);
 }
 

@@ -36,9 +36,10 @@ static void check_product(Dtype dtype, Fill fill, Layout layout, int64_t m, int6
 }
 
 static void check_sizes(Dtype dtype) {
-    static const int64_t sizes[][3] = {
-        {1, 1, 1}, {1, 33, 7}, {33, 1, 7},    {17, 33, 65}, {64, 128, 64}, {64, 10, 128}, {5, 100, 9},   {3, 7, 0},
-        {0, 9, 4}, {4, 0, 9},  {31, 65, 385}, {2, 17, 800}, {50, 48, 16},  {100, 20, 3},  {60, 600, 70}, {24, 16, 384}};
+    static const int64_t sizes[][3] = {{1, 1, 1},     {1, 33, 7},   {33, 1, 7},   {17, 33, 65}, {64, 128, 64},
+                                       {64, 10, 128}, {5, 100, 9},  {3, 7, 0},    {0, 9, 4},    {4, 0, 9},
+                                       {31, 65, 385}, {2, 17, 800}, {50, 48, 16}, {100, 20, 3}, {60, 600, 70},
+                                       {24, 16, 384}, {4, 40, 96},  {3, 19, 401}, {6, 513, 513}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (Layout layout = NN; layout <= TT; layout++)
             check_product(dtype, FILL_REAL, layout, sizes[i][0], sizes[i][1], sizes[i][2], NULL);
@@ -48,10 +49,10 @@ static void check_sizes(Dtype dtype) {
 // One program for every number of rows, columns or products.
 static void check_open(Dtype dtype) {
     static const int64_t lengths[] = {0, 1, 7, 8, 9, 31, 33, 64, 100, 385};
-    for (int open = 0; open < 3; open++)
+    for (int open = 0; open < 4; open++)
         for (Layout layout = NN; layout <= TT; layout++) {
             Case *test = case_begin("open");
-            int64_t m = open == 0 ? -1 : 19, n = open == 1 ? -1 : 37, k = open == 2 ? -1 : 23;
+            int64_t m = open == 0 ? -1 : open == 3 ? 3 : 19, n = open == 1 ? -1 : 37, k = open >= 2 ? -1 : 23;
             Node *x = left(test, dtype, FILL_REAL, layout, m, k), *y = right(test, dtype, FILL_REAL, layout, k, n);
             test->name = arena_print(test->arena, "open axis %d, layout %d", open, (int)layout);
             case_output(test, product(test, x, y, layout));
