@@ -6,6 +6,7 @@
 //   scope.c          an instruction's value somewhere in a loop nest
 //   access.c         loads and stores: addresses, vectors, masks, checked indices
 //   ops.c            elementwise ops: the last column of ops.def
+//   fetch.c          what is asked for before it is needed
 //   stream.c         stores past the caches
 //   quotient.c       quotients of many dividends by one divisor
 //   choice.c         conditions that are the same for all elements, and what they save
@@ -121,6 +122,9 @@ LLVMValueRef op_value(Emitter *emitter, Op op, Dtype dtype, Dtype operand_dtype,
 // a combined with b, as reduce_* does it (argmax apart).
 LLVMValueRef reduce_combine(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef reduce_start(Emitter *emitter, Op op, Dtype dtype, int width);
+
+// ---- fetch.c
+void fetch_ahead(Emitter *emitter, Scope *scope, const Fetching *fetching, int vector);
 
 // ---- stream.c: stores past the caches
 typedef struct {

@@ -2,7 +2,8 @@
 #include "emit/emitter.h"
 
 static void visit_vectors(Emitter *emitter, Scope *scopes, int count, void *context) {
-    (void)context;
+    const Fetching *fetching = context;
+    for (int i = 0; i < count && fetching->phase >= 0; i++) fetch_ahead(emitter, &scopes[i], fetching, i);
     for (int i = 0; i < count; i++) scope_load_updated(emitter, &scopes[i]);
     for (int i = 0; i < count; i++) scope_effects(emitter, &scopes[i], -1, 0, 0);
 }
@@ -13,7 +14,8 @@ static void emit_elements(Emitter *emitter, const Kernel *kernel) {
     Nest nest;
     Scope *scope = open_axes(emitter, &nest, kernel, axes, count ? count - 1 : 0);
     scope_hoist(emitter, scope);
-    walk_vectors(emitter, scope, count ? axes[count - 1] : -1, 1, visit_vectors, NULL);
+    Fetching fetching = kernel_fetching(emitter->program, kernel);
+    walk_vectors(emitter, scope, count ? axes[count - 1] : -1, 1, visit_vectors, &fetching);
     close_axes(emitter, &nest);
 }
 

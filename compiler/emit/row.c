@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-enum { MAX_VECTORS = 32, LINE_BYTES = 64 };   // of one step: 32 lanes in vectors of one; of a cache
+enum { MAX_VECTORS = 32 };   // of one step: 32 lanes in vectors of one
 
 typedef struct {
     Emitter *emitter;
@@ -36,25 +36,6 @@ static void start_partials(Pass *pass) {
     }
 }
 
-// Brings what the next row loads into a cache, a line at a time, while this row is computed.
-static void fetch_next_row(Pass *pass, Scope *scope, int vector) {
-    Emitter *emitter = pass->emitter;
-    const Code *code = &emitter->code;
-    const Kernel *kernel = scope->kernel;
-    LLVMTypeRef i32 = LLVMInt32TypeInContext(code->context), pointer = v_pointer_type(code);
-    for (int i = 0; i < kernel->instructions.count; i++) {
-        const Instruction *load = &kernel->instructions.items[i];
-        int line = LINE_BYTES / (int)dtype_size(load->dtype);
-        if (!pass->fetching.loads[i] || vector * pass->width % line) continue;
-        LLVMValueRef next = extent_value_of(emitter, load->affine.strides[pass->fetching.next]);
-        LLVMTypeRef type = v_memory_type(code, load->buffer->dtype);
-        LLVMValueRef at = LLVMBuildGEP2(code->builder, type, access_pointer(emitter, scope, i), &next, 1, "");
-        LLVMValueRef locality = LLVMConstInt(i32, pass->fetching.loads[i] == FETCH_NEAR ? 3 : 2, 0);
-        LLVMValueRef arguments[] = {at, LLVMConstNull(i32), locality, LLVMConstInt(i32, 1, 0)};   // to be read, as data
-        v_intrinsic(code, "llvm.prefetch", &pointer, 1, arguments, 4);
-    }
-}
-
 // One vector of the row, number `vector` of its step.
 static void accumulate(Pass *pass, Scope *scope, int vector) {
     Emitter *emitter = pass->emitter;
@@ -68,7 +49,7 @@ static void accumulate(Pass *pass, Scope *scope, int vector) {
         Partial next = partial_combine(emitter, reduction, *partial, partial_of(emitter, reduction, value, index));
         *partial = partial_select(emitter, scope->mask, *partial, next);
     }
-    if (pass->phase == pass->fetching.phase) fetch_next_row(pass, scope, vector);
+    if (pass->phase == pass->fetching.phase) fetch_ahead(emitter, scope, &pass->fetching, vector);
     scope_effects(emitter, scope, pass->phase, UINT32_C(1) << pass->row, 0);
     keep_row_values(emitter, &pass->values, scope, pass->row, pass->phase);
 }

@@ -8,16 +8,16 @@ static int vector_axis_of(const Kernel *kernel) {
     return count ? axes[count - 1] : -1;
 }
 
-// Whether all vectors of the array lie at multiples of their size if the first does.
+// Whether all vectors of the array fill whole lines if the first one begins a line.
 bool may_stream(const Emitter *emitter, const Kernel *kernel, const Instruction *store) {
+    enum { LINE_BYTES = 64 };
     int vector_axis = vector_axis_of(kernel);
     int64_t size = dtype_size(store->buffer->dtype), stride;
     if (!store->streamed || vector_axis < 0 || !extent_is(store->affine.strides[vector_axis], 1)) return false;
     if (size * kernel_lanes(emitter, kernel) != emitter->target->vector_bytes) return false;
     for (int axis = 0; axis < kernel->axis_count; axis++) {
         if (axis == vector_axis) continue;
-        if (!extent_is_constant(store->affine.strides[axis], &stride)) return false;
-        if (stride * size % emitter->target->vector_bytes) return false;
+        if (!extent_is_constant(store->affine.strides[axis], &stride) || stride * size % LINE_BYTES) return false;
     }
     return true;
 }

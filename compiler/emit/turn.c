@@ -4,7 +4,7 @@
 // and pages of memory are read whole, and are written whole, while a first-level cache has them.
 #include "emit/emitter.h"
 
-enum { TURN_BLOCK = 64 };   // elements across that are done before the next along
+enum { TURN_BLOCK = 64, LINE_BYTES = 64 };   // elements across that are done before the next along; of a cache
 
 typedef struct {
     Emitter *emitter;
@@ -152,15 +152,20 @@ static void emit_squares(Turn *turn) {
     const Code *code = &emitter->code;
     const Kernel *kernel = turn->outer->kernel;
     LLVMValueRef block_size = v_i64(code, TURN_BLOCK), width = v_i64(code, turn->width);
+    int64_t lane = emitter->target->vector_bytes / turn->width;
+    LLVMValueRef line = v_i64(code, LINE_BYTES / lane);   // all of a line is stored before the next
     Range across = axis_range(emitter, kernel, turn->across, TURN_BLOCK);
     Range along = axis_range(emitter, kernel, turn->along, TURN_BLOCK);
     Loop blocks = loop_begin(code, "blocks", across.start, across.limit, block_size, NULL, 0);
     LLVMValueRef limit = v_minimum(code, v_add(code, blocks.index, block_size), across.limit);
-    Loop vectors = loop_begin(code, "vectors", along.start, along.limit, width, NULL, 0);
+    Loop lines = loop_begin(code, "lines", along.start, along.limit, line, NULL, 0);
+    LLVMValueRef line_end = v_minimum(code, v_add(code, lines.index, line), along.limit);
     Loop squares = loop_begin(code, "squares", blocks.index, limit, width, NULL, 0);
+    Loop vectors = loop_begin(code, "vectors", lines.index, line_end, width, NULL, 0);
     emit_any_square(turn, squares.index, vectors.index, across, along);
-    loop_end(code, &squares, NULL);
     loop_end(code, &vectors, NULL);
+    loop_end(code, &squares, NULL);
+    loop_end(code, &lines, NULL);
     loop_end(code, &blocks, NULL);
 }
 
@@ -190,8 +195,11 @@ bool emit_turned(Emitter *emitter, const Kernel *kernel) {
     Nest nest;
     turn.outer = open_axes(emitter, &nest, kernel, rest, rest_count);
     scope_hoist(emitter, turn.outer);
+    bool streams = emitter->streams;
+    emitter->streams = streams && emitter->target->vector_bytes == LINE_BYTES;   // parts of lines would go out alone
     scope_spread(emitter, turn.outer, turn.along, turn.width);
     emit_squares(&turn);
+    emitter->streams = streams;
     close_axes(emitter, &nest);
     return true;
 }

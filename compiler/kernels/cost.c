@@ -130,6 +130,9 @@ static int last_of_role(const Kernel *kernel, AxisRole role, int *count) {
 // time between two rows. A row of NEAR_ROW bytes at most leaves room in the first cache for the next, one of FAR_ROW in
 // the second.
 enum { FAR_ARRAY = 1 << 20, NEAR_ROW = 1 << 14, FAR_ROW = 1 << 18, LEAST_ROW = 512 };
+// Elsewhere vectors are fetched FETCH_AHEAD bytes ahead if so many operations wait for each element: a processor looks a
+// few hundred instructions ahead, too few to reach the next lines.
+enum { FETCH_FLOPS = 10, LEAST_ELEMENT = 4 };
 
 // What pass `phase` computes for the first time, of the operand and what it needs.
 static int64_t add_flops(const Kernel *kernel, const uint32_t *depends, int row, int number, bool *counted) {
@@ -162,29 +165,61 @@ static int busiest_phase(const KernelProgram *program, const Kernel *kernel, int
     return best;
 }
 
-static Fetch fetch_of(const Instruction *load, int next, int row, int64_t extent) {
-    int64_t size = dtype_size(load->dtype), elements, bytes = extent * size;
-    if (load->kind != INSTRUCTION_LOAD || load->operands[0] >= 0) return FETCH_NOT;
-    if (!extent_is(load->affine.strides[row], 1) || extent_is(load->affine.strides[next], 0)) return FETCH_NOT;
-    if (extent_is_constant(load->buffer->elements, &elements) && elements * size <= FAR_ARRAY) return FETCH_NOT;
+// Whether the load reads an array from far away as it lies along `axis`.
+static bool is_far(const Instruction *load, int axis) {
+    int64_t size = dtype_size(load->dtype), elements;
+    if (load->kind != INSTRUCTION_LOAD || load->operands[0] >= 0) return false;
+    if (!extent_is(load->affine.strides[axis], 1)) return false;
+    return !extent_is_constant(load->buffer->elements, &elements) || elements * size > FAR_ARRAY;
+}
+
+// A row at a time, where it passes the caches more than once.
+static Fetch fetch_of_row(const Instruction *load, int next, int row, int64_t extent) {
+    int64_t bytes = extent * dtype_size(load->dtype);
+    if (!is_far(load, row) || extent_is(load->affine.strides[next], 0)) return FETCH_NOT;
     if (bytes < LEAST_ROW || bytes > FAR_ROW) return FETCH_NOT;
     return bytes <= NEAR_ROW ? FETCH_NEAR : FETCH_FAR;
 }
 
-Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel) {
-    Fetching fetching = {.phase = -1, .next = -1};
-    int count, row = last_of_role(kernel, AXIS_ROW, &count);
+static bool find_rows(const KernelProgram *program, const Kernel *kernel, int row, Fetching *fetching) {
+    int count, phase = -1;
     int64_t extent;
     bool several;
-    fetching.next = last_of_role(kernel, AXIS_PARALLEL, &count);
-    if (kernel->kind != KERNEL_ROW || fetching.next < 0 || !extent_is_constant(kernel->axes[row].extent, &extent))
-        return fetching;
-    int phase = busiest_phase(program, kernel, row, &several);
-    if (!several) return fetching;
-    fetching.loads = arena_array(program->arena, Fetch, kernel->instructions.count + 1);
+    fetching->next = last_of_role(kernel, AXIS_PARALLEL, &count);
+    if (fetching->next < 0 || !extent_is_constant(kernel->axes[row].extent, &extent)) return false;
+    int busiest = busiest_phase(program, kernel, row, &several);
+    for (int i = 0; i < kernel->instructions.count && several; i++) {
+        fetching->loads[i] = fetch_of_row(&kernel->instructions.items[i], fetching->next, row, extent);
+        if (fetching->loads[i]) phase = busiest;
+    }
+    fetching->phase = phase;
+    return phase >= 0;
+}
+
+// So much is computed for each element that the next vectors are not asked for early enough.
+static bool is_busy(const KernelProgram *program, const Kernel *kernel, int axis) {
+    const uint32_t *depends = kernel_depends(program->arena, kernel);
+    int64_t flops = 0;
+    for (int i = 0; i < kernel->instructions.count; i++)
+        if (axes_run(kernel, depends, i) >> axis & 1) flops += flops_of(&kernel->instructions.items[i]);
+    return flops >= FETCH_FLOPS;
+}
+
+static bool is_long(const Kernel *kernel, int axis) {
+    int64_t extent;
+    return !extent_is_constant(kernel->axes[axis].extent, &extent) || extent * LEAST_ELEMENT > FETCH_AHEAD;
+}
+
+Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel) {
+    Fetching fetching = {.phase = -1, .loads = arena_array(program->arena, Fetch, kernel->instructions.count + 1)};
+    int count, axis = last_of_role(kernel, kernel->kind == KERNEL_ROW ? AXIS_ROW : AXIS_PARALLEL, &count);
+    if ((kernel->kind != KERNEL_ROW && kernel->kind != KERNEL_MAP) || axis < 0) return fetching;
+    if (kernel->kind == KERNEL_ROW && find_rows(program, kernel, axis, &fetching)) return fetching;
+    fetching.next = -1;
+    if (!is_long(kernel, axis) || !is_busy(program, kernel, axis)) return fetching;
     for (int i = 0; i < kernel->instructions.count; i++) {
-        fetching.loads[i] = fetch_of(&kernel->instructions.items[i], fetching.next, row, extent);
-        if (fetching.loads[i]) fetching.phase = phase;
+        fetching.loads[i] = is_far(&kernel->instructions.items[i], axis) ? FETCH_NEAR : FETCH_NOT;
+        if (fetching.loads[i]) fetching.phase = 0;
     }
     return fetching;
 }

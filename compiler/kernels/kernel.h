@@ -189,8 +189,10 @@ bool instruction_is_dear(const Instruction *instruction);
 // add: of results that no kernel of the program reads.
 int64_t kernel_stream_bytes(void);
 void kernel_program_stream(KernelProgram *program);
-// What of the next row along `next` a ROW kernel fetches while it computes a row, and in which pass; -1: nothing.
+// What a ROW kernel fetches in pass `phase` while it computes a row: of the next along the axis `next`; or, and a MAP
+// kernel, with `next` -1, what lies FETCH_AHEAD bytes further on. phase -1: nothing.
 typedef enum { FETCH_NOT, FETCH_NEAR, FETCH_FAR } Fetch;   // into the first cache, or the second
+enum { FETCH_AHEAD = 1 << 12 };
 typedef struct {
     int phase, next;
     Fetch *loads;   // by instruction

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #ifdef __x86_64__
@@ -130,9 +131,15 @@ static void fail(const gradc_program *program) {
     exit(1);
 }
 
+// In large pages where the system gives them, as gradc's own arrays are.
 static void *memory_of(size_t bytes) {
-    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    enum { PAGE = 1 << 21 };
+    size_t size = (bytes + PAGE - 1) / PAGE * PAGE;
+    void *memory = aligned_alloc(PAGE, size);
     if (!memory) fail(NULL);
+#ifdef MADV_HUGEPAGE
+    madvise(memory, size, MADV_HUGEPAGE);
+#endif
     return memory;
 }
 
