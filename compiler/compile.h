@@ -115,7 +115,8 @@ typedef struct {
     const KernelFacts *kernels;   // in the order in which they run; a loop before what it holds
     int64_t flops, bytes;         // of all
     int64_t scratch_bytes, tape_bytes;
-    gradc_function *timed;   // the function as one worker runs it, which says when each kernel ends: see gradc_timed
+    int workers;             // that run the function for these dims
+    gradc_function *timed;   // the function, which says when each kernel ends: see gradc_timed
 } Explanation;
 
 // The kernels of a function and, if `timed`, code that can be timed; in the compilation's arena. NULL: a diagnostic says

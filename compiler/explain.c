@@ -74,13 +74,6 @@ static void explain_kernel(Walk *walk, const Kernel *kernel, int depth, int64_t 
         explain_kernel(walk, kernel->body.items[i], depth + 1, times(runs, trips));
 }
 
-// Who shares what is asked of the cost model as for the function that runs; the kernels themselves are those of one
-// worker, so that they can be timed.
-static void decide_sharing(Walk *walk, int threads) {
-    walk->program->workers = threads;
-    walk->shares = threads > 1 && value_of(walk, kernel_program_shared_work(walk->program)) >= SHARED_WORK;
-}
-
 static gradc_function *timed_code(Compilation *compilation, KernelProgram *program) {
     char *message = NULL;
     program->timed = true;
@@ -89,17 +82,26 @@ static gradc_function *timed_code(Compilation *compilation, KernelProgram *progr
     return code;
 }
 
+// The kernels that run for these dims: those of one worker, unless there is work for more.
+static bool find_kernels(Walk *walk, FunctionKey key, const Extent **tape) {
+    Compilation *compilation = walk->compilation;
+    int threads = compilation->options.threads;
+    compilation->options.threads = 1;
+    walk->program = kernels_of(compilation, key, tape);
+    compilation->options.threads = threads;
+    if (!walk->program || threads < 2) return walk->program != NULL;
+    key.shared = value_of(walk, kernel_program_shared_work(walk->program)) >= SHARED_WORK;
+    if (key.shared) walk->program = kernels_of(compilation, key, tape);
+    walk->shares = key.shared;
+    return walk->program != NULL;
+}
+
 static const Explanation *explain(Compilation *compilation, FunctionKey key, const int64_t *dims, bool timed) {
     const Extent *tape = extent_constant(compilation->program->graph->extents, 0);
     Walk walk = {.compilation = compilation, .dims = dims, .positions = {.arena = compilation->arena}};
-    int threads = compilation->options.threads;
-    compilation->options.threads = 1;
-    walk.program = kernels_of(compilation, key, &tape);
-    compilation->options.threads = threads;
-    if (!walk.program) return NULL;
+    if (!find_kernels(&walk, key, &tape)) return NULL;
     gradc_function *code = timed ? timed_code(compilation, walk.program) : NULL;
     if (timed && !code) return NULL;
-    decide_sharing(&walk, threads);
     for (int i = 0; i < walk.program->kernels.count; i++) explain_kernel(&walk, walk.program->kernels.items[i], 0, 1);
     Explanation *explanation = arena_new(compilation->arena, Explanation);
     *explanation = (Explanation){.function = walk.program->name,
@@ -107,6 +109,7 @@ static const Explanation *explain(Compilation *compilation, FunctionKey key, con
                                  .kernels = walk.rows.items,
                                  .scratch_bytes = value_of(&walk, walk.program->scratch_bytes),
                                  .tape_bytes = value_of(&walk, tape),
+                                 .workers = walk.program->workers,
                                  .timed = code};
     for (int i = 0; i < walk.rows.count; i++) {
         explanation->flops += walk.rows.items[i].flops;

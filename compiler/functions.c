@@ -278,6 +278,7 @@ KernelProgram *kernels_of(Compilation *compilation, FunctionKey key, const Exten
     double start = now_ms();
     int workers = compilation->options.threads > 1 ? compilation->options.threads : 1;
     KernelProgram *kernels = kernel_program_create(compilation->program->graph, symbol_of(compilation, key), workers);
+    if (key.train && key.train->batch > 0) kernels->usual_extent = key.train->batch;
     if (!add_all(compilation, key, kernels, cut, &function, tape)) return NULL;
     int64_t work;
     bool known = extent_is_constant(kernel_program_shared_work(kernels), &work);

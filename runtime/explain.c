@@ -21,6 +21,7 @@ typedef struct {
     gradc_dim_value *named;   // the dims that the entry reads
     int named_count;
     int64_t arrays;
+    Team *team;   // that runs it; NULL: one worker
     double seconds, peak, bandwidth;
 } Explain;
 
@@ -160,6 +161,20 @@ static bool copy(Explain *explain, Memory *memory, void **array, size_t bytes) {
     return true;
 }
 
+// The function as several workers run it, and these.
+static gradc_status share_bench(Explain *explain, Bench *bench) {
+    gradc_program *program = explain->program;
+    FunctionKey key = explain->key;
+    key.shared = true;
+    const CompiledFunction *function = program_function(program, key);
+    if (!function) return fail_compiler(program);
+    if (!program->team) program->team = team_create(explain->facts->workers);
+    if (!program->team) return fail_memory(program);
+    bench->function = function->call;
+    explain->team = program->team;
+    return GRADC_OK;
+}
+
 static gradc_status make_bench(Explain *explain, Bench *bench) {
     gradc_program *program = explain->program;
     gradc_status status = create_handle(explain, bench);
@@ -178,9 +193,11 @@ static gradc_status make_bench(Explain *explain, Bench *bench) {
                 copy(explain, &bench->written[1], &bench->frame.gradients, parameters) &&
                 copy(explain, &bench->written[2], &bench->frame.state, states) &&
                 copy(explain, &bench->written[3], &bench->frame.optimizer, optimizer);
+    if (done && explain->facts->workers > 1) status = share_bench(explain, bench);
     bench->scratch = memory_of(program);
     done = done && memory_reserve(&bench->scratch, (size_t)explain->facts->scratch_bytes);
-    return done ? GRADC_OK : fail_memory(program);
+    if (done && explain->team) bench->frame.scratch = bench->scratch.bytes;   // one function at a time uses it
+    return done ? status : fail_memory(program);
 }
 
 // ---- clocks
@@ -192,7 +209,7 @@ typedef struct {
     int next;   // probably the next kernel to end
 } Clock;
 
-static void kernel_ended(const gradc_frame *frame, const Kernel *kernel) {
+static void kernel_ended(const gradc_frame *frame, const void *kernel) {
     Clock *clock = frame->team;
     double time = now_seconds();
     int number = clock->next;
@@ -219,7 +236,8 @@ static void call_timed(Explain *explain, gradc_frame *frame, Clock *clock, doubl
     memset(clock->sums, 0, sizeof *clock->sums * (size_t)explain->facts->count);
     clock->next = 0;
     clock->last = now_seconds();
-    explain->facts->timed(frame);
+    if (explain->team) team_run_timed(explain->team, explain->facts->timed, frame, kernel_ended);
+    else explain->facts->timed(frame);
     for (int i = 0; i < explain->facts->count; i++) {
         gradc_kernel_info *kernel = &explain->kernels[i];
         double seconds = clock->sums[i] - cost * (double)kernel->runs;
@@ -232,9 +250,9 @@ static void call_timed(Explain *explain, gradc_frame *frame, Clock *clock, doubl
 static void time_calls(Explain *explain, Bench *bench, Clock *clock) {
     gradc_frame frame = bench->frame;
     union {
-        gradc_timed *timed;
+        gradc_ended *ended;
         gradc_synchronise *synchronise;
-    } hook = {.timed = kernel_ended};
+    } hook = {.ended = kernel_ended};
     be_alone(&bench->frame);
     be_alone(&frame);
     frame.synchronise = hook.synchronise;
@@ -245,7 +263,8 @@ static void time_calls(Explain *explain, Bench *bench, Clock *clock) {
     for (int i = 0; i < TRIES && (i < LEAST_TRIES || now_seconds() - begin < most_seconds); i++) {
         call_timed(explain, &frame, clock, cost);
         double start = now_seconds();
-        bench->function(&bench->frame);
+        if (explain->team) team_run(explain->team, bench->function, &bench->frame);
+        else bench->function(&bench->frame);
         double took = now_seconds() - start;
         if (!i || took < explain->seconds) explain->seconds = took;
     }
@@ -352,6 +371,7 @@ gradc_status gradc_explain(gradc_program *program, const gradc_explain_options *
                                        .bytes = explain.facts->bytes,
                                        .memory = explain.facts->scratch_bytes + explain.facts->tape_bytes,
                                        .seconds = explain.seconds,
+                                       .threads = explain.facts->workers,
                                        .peak = explain.peak,
                                        .bandwidth = explain.bandwidth};
     return GRADC_OK;

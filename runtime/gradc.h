@@ -598,7 +598,7 @@ typedef struct {
     gradc_kind kind;
     int dim_count;
     const gradc_dim_value *dims;   // open dims; one that is not here is the train block's batch
-    bool measure;                  // run it, one thread, on arrays of its own
+    bool measure;                  // run it, by as many threads as it is worth, on arrays of its own
 } gradc_explain_options;
 
 typedef struct {
@@ -614,6 +614,7 @@ typedef struct {
     double peak;      // floating operations a second of one core
     // Bytes a second, read and written, by a copy over as much memory as all its arrays have, 64 MiB at most.
     double bandwidth;
+    int threads;   // that share the work; 1: one does it all. A kernel's seconds are from one meeting of all to the next
 } gradc_explanation;
 
 // What the compiler thinks that each kernel costs, from which it decides how work is done, and if asked how long each

@@ -34,9 +34,11 @@ struct Team {
     int count;
     Worker *workers;   // 0 is the caller's thread
     gradc_function *function;
-    fenv_t environment;      // of the caller: how it treats subnormal numbers is how all do
-    atomic_uint region;      // counts the regions
-    atomic_int unfinished;   // workers, without the caller
+    gradc_ended *ended;          // NULL: nobody wants to know when kernels end
+    const gradc_frame *caller;   // what it is called with
+    fenv_t environment;          // of the caller: how it treats subnormal numbers is how all do
+    atomic_uint region;          // counts the regions
+    atomic_int unfinished;       // workers, without the caller
     atomic_bool stopping;
     // Each on a cache line of its own: every worker writes `arrived`, and all who wait read `phase`.
     _Alignas(LINE_BYTES) atomic_int arrived;
@@ -86,6 +88,13 @@ static void synchronise(const gradc_frame *frame) {
     for (int spins = 0; atomic_load_explicit(&team->phase, memory_order_acquire) == phase; spins++)
         if (spins < BARRIER_SPINS) relax();
         else sched_yield();   // another thread may need this processor to get there
+}
+
+static void synchronise_timed(const gradc_frame *frame, const void *kernel) {
+    const Team *team = frame->team;
+    synchronise(frame);
+    if (frame->worker == 0) team->ended(team->caller, kernel);
+    synchronise(frame);
 }
 
 static void work(Worker *worker) {
@@ -182,7 +191,11 @@ static void prepare_worker(Team *team, int number, const gradc_frame *frame) {
     worker->frame = *frame;
     worker->frame.worker = number;
     worker->frame.workers = team->count;
-    worker->frame.synchronise = synchronise;
+    union {
+        gradc_ended *ended;
+        gradc_synchronise *synchronise;
+    } timed = {.ended = synchronise_timed};   // timed code calls it as what it is
+    worker->frame.synchronise = team->ended ? timed.synchronise : synchronise;
     worker->frame.team = team;
     worker->frame.fault = worker->fault;
     worker->fault[0] = worker->fault[1] = 0;
@@ -221,4 +234,12 @@ int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame)
         if (spins < BARRIER_SPINS) relax();
         else sched_yield();
     return first_fault(team, frame);
+}
+
+int32_t team_run_timed(Team *team, gradc_function *function, const gradc_frame *frame, gradc_ended *ended) {
+    team->ended = ended;
+    team->caller = frame;
+    int32_t result = team_run(team, function, frame);
+    team->ended = NULL;
+    return result;
 }

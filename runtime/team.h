@@ -15,6 +15,10 @@ void team_free(Team *team);
 // for all. The result is that of the function; frame->fault has what the first worker that found something found: with
 // several faults another than one worker alone might have found. One caller at a time.
 int32_t team_run(Team *team, gradc_function *function, const gradc_frame *frame);
+// The same for code that says when each of its kernels ends: all workers meet, and `ended` is called with the caller's
+// frame while the others wait.
+typedef void gradc_ended(const gradc_frame *frame, const void *kernel);
+int32_t team_run_timed(Team *team, gradc_function *function, const gradc_frame *frame, gradc_ended *ended);
 // Makes the frame that of one worker, who does it all.
 void be_alone(gradc_frame *frame);
 

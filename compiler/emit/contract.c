@@ -39,7 +39,9 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     int width = kernel_lanes(emitter, kernel), accumulators = emitter->target->vector_registers * 3 / 4;
     bool static_rows = extent_is_constant(kernel->axes[m].extent, &rows);
     if (!static_rows) rows = OPEN_ROWS;
+    if (static_rows && is_split(emitter, m)) rows = ceiling_divide(rows, emitter->program->workers);
     if (!extent_is_constant(kernel->axes[n].extent, &columns)) columns = OPEN_COLUMNS;
+    else if (is_split(emitter, n)) columns = ceiling_divide(columns, emitter->program->workers);
     int64_t vectors = ceiling_divide(columns, width);
     extent_is_constant(summed, &products);
     bool small = rows * inner * columns * products < SMALL_PRODUCT;
@@ -105,12 +107,22 @@ static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *contex
 
 // How many panels all rows meet before the next ones are packed: as many as stay in the cache; rather a few less, if
 // that leaves no rest.
+// `most` panels of `all` at once, or less, so that workers who divide them have as many each; few are not put together.
+static int panels_for_workers(const Emitter *emitter, int64_t most, int64_t all) {
+    enum { EACH = 4 };
+    int64_t workers = emitter->program->workers;
+    for (int64_t panels = most; panels > 0; panels--)
+        if (all % (panels * workers) == 0) return (int)panels;
+    return most > 0 && all / most >= EACH * workers ? (int)most : 1;
+}
+
 static int panels_at_once(const Emitter *emitter, const Product *product) {
     const Kernel *kernel = product->kernel;
     int64_t columns;
     if (!product->panel || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
     int64_t each = (int64_t)product->columns * kernel_lanes(emitter, kernel), all = columns / each;
     int64_t most = kernel->pack_columns / each < all ? kernel->pack_columns / each : all;
+    if (is_split(emitter, product->n)) return panels_for_workers(emitter, most, all);
     for (int64_t panels = most; panels > 1 && 2 * panels > most; panels--)
         if (columns % (panels * each) == 0) return (int)panels;
     return most > 1 ? (int)most : 1;

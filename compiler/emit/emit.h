@@ -40,7 +40,7 @@ gradc_function *jit_compile_kept(Jit *jit, const KernelProgram *program, const O
 gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit_ms, double *machine_code_ms,
                             char **message);
 
-// What the frame's `synchronise` is for the code of a program that is timed, which one worker runs: called after each kernel
+// What the frame's `synchronise` is for the code of a program that is timed: called by every worker after each kernel
 // with its address.
 typedef void gradc_timed(const gradc_frame *frame, const Kernel *kernel);
 

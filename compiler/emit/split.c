@@ -36,7 +36,7 @@ Sharing kernel_sharing(Emitter *emitter, const Kernel *kernel) {
 void emit_barrier(Emitter *emitter, const Kernel *before, const Kernel *after) {
     const Code *code = &emitter->code;
     Sharing sharing = either(emitter, kernel_sharing(emitter, before), kernel_sharing(emitter, after));
-    if (sharing.when == SHARED_NEVER) return;
+    if (sharing.when == SHARED_NEVER || emitter->program->timed) return;   // timed: all meet after each kernel
     Branch branch = {0};
     if (sharing.when == SHARED_SOMETIMES) branch = b_if(code, sharing.condition);
     LLVMTypeRef pointer = v_pointer_type(code);

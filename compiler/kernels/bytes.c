@@ -18,7 +18,7 @@ typedef struct {
 #ifdef __LP64__
 // Whoever adds a field that code depends on writes it here, too.
 _Static_assert(sizeof(Buffer) == 56 && sizeof(Axis) == 16 && sizeof(Affine) == 8 + 8 * MAX_AXES, "a field is new");
-_Static_assert(sizeof(Instruction) == 72 + sizeof(Affine) && sizeof(KernelProgram) == 88, "a field is new");
+_Static_assert(sizeof(Instruction) == 72 + sizeof(Affine) && sizeof(KernelProgram) == 96, "a field is new");
 _Static_assert(sizeof(Kernel) == 104 + MAX_AXES * sizeof(Axis), "a field is new");
 #endif
 
@@ -143,6 +143,7 @@ void kernel_program_bytes(Text *text, const KernelProgram *program) {
     Writer writer = {.text = text};
     put(&writer, program->workers);
     put_number(&writer, program->split_work);
+    put_number(&writer, program->usual_extent);
     put(&writer, program->buffers.count);
     for (int i = 0; i < program->buffers.count; i++) put_buffer(&writer, program->buffers.items[i]);
     put_kernels(&writer, &program->kernels);

@@ -17,8 +17,11 @@ enum { BYTE_WORK = 4 };
 // UPDATE_FLOPS an element, which takes as long from a cache as from the next, gains only where all gradients together
 // are too much for a second-level cache.
 enum { UPDATED_ELEMENTS = 1 << 14, UPDATE_FLOPS = 16, CACHED_GRADIENTS = 1 << 20 };
-// About how many elements a worker takes at once along an axis, and what an open dim counts as.
-enum { VECTOR_BLOCK = 64, ROW_BLOCK = 8, OPEN_EXTENT = 4096, SHORT_AXIS = 12, PARTS = 8 };
+// About how many elements a worker takes at once along an axis.
+enum { VECTOR_BLOCK = 64, ROW_BLOCK = 8, SHORT_AXIS = 12 };
+// What packing an element takes.
+enum { PACK_WORK = 20 };
+#define NOTABLY_LESS 0.97
 
 static ExtentTable *table_of(const KernelProgram *program) {
     return program->graph->extents;
@@ -268,13 +271,16 @@ void kernel_program_stream(KernelProgram *program) {
 
 // ---- what workers divide among them
 
-// About how many pieces the axis has for workers to take.
-static int64_t blocks_along(const Kernel *kernel, int axis, bool is_vector) {
-    int64_t extent = OPEN_EXTENT, block = 1;
-    extent_is_constant(kernel->axes[axis].extent, &extent);
-    if (is_vector) block = VECTOR_BLOCK;
-    else if (kernel->axes[axis].role == AXIS_M) block = ROW_BLOCK;
-    return (extent + block - 1) / block;
+// An extent as it usually is: open dims have the size of a batch.
+static int64_t usual_extent(const KernelProgram *program, const Extent *extent) {
+    int dims = extent_dim_count(extent);
+    int64_t *values = arena_array(program->arena, int64_t, dims + 1);
+    for (int i = 0; i < dims; i++) values[i] = program->usual_extent;
+    return extent_evaluate(extent, values, NULL);
+}
+
+static double usual_elements(const KernelProgram *program, const Kernel *kernel, uint32_t mask) {
+    return (double)usual_extent(program, elements_along(program, kernel, mask));
 }
 
 // A short last axis of rows belongs to the tiles (emit/contract.c).
@@ -293,25 +299,55 @@ static uint32_t axes_of_effects(const KernelProgram *program, const Kernel *kern
     return axes;
 }
 
-// Along which axes the work may be divided. Where rows are packed first each worker packs those that it will read.
+// Along which axes the work may be divided.
 static bool may_split(const Kernel *kernel, int axis) {
     AxisRole role = kernel->axes[axis].role;
-    if (role == AXIS_M) return !is_inner(kernel, axis);
-    return role == AXIS_PARALLEL || (role == AXIS_N && !kernel->pack_left);
+    return role == AXIS_PARALLEL || role == AXIS_N || (role == AXIS_M && !is_inner(kernel, axis));
+}
+
+// About how many elements along the axis stay together: those of a tile, or of some vectors.
+static int64_t block_along(const Kernel *kernel, int axis) {
+    AxisRole role = kernel->axes[axis].role;
+    int parallel, rows, last_parallel = last_of_role(kernel, AXIS_PARALLEL, &parallel);
+    int last_row = last_of_role(kernel, AXIS_M, &rows);
+    if (role == AXIS_N) return VECTOR_BLOCK;
+    if (role == AXIS_M) return axis == last_row ? ROW_BLOCK : 1;
+    bool vectors = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_COLUMN;
+    return vectors && axis == last_parallel ? VECTOR_BLOCK : 1;
+}
+
+// The part of the whole that the worker has who has most. One worker is asked about as if there were two.
+static double largest_part(const KernelProgram *program, const Kernel *kernel, int axis) {
+    int64_t block = block_along(kernel, axis), workers = program->workers > 1 ? program->workers : 2;
+    int64_t blocks = (usual_extent(program, kernel->axes[axis].extent) + block - 1) / block;
+    return blocks > 1 ? (double)((blocks + workers - 1) / workers) / (double)blocks : 1;
+}
+
+// How long that worker takes. Workers with rows of their own all pack the same columns, and the other way round.
+static double split_time(const KernelProgram *program, const Kernel *kernel, int axis, double work) {
+    uint32_t columns = 0, rows = 0;
+    for (int i = 0; i < kernel->axis_count; i++) {
+        AxisRole role = kernel->axes[i].role;
+        if (role != AXIS_M) columns |= UINT32_C(1) << i;
+        if (role != AXIS_N) rows |= UINT32_C(1) << i;
+    }
+    AxisRole role = kernel->axes[axis].role;
+    double part = largest_part(program, kernel, axis);
+    double right = kernel->pack ? PACK_WORK * usual_elements(program, kernel, columns) : 0;
+    double left = kernel->pack_left ? PACK_WORK * usual_elements(program, kernel, rows) : 0;
+    return work * part + right * (role == AXIS_M ? 1 : part) + left * (role == AXIS_N ? 1 : part);
 }
 
 int kernel_split_axis(const KernelProgram *program, const Kernel *kernel) {
     if (kernel->kind == KERNEL_SCATTER || kernel->kind == KERNEL_LOOP) return -1;
     uint32_t allowed = axes_of_effects(program, kernel);
-    bool vectors = kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_COLUMN;
-    int count, last = last_of_role(kernel, AXIS_PARALLEL, &count), best = -1;
-    int64_t most = 1;
+    double work = (double)usual_extent(program, kernel_work(program, kernel)), least = 0;
+    int best = -1;
     for (int axis = 0; axis < kernel->axis_count; axis++) {
-        AxisRole role = kernel->axes[axis].role;
-        if (!may_split(kernel, axis) || !(allowed >> axis & 1)) continue;
-        int64_t blocks = blocks_along(kernel, axis, role == AXIS_N || (vectors && axis == last));
-        if (blocks <= most || (best >= 0 && most >= (int64_t)PARTS * program->workers)) continue;
-        most = blocks;
+        if (!may_split(kernel, axis) || !(allowed >> axis & 1) || largest_part(program, kernel, axis) == 1) continue;
+        double time = split_time(program, kernel, axis, work);
+        if (best >= 0 && time > NOTABLY_LESS * least) continue;   // outer axes leave each worker longer runs
+        least = time;
         best = axis;
     }
     return best;

@@ -154,6 +154,7 @@ typedef struct {
     int workers;                   // that share the work of large kernels; 1: there is but one
     bool timed;                    // the frame's `synchronise` is called after each kernel: see gradc_timed in emit.h
     int64_t stream_bytes;          // a result of so many or more is stored past the caches: kernel_stream_bytes()
+    int64_t usual_extent;          // what an open dim probably is: USUAL_EXTENT, or the size of a batch
     int64_t split_work;            // a kernel of less work is left to one of them: SPLIT_WORK, or what a test says
 } KernelProgram;
 
@@ -203,7 +204,7 @@ int kernel_split_axis(const KernelProgram *program, const Kernel *kernel);
 // The kernel's work in units of which a core does about 32 in a cycle. A loop's is that of one round.
 const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel);
 // A kernel is divided if its work is at least this: what a barrier costs must be little beside it.
-enum { SPLIT_WORK = 1 << 17 };
+enum { SPLIT_WORK = 1 << 18, USUAL_EXTENT = 4096 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
 const Extent *kernel_program_shared_work(const KernelProgram *program);
 enum { SHARED_WORK = 1 << 23 };

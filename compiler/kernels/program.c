@@ -12,6 +12,7 @@ KernelProgram *kernel_program_create(Graph *graph, const char *name, int workers
     program->name = name;
     program->workers = workers;
     program->split_work = SPLIT_WORK;
+    program->usual_extent = USUAL_EXTENT;
     program->stream_bytes = kernel_stream_bytes();
     program->scratch_bytes = extent_constant(graph->extents, 0);
     return program;

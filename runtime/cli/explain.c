@@ -26,7 +26,7 @@ static const struct argp_option options_of_explain[] = {
      "Which of its functions; by default the step of its train block, where it has one, else value", 0},
     {"dim", KEY_DIM, "NAME=NUMBER", 0,
      "An open dim's size; the train block's batch if it is left out. Can be given often", 0},
-    {"measure", KEY_MEASURE, 0, 0, "Run it on one thread, and say how long each kernel takes", 0},
+    {"measure", KEY_MEASURE, 0, 0, "Run it, and say how long each kernel takes", 0},
     JSON_OPTION(KEY_JSON, "all numbers"),
     {0},
 };
@@ -125,8 +125,9 @@ static void print_kernel(const gradc_explanation *facts, const gradc_kernel_info
 
 static void print_measured(const gradc_explanation *facts, double kernels) {
     char text[16];
-    printf("\nmeasured on one thread: %.2f us a call, %.2f us of it in kernels by themselves\n", facts->seconds * 1e6,
-           kernels * 1e6);
+    if (facts->threads > 1) printf("\nmeasured on %d threads: ", facts->threads);
+    else printf("\nmeasured on one thread: ");
+    printf("%.2f us a call, %.2f us of it in kernels by themselves\n", facts->seconds * 1e6, kernels * 1e6);
     printf("this core: %sFLOP/s in independent multiply-adds; ", short_number(text, facts->peak));
     printf("%sB/s read and written by a copy of as much memory\n", short_number(text, facts->bandwidth));
 }
@@ -249,7 +250,7 @@ const Command explain_command = {
         "written, and whether threads share it.\n\n"
         "With `--measure` it is run on numbers of no meaning, and the fastest of many calls counts. The roofline is "
         "what "
-        "the kernel would take if it were limited by nothing but the multiply-adds or the memory of the machine, both "
+        "one core would take for the kernel if it were limited by nothing but the multiply-adds or the memory of the machine, both "
         "measured in the same run, as a share of what it took. It can be over 100%: a kernel may find in a near cache "
         "what the copy, of as much memory as all arrays have, does not.",
     .examples = examples,
