@@ -18,7 +18,8 @@ void batch_loops(Graph *graph, Function *function);
 // Moves what loops with a carry need not compute in each iteration to before them (hoist.c).
 void hoist_from_loops(Graph *graph, Function *function);
 
-// The same as `batch_loops`, with a change to what the rules give: how tests put mistakes in. `batched` is what a node of a body became.
+// The same as `batch_loops`, with a change to what the rules give: how tests put mistakes in. `batched` is what a node of
+// a body became.
 typedef Node *BatchChange(Graph *graph, const Node *node, Node *batched, const void *context);
 void batch_loops_with(Graph *graph, Function *function, BatchChange *change, const void *context);
 

@@ -215,7 +215,8 @@ static bool uses_buffer(const Kernel *kernel, const Buffer *buffer, bool stores)
 }
 
 // Whether the kernel, which loads elements of `old` and writes `new`, may write them over each other: every element that
-// it loads is the one that it writes, and no effect behind that needs it, since values are loaded when an effect does.
+// it loads is the one that it writes (a product's operands never are), and no effect behind that needs it, since values
+// are loaded when an effect does.
 static bool element_by_element(Arena *arena, const Kernel *kernel, const Buffer *old, const Buffer *new) {
     int count = kernel->instructions.count, store = -1;
     const Instruction *items = kernel->instructions.items;
@@ -231,7 +232,7 @@ static bool element_by_element(Arena *arena, const Kernel *kernel, const Buffer 
         if (loads && (items[i].operands[0] >= 0 || !affine_equal(&items[i].affine, &items[store].affine))) return false;
         if (is_effect(&items[i]) && needs[i] && i > store) return false;
     }
-    return kernel->kind == KERNEL_MAP;
+    return kernel->kind == KERNEL_MAP || kernel->kind == KERNEL_CONTRACT;
 }
 
 // Whether `new` can be written over `old`: whatever reads the old carry has done so before.

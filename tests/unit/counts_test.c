@@ -267,10 +267,45 @@ static void check_layers(void) {
     at_most("a layer", "instructions", (many.instructions - few.instructions) / (MANY - FEW), INSTRUCTIONS);
 }
 
+// ---- loops
+
+// In the loops of a step there is one product forward, of the state, and one backward: those of the inputs stand before
+// the loop, those of the weights' gradients behind it. Functions are computed once, forward.
+static void check_recurrent(void) {
+    static const struct {
+        const char *net;
+        int kernels;     // in loops, for each time they run
+        int64_t flops;   // of the whole step
+    } layers[] = {{"rnn", 3, 1350000}, {"lstm", 13, 5500000}, {"gru", 13, 4150000}};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "dim N\nloss l(x: f32[N, 8, 24], y: f32[N, 8, 32]) {\n    use memory = %s<24, 32>\n"
+                 "    return mse_loss(memory(x), y)\n}\ntrain l { optimizer sgd(lr = 0.1); batch 16 }\n",
+                 layers[i].net);
+        gradc_program *program = open_bound(&(Bound){.name = layers[i].net, .text = text});
+        gradc_explanation facts;
+        OK(gradc_explain(program, &(gradc_explain_options){.kind = GRADC_KIND_STEP}, &facts));
+        int kernels = 0, products = 0;
+        for (int k = 0; k < facts.count; k++) {
+            kernels += facts.kernels[k].depth > 0;
+            products += facts.kernels[k].depth > 0 && strcmp(facts.kernels[k].kind, "contract") == 0;
+        }
+        if (getenv("GRADC_COUNTS"))
+            printf("%s: %d kernels and %d products in loops, %lld operations\n", layers[i].net, kernels, products,
+                   (long long)facts.flops);
+        at_most(layers[i].net, "kernels in loops", kernels, layers[i].kernels);
+        at_most(layers[i].net, "products in loops", products, 2);
+        at_most(layers[i].net, "operations", facts.flops, layers[i].flops);
+        gradc_program_free(program);
+    }
+}
+
 int main(void) {
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) check_bound(&bounds[i]);
     check_transpose();
     check_memory();
     check_layers();
+    check_recurrent();
     return failures != 0;
 }

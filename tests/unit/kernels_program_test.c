@@ -218,7 +218,7 @@ static void check_results(void) {
 
 typedef struct {
     Node *arguments[8];
-    Named results[4];
+    Named results[5];
 } Body;
 
 static Function *body_function(Case *test, const Body *body, int argument_count, int result_count) {
@@ -276,6 +276,33 @@ static void check_carries(void) {
     Node *result = loop(graph, case_extent(test, -1), NULL, 0, carries, 2, &k, 1, body_function(test, &body, 3, 2));
     for (int i = 0; i < 2; i++) case_output(test, map1(graph, OP_negate, result_of(graph, result, i)));
     check_lengths(test);
+    case_end(test);
+}
+
+// Carries that a product's own kernel computes: in place where it reads the old one at the element at hand, which the
+// product itself does not; and one that all iterations yield, before them and after.
+static void check_products_as_carries(int64_t steps) {
+    Case *test = case_begin("products as carries");
+    Graph *graph = test->graph;
+    Node *xs = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(steps, 5, 70)),
+         *w = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(70, 70));
+    Node *carries[3];
+    for (int i = 0; i < 3; i++) carries[i] = case_input(test, DTYPE_F32, FILL_REAL, SHAPE(5, 70));
+    Body body = {{argument(test, 0, SHAPE(5, 70))}, {{0}}};
+    for (int i = 1; i < 4; i++) body.arguments[i] = argument(test, i, SHAPE(5, 70));
+    body.arguments[4] = argument(test, 4, SHAPE(70, 70));
+    Node **old = body.arguments + 1;
+    for (int i = 0; i < 3; i++) {   // of the element; of the old carry; of another one
+        Node *left = i == 0 ? body.arguments[0] : i == 1 ? old[1] : map1(graph, OP_sin, old[0]);
+        Node *product = contract(graph, left, body.arguments[4], INTS(0, 2), INTS(2, 1), INTS(0, 1), 2);
+        body.results[i] = (Named){"carry", map1(graph, OP_sin, map2(graph, OP_subtract, product, old[i]))};
+    }
+    body.results[3] = (Named){"before", old[2]};
+    body.results[4] = (Named){"after", body.results[2].node};
+    Node *result = loop(graph, case_extent(test, steps), &xs, 1, carries, 3, &w, 1, body_function(test, &body, 5, 5));
+    for (int i = 0; i < 5; i++) case_output(test, result_of(graph, result, i));
+    check_lengths(test);
+    case_check_object(test);
     case_end(test);
 }
 
@@ -414,6 +441,8 @@ int main(void) {
     check_recurrence(0);
     check_recurrence(-1);
     check_carries();
+    check_products_as_carries(7);
+    check_products_as_carries(-1);
     check_alike();
     check_nested();
     check_deep();
