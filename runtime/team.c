@@ -19,7 +19,9 @@
 
 // Rounds awake: about 50 microseconds between regions, 15 inside of one. Then a thread that waits for one that has no
 // processor gives its own away.
-enum { SPINS = 1000, BARRIER_SPINS = 300, LINE_BYTES = 64, MOST_PROCESSORS = 64 };
+// Two workers on one processor, which happens while there is a free one until the system balances its load, are noticed
+// after HERE_SPINS: then the one that waits sleeps, since who is woken is given a free processor.
+enum { SPINS = 1000, BARRIER_SPINS = 300, HERE_SPINS = 30, LINE_BYTES = 64, MOST_PROCESSORS = 64 };
 
 typedef struct {
     Team *team;
@@ -28,6 +30,7 @@ typedef struct {
     int64_t fault[2];
     int32_t result;
     bool started;
+    atomic_int processor;   // on which it was seen last
 } Worker;
 
 struct Team {
@@ -40,12 +43,14 @@ struct Team {
     atomic_uint region;          // counts the regions
     atomic_int unfinished;       // workers, without the caller
     atomic_bool stopping;
+    bool roomy;   // there is a processor for each worker
     // Each on a cache line of its own: every worker writes `arrived`, and all who wait read `phase`.
     _Alignas(LINE_BYTES) atomic_int arrived;
     _Alignas(LINE_BYTES) atomic_uint phase;
     _Alignas(LINE_BYTES) atomic_int sleeping;
     pthread_mutex_t mutex;
-    pthread_cond_t begin;
+    pthread_cond_t begin, met;
+    atomic_int asleep;   // at a barrier
 };
 
 // How many processors' time a container's quota is worth; INT_MAX: there is none.
@@ -77,16 +82,43 @@ static void relax(void) {
 
 // ---- inside a region
 
+static bool shares_processor(Team *team, int64_t self) {
+    int here = sched_getcpu();
+    bool shares = false;
+    atomic_store_explicit(&team->workers[self].processor, here, memory_order_relaxed);
+    for (int i = 0; i < team->count; i++)
+        if (i != self && atomic_load_explicit(&team->workers[i].processor, memory_order_relaxed) == here) shares = true;
+    return shares;
+}
+
+static void sleep_until_met(Team *team, unsigned phase) {
+    pthread_mutex_lock(&team->mutex);
+    atomic_fetch_add(&team->asleep, 1);
+    while (atomic_load(&team->phase) == phase) pthread_cond_wait(&team->met, &team->mutex);
+    atomic_fetch_sub(&team->asleep, 1);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+// Whoever is asleep, or will be, sees the new phase or is woken.
+static void begin_phase(Team *team, unsigned phase) {
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    atomic_store(&team->phase, phase);
+    if (atomic_load(&team->asleep) == 0) return;
+    pthread_mutex_lock(&team->mutex);
+    pthread_cond_broadcast(&team->met);
+    pthread_mutex_unlock(&team->mutex);
+}
+
 static void synchronise(const gradc_frame *frame) {
     Team *team = frame->team;
     unsigned phase = atomic_load_explicit(&team->phase, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->count - 1) {
-        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->phase, phase + 1, memory_order_release);
+        begin_phase(team, phase + 1);
         return;
     }
     for (int spins = 0; atomic_load_explicit(&team->phase, memory_order_acquire) == phase; spins++)
-        if (spins < BARRIER_SPINS) relax();
+        if (spins == HERE_SPINS && team->roomy && shares_processor(team, frame->worker)) sleep_until_met(team, phase);
+        else if (spins < BARRIER_SPINS) relax();
         else sched_yield();   // another thread may need this processor to get there
 }
 
@@ -98,6 +130,7 @@ static void synchronise_timed(const gradc_frame *frame, const void *kernel) {
 }
 
 static void work(Worker *worker) {
+    atomic_store_explicit(&worker->processor, sched_getcpu(), memory_order_relaxed);
     worker->result = worker->team->function(&worker->frame);
 }
 
@@ -168,6 +201,8 @@ Team *team_create(int count) {
     team->workers = workers;
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->begin, NULL);
+    pthread_cond_init(&team->met, NULL);
+    team->roomy = count <= processor_count();
     for (int i = 0; i < count; i++) workers[i].team = team;
     if (start_workers(team)) return team;
     team_free(team);
@@ -181,6 +216,7 @@ void team_free(Team *team) {
     for (int i = 1; i < team->count; i++)
         if (team->workers[i].started) pthread_join(team->workers[i].thread, NULL);
     pthread_cond_destroy(&team->begin);
+    pthread_cond_destroy(&team->met);
     pthread_mutex_destroy(&team->mutex);
     free(team->workers);
     free(team);

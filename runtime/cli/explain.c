@@ -245,14 +245,12 @@ const Command explain_command = {
     .compiles = true,
     .description =
         "A function is compiled to kernels: loops with all that could be fused into them. For each the table says "
-        "which "
-        "line it comes from, its shape, floating operations (a function such as `exp` counts as 20), bytes read and "
-        "written, and whether threads share it.\n\n"
+        "which line it comes from, its shape, floating operations (a function such as `exp` counts as 20), bytes read "
+        "and written, and whether threads share it.\n\n"
         "With `--measure` it is run on numbers of no meaning, and the fastest of many calls counts. The roofline is "
-        "what "
-        "one core would take for the kernel if it were limited by nothing but the multiply-adds or the memory of the machine, both "
-        "measured in the same run, as a share of what it took. It can be over 100%: a kernel may find in a near cache "
-        "what the copy, of as much memory as all arrays have, does not.",
+        "what one core would take for the kernel if it were limited by nothing but the multiply-adds or the memory of "
+        "the machine, both measured in the same run, as a share of what it took. It can be over 100%: threads may "
+        "share the kernel, or it finds in a near cache what the copy, of as much memory as all arrays have, does not.",
     .examples = examples,
     .run = run_explain,
 };
