@@ -125,6 +125,7 @@ bool start_jit(Compilation *compilation) {
     compilation->jit = jit_create(compilation->options.cpu, compilation->options.vector_bytes, &message);
     add_time(compilation, offsetof(Timings, machine_code_ms), start);
     if (!compilation->jit) llvm_error(compilation, "starting LLVM", message);
+    else if (compilation->options.threads > 1) jit_allow_threads(compilation->jit);
     return compilation->jit != NULL;
 }
 

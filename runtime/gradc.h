@@ -87,7 +87,8 @@ typedef void gradc_diagnose_function(void *context, const gradc_diagnostic_info 
 typedef struct {
     gradc_dtype floating;   // what `float` means in the program: GRADC_F32 or GRADC_F64
     int vector_bytes;       // 0: the widest vectors of this machine; 16, 32 or 64 forces a width (the same bits)
-    int threads;            // at most so many share a run (the same bits for any number); 0: one for each processor
+    int threads;            // at most so many share a run (the same bits for any number); 0: one for each processor.
+                            // With two or more, two make machine code
     // Check every pass of the compiler, and before a backward whether the arrays of its forward still hold what they
     // held; slow.
     bool verify;

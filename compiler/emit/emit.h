@@ -16,6 +16,8 @@ const char *jit_cpu_names(void);   // all that are known, for messages
 // 64 force them (same bits). LLVM is started when the first code is made. NULL on failure, with *message (owned by the
 // caller, free()).
 Jit *jit_create(const char *cpu, int vector_bytes, char **message);
+// Machine code may be made by more than one thread at a time: the same code.
+void jit_allow_threads(Jit *jit);
 void jit_destroy(Jit *jit);
 
 // Where machine code is kept from one process to the next. A key holds all that decides the code; what is kept under one

@@ -43,8 +43,18 @@ typedef struct {
 
 typedef struct Shapes Shapes;
 
+// The functions of a program lie in up to MAX_MODULES modules, each in a context of its own, so that threads can make
+// machine code of them at the same time. The program's own function is in the first.
+enum { MAX_MODULES = 2 };
+typedef struct {
+    Code codes[MAX_MODULES];
+    int instructions[MAX_MODULES];   // of the functions that are complete
+    int count;
+} Modules;
+
 typedef struct {
     Code code;
+    Modules *modules;
     const KernelProgram *program;
     const Target *target;
     Shapes *shapes;   // of the program's kernels
@@ -272,15 +282,18 @@ bool call_shared(Emitter *emitter, const Kernel *kernel);   // false: no other k
 // emitter notes it. Aligned to the largest vectors.
 LLVMValueRef stack_room(Emitter *emitter, LLVMValueRef *known, uint64_t bytes, const char *name);
 LLVMValueRef buffer_address(Emitter *emitter, const Buffer *buffer);   // computed at the function's entry
-// A function inside the module, for code in `loops` enclosing loops, with further pointers as arguments; and a call of
-// it. The code between them is the caller's, who ends it with a return.
+// A function inside one of the modules, for code in `loops` enclosing loops, with further pointers as arguments; its end;
+// and a call of it. The code between the first two is the caller's.
 Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers);
+void end_inner(const Emitter *inner);
 void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count);
 int loop_count(const Kernel *kernel);   // its AXIS_LOOP axes
 // A module with the function "peak" alone: see jit_peak.
 LLVMModuleRef emit_peak(LLVMContextRef context, const Target *target);
 enum { PEAK_CHAINS = 12 };
-// The program's function in a new module of `context`. NULL: the program's arena has no more memory.
-LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, const Target *target);
+// The program's functions, in a new module of each of `count` contexts; `count` does not change them. False: the
+// program's arena has no more memory.
+bool emit_function(const LLVMContextRef *contexts, int count, const KernelProgram *program, const Target *target,
+                   LLVMModuleRef *modules);
 
 #endif

@@ -121,6 +121,7 @@ int loop_count(const Kernel *kernel) {
     return count;
 }
 
+// The types of a module are those of its context.
 static LLVMTypeRef inner_type(const Emitter *emitter, int loops, int pointers) {
     const Code *code = &emitter->code;
     int count = 2 + loops + pointers;
@@ -129,16 +130,54 @@ static LLVMTypeRef inner_type(const Emitter *emitter, int loops, int pointers) {
     return LLVMFunctionType(LLVMVoidTypeInContext(code->context), types, (unsigned)count, 0);
 }
 
+// The next function's: that with the least code so far, whatever the number of threads.
+static int choose_module(const Modules *modules) {
+    int best = 0;
+    for (int i = 1; i < modules->count; i++)
+        if (modules->instructions[i] < modules->instructions[best]) best = i;
+    return best;
+}
+
 Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers) {
     Emitter inner = *emitter;
+    inner.code = emitter->modules->codes[choose_module(emitter->modules)];
     memset(&inner.extents, 0, sizeof inner.extents);
     memset(&inner.factors, 0, sizeof inner.factors);
     inner.totals = inner.rows = NULL;
-    declare_function(&inner, name, inner_type(emitter, loops, pointers));
+    declare_function(&inner, name, inner_type(&inner, loops, pointers));
     LLVMSetLinkage(inner.code.function, LLVMInternalLinkage);
     emit_entry(&inner, LLVMGetParam(inner.code.function, 1));
     for (int i = 0; i < loops; i++) inner.loop_index[i] = LLVMGetParam(inner.code.function, 2 + (unsigned)i);
     return inner;
+}
+
+static int count_instructions(LLVMValueRef function) {
+    int count = 0;
+    for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block; block = LLVMGetNextBasicBlock(block))
+        for (LLVMValueRef at = LLVMGetFirstInstruction(block); at; at = LLVMGetNextInstruction(at)) count++;
+    return count;
+}
+
+void end_inner(const Emitter *inner) {
+    LLVMBuildRetVoid(inner->code.builder);
+    for (int i = 0; i < inner->modules->count; i++)
+        if (inner->modules->codes[i].module == inner->code.module)
+            inner->modules->instructions[i] += count_instructions(inner->code.function);
+}
+
+// The function as this module knows it: what another one calls has a name there, but none outside of the program.
+static LLVMValueRef function_here(Emitter *emitter, LLVMValueRef function, LLVMTypeRef type) {
+    const Code *code = &emitter->code;
+    if (LLVMGetGlobalParent(function) == code->module) return function;
+    size_t length;
+    const char *name = LLVMGetValueName2(function, &length);
+    LLVMValueRef here = LLVMGetNamedFunction(code->module, name);
+    if (here) return here;
+    here = LLVMAddFunction(code->module, name, type);
+    LLVMSetLinkage(function, LLVMExternalLinkage);
+    LLVMSetVisibility(function, LLVMHiddenVisibility);
+    LLVMSetVisibility(here, LLVMHiddenVisibility);
+    return here;
 }
 
 void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMValueRef *pointers, int pointer_count) {
@@ -149,6 +188,7 @@ void call_inner(Emitter *emitter, LLVMValueRef function, int loops, const LLVMVa
     for (int i = 0; i < loops; i++) arguments[count++] = emitter->loop_index[i];
     for (int i = 0; i < pointer_count; i++) arguments[count++] = pointers[i];
     LLVMTypeRef type = inner_type(emitter, loops, pointer_count);
+    function = function_here(emitter, function, type);
     LLVMBuildCall2(emitter->code.builder, type, function, arguments, (unsigned)count, "");
 }
 
@@ -202,7 +242,7 @@ static void emit_part(Emitter *emitter, Kernel *const *kernels, int count) {
     const char *name = arena_print(emitter->arena, "%s.part%d", emitter->program->name, kernels[0]->id);
     Emitter inner = begin_inner(emitter, name, loops, 0);
     emit_range(&inner, kernels, count);
-    LLVMBuildRetVoid(inner.code.builder);
+    end_inner(&inner);
     b_go(&emitter->code, here);
     call_inner(emitter, inner.code.function, loops, NULL, 0);
 }
@@ -220,6 +260,18 @@ void emit_kernels(Emitter *emitter, const KernelArray *kernels) {
         }
 }
 
+// About how much code stands in the program's own function.
+static int expected_instructions(const KernelProgram *program, const KernelArray *kernels) {
+    enum { FOR_EACH = 16 };   // instruction of a kernel
+    int count = 0;
+    for (int i = 0; i < kernels->count; i++) {
+        const Kernel *kernel = kernels->items[i];
+        if (kernel->kind == KERNEL_LOOP) count += expected_instructions(program, &kernel->body);
+        else if (!kernel_stands_apart(program, kernel)) count += FOR_EACH * kernel->instructions.count;
+    }
+    return count;
+}
+
 static void emit_body(Emitter *emitter) {
     Code *code = &emitter->code;
     const KernelProgram *program = emitter->program;
@@ -228,27 +280,39 @@ static void emit_body(Emitter *emitter) {
     emit_entry(emitter, NULL);
     emitter->buffers = arena_array(emitter->arena, BufferValue, program->buffers.count);
     find_shapes(emitter);
+    emitter->modules->instructions[0] = expected_instructions(program, &program->kernels);
     emit_kernels(emitter, &program->kernels);
     LLVMBuildRet(code->builder, LLVMBuildLoad2(code->builder, i32, emitter->status, ""));
 }
 
-LLVMModuleRef emit_function(LLVMContextRef context, const KernelProgram *program, const Target *target) {
-    Emitter emitter = {.program = program, .arena = program->arena, .target = target, .assumed = -1};
-    Code *code = &emitter.code;
-    code->context = context;
-    code->module = LLVMModuleCreateWithNameInContext(program->name, context);
-    code->builder = LLVMCreateBuilderInContext(context);
+static Code open_module(LLVMContextRef context, const char *name) {
+    return (Code){.context = context,
+                  .module = LLVMModuleCreateWithNameInContext(name, context),
+                  .builder = LLVMCreateBuilderInContext(context)};
+}
+
+bool emit_function(const LLVMContextRef *contexts, int count, const KernelProgram *program, const Target *target,
+                   LLVMModuleRef *modules) {
+    Modules opened = {.count = count};
+    for (int i = 0; i < count; i++) opened.codes[i] = open_module(contexts[i], program->name);
+    Emitter emitter = {.code = opened.codes[0],
+                       .modules = &opened,
+                       .program = program,
+                       .arena = program->arena,
+                       .target = target,
+                       .assumed = -1};
     // When memory runs out, what LLVM made is freed, and the compiler recovers further out.
-    LLVMModuleRef const module = code->module;
-    LLVMBuilderRef const builder = code->builder;
     jmp_buf outer;
     memcpy(&outer, arena_recover(program->arena), sizeof outer);
     bool exhausted = setjmp(*arena_recover(program->arena)) != 0;
     if (!exhausted) emit_body(&emitter);
     memcpy(arena_recover(program->arena), &outer, sizeof outer);
-    LLVMDisposeBuilder(builder);
-    if (exhausted) LLVMDisposeModule(module);
-    return exhausted ? NULL : module;
+    for (int i = 0; i < count; i++) {
+        modules[i] = opened.codes[i].module;
+        LLVMDisposeBuilder(opened.codes[i].builder);
+        if (exhausted) LLVMDisposeModule(modules[i]);
+    }
+    return !exhausted;
 }
 
 // ---- what the processor can do at most

@@ -1,5 +1,6 @@
 // From a module to a function that can be called: LLVM makes an object of it, which is loaded, and kept for the next
-// process where the host wishes so. Modules come ready made: explicit vectors, no IR passes.
+// process where the host wishes so. Modules come ready made: explicit vectors, no IR passes. A program of some size is two
+// modules and two objects, made by two threads where the host allows them, and loaded as one.
 #include "emit/emit.h"
 #include "emit/emitter.h"
 #include "emit/fingerprint.h"
@@ -14,6 +15,7 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,8 @@ typedef struct Loaded {
 } Loaded;
 
 struct Jit {
-    LLVMTargetMachineRef machine;   // NULL: LLVM was not needed yet
+    LLVMTargetMachineRef machines[MAX_MODULES];   // for a thread each; NULL: not needed yet
+    bool threads;                                 // may be used
     Target target;
     Loaded *loaded;
 };
@@ -64,10 +67,10 @@ static bool failed(LLVMErrorRef error, char **message) {
 }
 
 static bool start(Jit *jit, char **message) {
-    if (jit->machine) return true;
+    if (jit->machines[0]) return true;
     pthread_once(&targets_once, start_targets);
-    jit->machine = create_machine(jit, message);
-    return jit->machine != NULL;
+    jit->machines[0] = create_machine(jit, message);
+    return jit->machines[0] != NULL;
 }
 
 Jit *jit_create(const char *cpu, int vector_bytes, char **message) {
@@ -76,6 +79,10 @@ Jit *jit_create(const char *cpu, int vector_bytes, char **message) {
     if (!jit || target_open(&jit->target, cpu, vector_bytes)) return jit;
     free(jit);
     return NULL;
+}
+
+void jit_allow_threads(Jit *jit) {
+    jit->threads = true;
 }
 
 static void unload(Loaded *loaded) {
@@ -92,31 +99,58 @@ void jit_destroy(Jit *jit) {
         next = loaded->next;
         unload(loaded);
     }
-    if (jit->machine) LLVMDisposeTargetMachine(jit->machine);
+    for (int i = 0; i < MAX_MODULES; i++)
+        if (jit->machines[i]) LLVMDisposeTargetMachine(jit->machines[i]);
     target_close(&jit->target);
     free(jit);
 }
 
-// NULL without a message: memory ran out. `program` NULL: the module of jit_peak.
-static LLVMModuleRef make_module(Jit *jit, LLVMContextRef context, const KernelProgram *program, char **message) {
-    LLVMModuleRef module = program ? emit_function(context, program, &jit->target) : emit_peak(context, &jit->target);
-    if (!module) return NULL;
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(jit->machine);
+// False, with a message: LLVM finds a fault in it, which only builds with assertions look for.
+static bool finish_module(const Jit *jit, LLVMModuleRef module, char **message) {
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(jit->machines[0]);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
     LLVMSetTarget(module, jit->target.triple);
 #ifndef NDEBUG
     char *fault = NULL;
-    if (LLVMVerifyModule(module, LLVMReturnStatusAction, &fault)) {
-        *message = strdup(fault);
-        LLVMDisposeMessage(fault);
-        LLVMDisposeModule(module);
-        return NULL;
-    }
+    bool broken = LLVMVerifyModule(module, LLVMReturnStatusAction, &fault);
+    if (broken) *message = strdup(fault);
     LLVMDisposeMessage(fault);
+    return !broken;
 #endif
     (void)message;
-    return module;
+    return true;
+}
+
+// Modules, and the contexts that own what they refer to.
+typedef struct {
+    LLVMContextRef contexts[MAX_MODULES];
+    LLVMModuleRef modules[MAX_MODULES];
+    int count;
+} Emitted;
+
+static void dispose(Emitted *emitted) {
+    for (int i = 0; i < emitted->count; i++) {
+        if (emitted->modules[i]) LLVMDisposeModule(emitted->modules[i]);
+        LLVMContextDispose(emitted->contexts[i]);
+    }
+    *emitted = (Emitted){0};
+}
+
+// A program in up to `count` modules. Disposed, none, without a message: memory ran out. `program` NULL: the module of
+// jit_peak.
+static bool emit(Jit *jit, const KernelProgram *program, int count, Emitted *emitted, char **message) {
+    *emitted = (Emitted){0};
+    if (!start(jit, message)) return false;
+    for (int i = 0; i < count; i++) emitted->contexts[i] = LLVMContextCreate();
+    emitted->count = count;
+    bool made = true;
+    if (program) made = emit_function(emitted->contexts, count, program, &jit->target, emitted->modules);
+    else emitted->modules[0] = emit_peak(emitted->contexts[0], &jit->target);
+    if (!made) memset(emitted->modules, 0, sizeof emitted->modules);
+    for (int i = 0; i < count && made; i++) made = finish_module(jit, emitted->modules[i], message);
+    if (!made) dispose(emitted);
+    return made;
 }
 
 static double milliseconds(void) {
@@ -129,30 +163,36 @@ static double milliseconds(void) {
 
 // By LLVM's linker, which knows all processors and finds functions of the C library: an old processor without fma needs
 // some.
-static bool load_by_llvm(Jit *jit, Loaded *loaded, const void *object, size_t size, void **function, char **message) {
-    const char *symbol = object_function(object, size);
+static bool load_by_llvm(Jit *jit, Loaded *loaded, const ObjectFile *files, int count, void **function,
+                         char **message) {
+    const char *symbol = object_function(files[0].bytes, files[0].size);
     LLVMTargetMachineRef machine = symbol && start(jit, message) ? create_machine(jit, message) : NULL;
     if (!machine) return false;
     LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
     LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(builder,
                                                   LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine));
     if (failed(LLVMOrcCreateLLJIT(&loaded->lljit, builder), message)) return false;
-    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(object, size, "gradc");
     LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(loaded->lljit);
     LLVMOrcExecutorAddress address = 0;
-    if (failed(LLVMOrcLLJITAddObjectFile(loaded->lljit, library, buffer), message)) return false;
+    for (int i = 0; i < count; i++) {
+        LLVMMemoryBufferRef buffer =
+            LLVMCreateMemoryBufferWithMemoryRangeCopy(files[i].bytes, files[i].size, i ? "gradc, too" : "gradc");
+        if (failed(LLVMOrcLLJITAddObjectFile(loaded->lljit, library, buffer), message)) return false;
+    }
     if (failed(LLVMOrcLLJITLookup(loaded->lljit, &address, symbol), message)) return false;
     *function = (void *)(uintptr_t)address;
     return true;
 }
 
 // NULL on failure; without a message: there was no memory, or it is no object of this compiler.
-static gradc_function *load(Jit *jit, const void *object, size_t size, char **message) {
-    Loaded *loaded = calloc(1, sizeof *loaded);
+static gradc_function *load(Jit *jit, const void *bytes, size_t size, char **message) {
+    ObjectFile files[MAX_OBJECTS];
+    int count = split_bundle(bytes, size, files);
+    Loaded *loaded = count ? calloc(1, sizeof *loaded) : NULL;
     void *function = NULL;
     if (!loaded) return NULL;
-    if (load_object(object, size, &loaded->object)) function = loaded->object.function;
-    else if (!load_by_llvm(jit, loaded, object, size, &function, message) && !loaded->lljit) {
+    if (load_objects(files, count, &loaded->object)) function = loaded->object.function;
+    else if (!load_by_llvm(jit, loaded, files, count, &function, message) && !loaded->lljit) {
         free(loaded);
         return NULL;
     }
@@ -187,44 +227,101 @@ static gradc_function *find_kept(Jit *jit, const ObjectStore *store, const Text 
 
 // ---- from kernels to a function
 
-static LLVMMemoryBufferRef make_object(Jit *jit, const KernelProgram *program, double *emitted, char **message) {
-    LLVMContextRef context = LLVMContextCreate();
-    LLVMModuleRef module = start(jit, message) ? make_module(jit, context, program, message) : NULL;
-    LLVMMemoryBufferRef object = NULL;
+// A module to an object, by a machine of its own.
+typedef struct {
+    const Jit *jit;
+    LLVMTargetMachineRef *machine;
+    LLVMModuleRef module;
+    LLVMMemoryBufferRef object;   // NULL: failed, with a message
+    char *message;
+} Generation;
+
+static void *generate(void *argument) {
+    Generation *generation = argument;
     char *fault = NULL;
-    *emitted = milliseconds();
-    if (module && LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, LLVMObjectFile, &fault, &object)) {
-        *message = strdup(fault);
-        object = NULL;
+    if (!*generation->machine) *generation->machine = create_machine(generation->jit, &generation->message);
+    if (!*generation->machine) return NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(*generation->machine, generation->module, LLVMObjectFile, &fault,
+                                            &generation->object)) {
+        generation->message = strdup(fault);
+        generation->object = NULL;
     }
     if (fault) LLVMDisposeMessage(fault);
-    if (module) LLVMDisposeModule(module);
-    LLVMContextDispose(context);
-    return object;
+    return NULL;
+}
+
+// Each module's machine code, by a thread each where threads may be used: what comes out is the same.
+static void generate_all(bool threads, Generation *generations, int count) {
+    pthread_t others[MAX_MODULES];
+    bool started[MAX_MODULES] = {false};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 1; i < count && threads; i++)
+        started[i] = pthread_create(&others[i], NULL, generate, &generations[i]) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    for (int i = 0; i < count; i++) {
+        if (started[i]) pthread_join(others[i], NULL);
+        else generate(&generations[i]);
+    }
+}
+
+// The objects of one program as bytes that free() takes.
+static void *join_objects(const Generation *generations, int count, size_t *size) {
+    ObjectFile files[MAX_OBJECTS];
+    for (int i = 0; i < count; i++)
+        files[i] = (ObjectFile){LLVMGetBufferStart(generations[i].object), LLVMGetBufferSize(generations[i].object)};
+    if (count > 1) return join_bundle(files, size);
+    *size = files[0].size;
+    void *bytes = malloc(*size);
+    return bytes ? memcpy(bytes, files[0].bytes, *size) : NULL;
+}
+
+static void *make_objects(Jit *jit, const KernelProgram *program, size_t *size, double *emit_end, char **message) {
+    Emitted emitted;
+    Generation generations[MAX_MODULES] = {0};
+    void *bytes = NULL;
+    if (!emit(jit, program, program ? MAX_MODULES : 1, &emitted, message)) return NULL;
+    *emit_end = milliseconds();
+    int count = emitted.count;
+    if (count > 1 && !LLVMGetFirstFunction(emitted.modules[1])) count = 1;
+    for (int i = 0; i < count; i++)
+        generations[i] = (Generation){jit, &jit->machines[jit->threads ? i : 0], emitted.modules[i], NULL, NULL};
+    generate_all(jit->threads, generations, count);
+    bool made = true;
+    for (int i = 0; i < count; i++) {
+        made = made && generations[i].object;
+        if (generations[i].message && !*message) *message = generations[i].message;
+        else free(generations[i].message);
+    }
+    if (made) bytes = join_objects(generations, count, size);
+    for (int i = 0; i < count; i++)
+        if (generations[i].object) LLVMDisposeMemoryBuffer(generations[i].object);
+    dispose(&emitted);
+    return bytes;
 }
 
 static gradc_function *compile(Jit *jit, const KernelProgram *program, const ObjectStore *store, const Text *key,
-                               double *emitted, char **message) {
-    LLVMMemoryBufferRef buffer = make_object(jit, program, emitted, message);
-    if (!buffer) return NULL;
-    const void *object = LLVMGetBufferStart(buffer);
-    size_t size = LLVMGetBufferSize(buffer);
+                               double *emit_end, char **message) {
+    size_t size;
+    void *object = make_objects(jit, program, &size, emit_end, message);
+    if (!object) return NULL;
     gradc_function *function = load(jit, object, size, message);
     if (function && store) store->keep(store->context, key->bytes, (size_t)key->length, object, size);
-    LLVMDisposeMemoryBuffer(buffer);
+    free(object);
     return function;
 }
 
 gradc_function *jit_compile_kept(Jit *jit, const KernelProgram *program, const ObjectStore *store, JitCost *cost,
                                  char **message) {
-    double begin = milliseconds(), emitted = begin;
+    double begin = milliseconds(), emit_end = begin;
     *message = NULL;
     Text key = store ? key_of(jit, program) : (Text){0};
     gradc_function *function = store ? find_kept(jit, store, &key) : NULL;
     *cost = (JitCost){.found = function != NULL};
-    if (!function) function = compile(jit, program, store, &key, &emitted, message);
-    cost->emit_ms = emitted - begin;
-    cost->machine_code_ms = milliseconds() - emitted;
+    if (!function) function = compile(jit, program, store, &key, &emit_end, message);
+    cost->emit_ms = emit_end - begin;
+    cost->machine_code_ms = milliseconds() - emit_end;
     return function;
 }
 
@@ -238,9 +335,9 @@ gradc_function *jit_compile(Jit *jit, const KernelProgram *program, double *emit
 }
 
 gradc_function *jit_peak(Jit *jit, char **message) {
-    double emitted;
+    double emit_end;
     *message = NULL;
-    return compile(jit, NULL, NULL, NULL, &emitted, message);
+    return compile(jit, NULL, NULL, NULL, &emit_end, message);
 }
 
 int jit_peak_operations(const Jit *jit) {
@@ -261,17 +358,15 @@ static const char *copy_text(Arena *arena, const char *text, size_t length, bool
 
 const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
     char *message = NULL;
-    LLVMContextRef context = LLVMContextCreate();
-    LLVMModuleRef module = start(jit, &message) ? make_module(jit, context, program, &message) : NULL;
-    bool exhausted = !module && !message;
+    Emitted emitted;
+    bool made = emit(jit, program, 1, &emitted, &message), exhausted = !made && !message;
     const char *text = NULL;
-    if (module) {
-        char *printed = LLVMPrintModuleToString(module);
+    if (made) {
+        char *printed = LLVMPrintModuleToString(emitted.modules[0]);
         text = copy_text(program->arena, printed, strlen(printed), &exhausted);
         LLVMDisposeMessage(printed);
-        LLVMDisposeModule(module);
     }
-    LLVMContextDispose(context);
+    dispose(&emitted);
     free(message);
     if (exhausted) longjmp(*arena_recover(program->arena), 1);
     return text;
@@ -279,19 +374,17 @@ const char *emit_llvm_text(Jit *jit, const KernelProgram *program) {
 
 static const char *emit_file(Jit *jit, const KernelProgram *program, LLVMCodeGenFileType type, size_t *size) {
     char *message = NULL, *fault = NULL;
-    LLVMContextRef context = LLVMContextCreate();
-    LLVMModuleRef module = start(jit, &message) ? make_module(jit, context, program, &message) : NULL;
+    Emitted emitted;
+    bool made = emit(jit, program, 1, &emitted, &message), exhausted = !made && !message;
     LLVMMemoryBufferRef buffer = NULL;
     const char *bytes = NULL;
-    bool exhausted = !module && !message;
-    if (module && !LLVMTargetMachineEmitToMemoryBuffer(jit->machine, module, type, &fault, &buffer)) {
+    if (made && !LLVMTargetMachineEmitToMemoryBuffer(jit->machines[0], emitted.modules[0], type, &fault, &buffer)) {
         *size = LLVMGetBufferSize(buffer);
         bytes = copy_text(program->arena, LLVMGetBufferStart(buffer), *size, &exhausted);
         LLVMDisposeMemoryBuffer(buffer);
     }
     if (fault) LLVMDisposeMessage(fault);
-    if (module) LLVMDisposeModule(module);
-    LLVMContextDispose(context);
+    dispose(&emitted);
     free(message);
     if (exhausted) longjmp(*arena_recover(program->arena), 1);
     return bytes;

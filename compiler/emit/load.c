@@ -1,5 +1,5 @@
-// A loader for the objects that this compiler makes: some sections that are only read and executed, and no symbol from
-// elsewhere. They are copied into memory of their own, and the distances between them are filled in. LLVM's JIT linker
+// A loader for the objects that this compiler makes: some sections that are only read and executed, and no symbol but
+// those of the objects that are loaded together. They are copied into memory of their own, and the distances between them are filled in. LLVM's JIT linker
 // does this and much more; it takes a millisecond to start, and LLVM has to be there.
 //
 // An object may come from a file: everything is checked against its size.
@@ -8,6 +8,7 @@
 
 #include <elf.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,8 +25,14 @@ typedef struct {
     const char *names;   // of symbols; ends with a zero byte
     size_t names_size;
     uint64_t places[MAX_SECTIONS];   // where sections come to lie; 0: not loaded
-    uint64_t end;                    // of what is loaded
 } Object;
+
+typedef struct {
+    Object objects[MAX_OBJECTS];
+    int count;
+    char *memory;
+    uint64_t end;   // of what is loaded, from there
+} Image;
 
 static bool inside(const Object *object, uint64_t offset, uint64_t size) {
     return offset <= object->size && size <= object->size - offset;
@@ -63,12 +70,17 @@ static bool read_head(Object *object, const void *bytes, size_t size) {
     return object->sections && read_symbols(object);
 }
 
+static bool is_global_function(const Elf64_Sym *symbol) {
+    bool global = ELF64_ST_BIND(symbol->st_info) == STB_GLOBAL && ELF64_ST_TYPE(symbol->st_info) == STT_FUNC;
+    return global && symbol->st_shndx != SHN_UNDEF;
+}
+
+// What others of its program call is global, too, but hidden.
 static const Elf64_Sym *global_function(const Object *object) {
     const Elf64_Sym *found = NULL;
     for (size_t i = 0; i < object->symbol_count; i++) {
         const Elf64_Sym *symbol = &object->symbols[i];
-        if (ELF64_ST_BIND(symbol->st_info) != STB_GLOBAL || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC) continue;
-        if (symbol->st_shndx == SHN_UNDEF) continue;
+        if (!is_global_function(symbol) || ELF64_ST_VISIBILITY(symbol->st_other) == STV_HIDDEN) continue;
         if (found || symbol->st_name >= object->names_size) return NULL;
         found = symbol;
     }
@@ -88,9 +100,8 @@ static bool is_unwinding(const Elf64_Shdr *section) {
     return section->sh_type == SHT_X86_64_UNWIND;
 }
 
-// Gives every section that is needed its place; the first one begins at 64. 0: some section cannot be loaded.
-static uint64_t place_sections(Object *object) {
-    uint64_t end = 64;
+// Gives every section that is needed its place, from `end` on; 0: some section cannot be loaded.
+static uint64_t place_sections(Object *object, uint64_t end) {
     for (int i = 0; i < object->head->e_shnum; i++) {
         const Elf64_Shdr *section = &object->sections[i];
         if (!(section->sh_flags & SHF_ALLOC) || is_unwinding(section)) continue;
@@ -104,15 +115,31 @@ static uint64_t place_sections(Object *object) {
     return end;
 }
 
-// The address of what the symbol names; false: it is not in this object.
-static bool symbol_address(const Object *object, const char *memory, uint64_t number, uint64_t *address) {
-    if (number >= object->symbol_count) return false;
-    const Elf64_Sym *symbol = &object->symbols[number];
+static bool address_of(const Image *image, const Object *object, const Elf64_Sym *symbol, uint64_t *address) {
     if (symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= object->head->e_shnum) return false;
     if (!object->places[symbol->st_shndx]) return false;
     if (symbol->st_value > object->sections[symbol->st_shndx].sh_size) return false;
-    *address = (uint64_t)(uintptr_t)memory + object->places[symbol->st_shndx] + symbol->st_value;
+    *address = (uint64_t)(uintptr_t)image->memory + object->places[symbol->st_shndx] + symbol->st_value;
     return true;
+}
+
+static const char *name_of(const Object *object, const Elf64_Sym *symbol) {
+    return symbol->st_name < object->names_size ? object->names + symbol->st_name : "";
+}
+
+// The address of what the symbol names, in this object or in another of the image; false: it is in none.
+static bool symbol_address(const Image *image, const Object *object, uint64_t number, uint64_t *address) {
+    if (number >= object->symbol_count) return false;
+    const Elf64_Sym *symbol = &object->symbols[number];
+    if (symbol->st_shndx != SHN_UNDEF) return address_of(image, object, symbol, address);
+    const char *name = name_of(object, symbol);
+    for (int i = 0; i < image->count && *name; i++)
+        for (size_t k = 0; k < image->objects[i].symbol_count; k++) {
+            const Elf64_Sym *other = &image->objects[i].symbols[k];
+            if (is_global_function(other) && strcmp(name_of(&image->objects[i], other), name) == 0)
+                return address_of(image, &image->objects[i], other, address);
+        }
+    return false;
 }
 
 // How many bytes a relocation changes; 0: it is not known.
@@ -126,7 +153,7 @@ static uint64_t relocation_width(const Elf64_Rela *relocation) {
     }
 }
 
-// Targets lie inside of the object, whose memory ends at `end`.
+// Targets lie inside of the image, whose memory ends at `end`.
 static bool relocate(const Elf64_Rela *relocation, char *place, uint64_t target, uint64_t begin, uint64_t end) {
     uint64_t value = target + (uint64_t)relocation->r_addend;
     if (value < begin || value > end) return false;
@@ -136,7 +163,7 @@ static bool relocate(const Elf64_Rela *relocation, char *place, uint64_t target,
     return width == 8 || (int64_t)value == (int32_t)(int64_t)value;
 }
 
-static bool relocate_section(const Object *object, char *memory, const Elf64_Shdr *section) {
+static bool relocate_section(const Image *image, const Object *object, const Elf64_Shdr *section) {
     uint64_t place = section->sh_info < object->head->e_shnum ? object->places[section->sh_info] : 0;
     if (!place) return true;   // of a section that is not loaded
     uint64_t size = object->sections[section->sh_info].sh_size;
@@ -144,40 +171,54 @@ static bool relocate_section(const Object *object, char *memory, const Elf64_Shd
     for (size_t i = 0; relocations && i < section->sh_size / sizeof *relocations; i++) {
         uint64_t target, offset = relocations[i].r_offset, width = relocation_width(&relocations[i]);
         if (!width || offset > size || width > size - offset) return false;
-        if (!symbol_address(object, memory, ELF64_R_SYM(relocations[i].r_info), &target)) return false;
-        uint64_t begin = (uint64_t)(uintptr_t)memory;
-        if (!relocate(&relocations[i], memory + place + offset, target, begin, begin + object->end)) return false;
+        if (!symbol_address(image, object, ELF64_R_SYM(relocations[i].r_info), &target)) return false;
+        uint64_t begin = (uint64_t)(uintptr_t)image->memory;
+        if (!relocate(&relocations[i], image->memory + place + offset, target, begin, begin + image->end)) return false;
     }
     return relocations != NULL;
 }
 
-static bool fill_memory(const Object *object, char *memory) {
+static bool fill_memory(const Image *image, const Object *object) {
     if (object->head->e_machine != EM_X86_64) return false;   // of others the relocations are not known here
     for (int i = 0; i < object->head->e_shnum; i++)
         if (object->places[i])
-            memcpy(memory + object->places[i], object->bytes + object->sections[i].sh_offset,
+            memcpy(image->memory + object->places[i], object->bytes + object->sections[i].sh_offset,
                    object->sections[i].sh_size);
     for (int i = 0; i < object->head->e_shnum; i++) {
         const Elf64_Shdr *section = &object->sections[i];
-        if (section->sh_type == SHT_RELA && !relocate_section(object, memory, section)) return false;
+        if (section->sh_type == SHT_RELA && !relocate_section(image, object, section)) return false;
     }
     return true;
 }
 
-bool load_object(const void *bytes, size_t size, LoadedObject *loaded) {
-    Object object = {0};
-    uint64_t end = read_head(&object, bytes, size) ? place_sections(&object) : 0, address;
-    const Elf64_Sym *symbol = end ? global_function(&object) : NULL;
-    if (!symbol || symbol->st_shndx >= object.head->e_shnum) return false;
-    if (symbol->st_value >= object.sections[symbol->st_shndx].sh_size) return false;
-    object.end = end;
+// Where all sections come to lie; the first one begins at 64.
+static bool place_objects(Image *image, const ObjectFile *files, int count) {
+    image->count = count;
+    image->end = 64;
+    for (int i = 0; i < count; i++) {
+        if (!read_head(&image->objects[i], files[i].bytes, files[i].size)) return false;
+        image->end = place_sections(&image->objects[i], image->end);
+        if (!image->end) return false;
+    }
+    return true;
+}
+
+bool load_objects(const ObjectFile *files, int count, LoadedObject *loaded) {
+    Image image = {0};
+    uint64_t address;
+    if (count < 1 || count > MAX_OBJECTS || !place_objects(&image, files, count)) return false;
+    const Elf64_Sym *symbol = global_function(&image.objects[0]);
+    if (!symbol || symbol->st_shndx >= image.objects[0].head->e_shnum) return false;
+    if (symbol->st_value >= image.objects[0].sections[symbol->st_shndx].sh_size) return false;
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    *loaded = (LoadedObject){.size = (end + page - 1) & ~(page - 1)};
+    *loaded = (LoadedObject){.size = (image.end + page - 1) & ~(page - 1)};
     loaded->memory = mmap(NULL, loaded->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (loaded->memory == MAP_FAILED) return false;
-    bool done = fill_memory(&object, loaded->memory) &&
-                symbol_address(&object, loaded->memory, (uint64_t)(symbol - object.symbols), &address) &&
-                mprotect(loaded->memory, loaded->size, PROT_READ | PROT_EXEC) == 0;
+    image.memory = loaded->memory;
+    bool done = true;
+    for (int i = 0; i < count && done; i++) done = fill_memory(&image, &image.objects[i]);
+    done = done && address_of(&image, &image.objects[0], symbol, &address) &&
+           mprotect(loaded->memory, loaded->size, PROT_READ | PROT_EXEC) == 0;
     if (done) loaded->function = (void *)(uintptr_t)address;
     else munmap(loaded->memory, loaded->size);
     return done;
@@ -185,4 +226,35 @@ bool load_object(const void *bytes, size_t size, LoadedObject *loaded) {
 
 void unload_object(const LoadedObject *loaded) {
     munmap(loaded->memory, loaded->size);
+}
+
+// ---- several as one
+
+static const char bundle_mark[8] =
+    "gradc 2";   // then the size of the first, both, and what fills up to a multiple of 8
+
+int split_bundle(const void *bytes, size_t size, ObjectFile files[MAX_OBJECTS]) {
+    uint64_t first;
+    enum { HEAD = sizeof bundle_mark + sizeof first };
+    const char *begin = bytes;
+    files[0] = (ObjectFile){bytes, size};
+    if (size < HEAD || memcmp(bytes, bundle_mark, sizeof bundle_mark) != 0) return 1;
+    memcpy(&first, begin + sizeof bundle_mark, sizeof first);
+    if (first % 8 != 0 || first > size - HEAD) return 0;
+    files[0] = (ObjectFile){begin + HEAD, first};
+    files[1] = (ObjectFile){begin + HEAD + first, size - HEAD - first};
+    return 2;
+}
+
+void *join_bundle(const ObjectFile files[2], size_t *size) {
+    uint64_t first = (files[0].size + 7) / 8 * 8;
+    enum { HEAD = sizeof bundle_mark + sizeof first };
+    char *bytes = calloc(1, HEAD + first + files[1].size);
+    if (!bytes) return NULL;
+    memcpy(bytes, bundle_mark, sizeof bundle_mark);
+    memcpy(bytes + sizeof bundle_mark, &first, sizeof first);
+    memcpy(bytes + HEAD, files[0].bytes, files[0].size);
+    memcpy(bytes + HEAD + first, files[1].bytes, files[1].size);
+    *size = HEAD + first + files[1].size;
+    return bytes;
 }

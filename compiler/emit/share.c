@@ -145,7 +145,7 @@ static void emit_shape(Emitter *emitter, Shape *shape) {
     for (int i = 0; i < shape->place_count; i++)
         inner.buffers[i] = (BufferValue){shape->function, LLVMGetParam(shape->function, (unsigned)(2 + loops + i))};
     emit_kernel_here(&inner, &shape->kernel);
-    LLVMBuildRetVoid(inner.code.builder);
+    end_inner(&inner);
     b_go(&emitter->code, here);
 }
 
@@ -158,7 +158,7 @@ static LLVMValueRef place_address(Emitter *emitter, const Place *place) {
 bool call_shared(Emitter *emitter, const Kernel *kernel) {
     Places places = {0};
     Shape *shape = shape_of(emitter, kernel, &places);
-    if (shape->kernels < 2) return false;
+    if (shape->kernels < 2 && !kernel_stands_apart(emitter->program, kernel)) return false;
     if (!shape->function) emit_shape(emitter, shape);
     LLVMValueRef *addresses = arena_array(emitter->arena, LLVMValueRef, places.count);
     for (int i = 0; i < places.count; i++) addresses[i] = place_address(emitter, &places.items[i]);

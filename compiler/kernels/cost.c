@@ -23,6 +23,10 @@ enum { VECTOR_BLOCK = 64, ROW_BLOCK = 8, SHORT_AXIS = 12 };
 enum { PACK_WORK = 20 };
 #define NOTABLY_LESS 0.97
 
+// What an open dim counts as where kernels are told from tiny ones, and the work of a kernel beside which a call is
+// nothing.
+enum { USUAL_DIM = 32, APART_WORK = 1 << 15 };
+
 static ExtentTable *table_of(const KernelProgram *program) {
     return program->graph->extents;
 }
@@ -117,6 +121,16 @@ KernelCost kernel_cost(const KernelProgram *program, const Kernel *kernel) {
 const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel) {
     KernelCost cost = kernel_cost(program, kernel);
     return plus(program, cost.flops, times(program, cost.bytes, BYTE_WORK));
+}
+
+bool kernel_stands_apart(const KernelProgram *program, const Kernel *kernel) {
+    if (kernel->kind != KERNEL_CONTRACT) return false;
+    const Extent *work = kernel_work(program, kernel);
+    int dims = extent_dim_count(work);
+    int64_t *usual = arena_array(program->arena, int64_t, dims + 1);
+    for (int i = 0; i < dims; i++) usual[i] = USUAL_DIM;
+    bool overflow = false;
+    return extent_evaluate(work, usual, &overflow) >= APART_WORK || overflow;
 }
 
 // ---- what is fetched ahead

@@ -203,6 +203,8 @@ Fetching kernel_fetching(const KernelProgram *program, const Kernel *kernel);
 int kernel_split_axis(const KernelProgram *program, const Kernel *kernel);
 // The kernel's work in units of which a core does about 32 in a cycle. A loop's is that of one round.
 const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel);
+// Whether the kernel is a function of its own: what is less is code where it runs.
+bool kernel_stands_apart(const KernelProgram *program, const Kernel *kernel);
 // A kernel is divided if its work is at least this: what a barrier costs must be little beside it.
 enum { SPLIT_WORK = 1 << 18, USUAL_EXTENT = 4096 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.

@@ -31,11 +31,12 @@ static const char updates[] = "dim N\nloss l(x: f32[N, 256], y: f32[N, 256]) {\n
 
 static const Bound bounds[] = {
     {"digits", "examples/digits.grad", NULL, "nll", GRADC_KIND_STEP, 0, 10, 2980000, 670000, 2600, 0},
-    {"heat", "examples/heat.grad", NULL, NULL, GRADC_KIND_STEP, 0, 62, 5500000, 1760000, 9000, 0},
+    // What it keeps on the stack are constants of random numbers, and sums.
+    {"heat", "examples/heat.grad", NULL, NULL, GRADC_KIND_STEP, 0, 62, 5500000, 1760000, 9100, 16},
     {"lenet", "examples/lenet.grad", NULL, "nll", GRADC_KIND_STEP, 0, 36, 11100000, 5200000, 5400, 0},
     {"gpt", "tests/programs/gpt_block.grad", NULL, NULL, GRADC_KIND_BACKWARD, 8, 65, 780000, 570000, 9000, 0},
     // What it reads from the stack are the sums.
-    {"update in products", NULL, updates, NULL, GRADC_KIND_STEP, 0, 10, 45100000, 6700000, 4000, 4},
+    {"update in products", NULL, updates, NULL, GRADC_KIND_STEP, 0, 10, 45100000, 6700000, 4150, 4},
     {"softmax", NULL, rows, "probabilities", GRADC_KIND_VALUE, 64, 1, 2000000, 520000, 400, 0},
     {"cross entropy, backward", NULL, rows, "entropy", GRADC_KIND_BACKWARD, 64, 1, 780000, 520000, 150, 0},
     {"layer norm, forward", NULL, rows, "normal", GRADC_KIND_FORWARD, 64, 2, 1150000, 400000, 600, 0},
