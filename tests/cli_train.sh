@@ -116,7 +116,7 @@ expect 0 '' train --resume=early --checkpoint=unused2 --epochs=$((later + 2)) --
 cmp -s one two || fail 'where a training was stopped changes its end'
 
 # Threads: as many as are asked for, and the same bits.
-sed 's/2, 16/2, 512/; s/16, 3/512, 3/' points.grad >wide.grad
+sed 's/2, 16/2, 2048/; s/16, 3/2048, 3/' points.grad >wide.grad
 for count in 1 3; do
     expect 0 '' "$gradc" train wide.grad --epochs=3 --batch=150 --threads=$count --save=threads.$count.npz
     model=wide.grad

@@ -209,7 +209,7 @@ bool kernel_stands_apart(const KernelProgram *program, const Kernel *kernel);
 enum { SPLIT_WORK = 1 << 18, USUAL_EXTENT = 4096 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
 const Extent *kernel_program_shared_work(const KernelProgram *program);
-enum { SHARED_WORK = 1 << 23 };
+enum { SHARED_WORK = 1 << 25 };
 // Of an elementwise op: about so many operations.
 int64_t element_flops(Op op);
 // Whether the product that computes a gradient of so many elements should update the parameter, which takes so many

@@ -14,7 +14,7 @@ static const char text[] = "dim N\n"
                            "fn rows(x: f32[N, 300]) -> f32[N, 300] { return softmax(cumsum(sin(x), axis = 1)) }\n"
                            "fn order(x: f32[N, 300]) -> f32[N, 300] { return sort(x, axis = 1) }\n";
 
-enum { ROWS = 600, COLUMNS = 300 };
+enum { ROWS = 2000, COLUMNS = 300 };
 static float x[ROWS][COLUMNS];
 static int32_t y[ROWS];
 
