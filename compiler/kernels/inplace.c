@@ -74,7 +74,7 @@ static int product_of(const Kernel *kernel) {
 
 bool can_update(const Lowering *lowering, const Draft *draft, const Buffer *target) {
     const Kernel *kernel = draft->kernel;
-    if (kernel->kind != KERNEL_CONTRACT || lowering->copies || !lowering->last_readers) return false;
+    if (kernel->kind != KERNEL_CONTRACT || draft->pinned || lowering->copies || !lowering->last_readers) return false;
     for (int i = 0; i < product_of(kernel); i++) {
         const Instruction *load = &kernel->instructions.items[i];
         if (load->kind == INSTRUCTION_LOAD && load->buffer == target) return false;

@@ -1,7 +1,9 @@
 // What the files of this folder share: the state of lowering one function's graph to kernels.
 //
 //   roots.c    decides which nodes get a buffer ("roots"); everything else is computed where it is read
+//   join.c     finds tensors that are put together from parts, and has each part stored in its place
 //   fuse.c     puts every root into a kernel: one that exists already, if the rules allow, else a new one
+//   scatter.c  roots whose kernels write elsewhere than at the element at hand
 //   index.c    affine index arithmetic: what views become
 //   value.c    a node's value at an index, as instructions of a kernel
 //   shapes.c   tidies finished kernels: dead stores, dead instructions, axes that run as one
@@ -20,9 +22,10 @@ typedef struct {
     Buffer *buffer;
     Affine origin;   // where in the buffer its first element lies: depends on loop axes only
     bool accumulate;
-    bool in_place;   // the buffer is a leaf's: computed last
-    bool whole;      // the node's own buffer, which others may read
-    bool wanted;     // a result of the function: kept though no kernel loads it
+    bool in_place;     // the buffer is a leaf's: computed last
+    bool whole;        // the node's own buffer, which others may read
+    bool wanted;       // a result of the function: kept though no kernel loads it
+    int first_draft;   // the first one that may compute it
 } Root;
 
 typedef struct {
@@ -32,11 +35,13 @@ typedef struct {
     int instruction;       // its value in that kernel; -1: cannot be read there (a pad's or scatter's target)
     int domain;            // 0: the kernel's full domain, 1: the outer one
     bool root;
-    int home;             // the number of the root that is its own, from 1, once bind_results looks; 0: none
-    int users;            // nodes that read it
-    int weight;           // about how many instructions compute it from memory
-    struct Draft *seen;   // the last kernel that computed it in passing
-    bool recomputed;      // several kernels did
+    int home;                    // the number of the root that is its own, from 1, once bind_results looks; 0: none
+    int users;                   // nodes that read it
+    int weight;                  // about how many instructions compute it from memory
+    const struct Join *joined;   // of what is put together from parts (a root): which ones
+    bool part;                   // of such a tensor: its place is that tensor's
+    struct Draft *seen;          // the last kernel that computed it in passing
+    bool recomputed;             // several kernels did
 } NodeState;
 
 typedef struct Memo {
@@ -56,6 +61,7 @@ typedef struct Draft {
     int domain[2][MAX_RANK];
     Memo *memo[MEMO_BUCKETS];
     bool closed;   // takes no further roots
+    bool pinned;   // keeps its place among the kernels: it stores a part of what later ones read
 } Draft;
 
 typedef struct Lowering {
@@ -121,6 +127,9 @@ void domain_index(const Lowering *lowering, const Draft *draft, int domain, Affi
 
 // ---- fuse.c
 Draft *new_draft(Lowering *lowering, KernelKind kind, const Node *node);
+Draft *new_map_draft(Lowering *lowering, const Node *node);   // an elementwise one over the node's shape
+// The elementwise root's kernel, and over which of its domains: one that it may join, or a new one.
+Draft *map_draft(Lowering *lowering, const Root *root, int *domain);
 int add_axis(Draft *draft, AxisRole role, const Extent *extent);
 void place_root(Lowering *lowering, const Root *root);
 
@@ -132,6 +141,17 @@ bool can_update(const Lowering *lowering, const Draft *draft, const Buffer *targ
 void run_after_readers(Lowering *lowering, Draft *draft, const Buffer *target);
 // Whether a store over a leaf comes before a load that needs what was there.
 bool has_hazard(const Lowering *lowering);
+
+// ---- scatter.c
+Draft *fill_zero(Lowering *lowering, const Root *root);
+void place_pad(Lowering *lowering, const Root *root);
+void place_scatter(Lowering *lowering, const Root *root);
+void place_sort(Lowering *lowering, const Root *root);
+
+// ---- join.c
+// Marks among the nodes, whose users are counted, those that are put together from parts, and their parts.
+void find_joined(Lowering *lowering, NodeArray nodes);
+void place_joined(Lowering *lowering, const Root *root);
 
 // ---- loop.c
 // What has the buffer that a loop goes over for this sequence: that of the sequence, or if it is a part of the elements

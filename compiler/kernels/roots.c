@@ -237,7 +237,11 @@ static int weight_of(Lowering *lowering, const Node *node) {
 static void find_roots_of(Lowering *lowering, Node *node) {
     NodeState *state = node_state(lowering, node);
     state->weight = 1;
-    if (state->buffer) return;
+    if (state->buffer || state->part) return;
+    if (state->joined) {
+        add_root(lowering, node, node);
+        return;
+    }
     root_of_reshape(lowering, node, node);
     if (node->op == OP_contract) roots_of_contract(lowering, node);
     if (op_class(node->op) == CLASS_REDUCE) roots_of_reduce(lowering, node);
@@ -264,5 +268,6 @@ static void find_roots_of(Lowering *lowering, Node *node) {
 void find_roots(Lowering *lowering, NodeArray nodes) {
     for (int i = 0; i < nodes.count; i++)
         for (int k = 0; k < nodes.items[i]->input_count; k++) node_state(lowering, nodes.items[i]->inputs[k])->users++;
+    find_joined(lowering, nodes);
     for (int i = 0; i < nodes.count; i++) find_roots_of(lowering, nodes.items[i]);
 }
