@@ -7,7 +7,15 @@
 
 #include <assert.h>
 
-enum { OPEN_ROWS = 64, OPEN_COLUMNS = 1024, LATENCY = 8, MAX_ROWS = 24, MAX_INNER_ROWS = 12, SMALL_PRODUCT = 3 << 18 };
+enum {
+    OPEN_ROWS = 64,
+    OPEN_COLUMNS = 1024,
+    LATENCY = 8,
+    MAX_ROWS = 24,
+    MAX_INNER_ROWS = 12,
+    SMALL_PRODUCT = 3 << 18,
+    HALF_PAGE = 2048
+};
 
 typedef struct {
     int rows, columns;
@@ -31,10 +39,20 @@ static int64_t row_of_tiles_cost(int64_t rows, int64_t columns, int64_t vectors)
     return vectors / columns * tile_cost(rows, columns) + (rest ? tile_cost(rows, rest) : 0);
 }
 
+// How many vectors of columns a tile may have. One row times what lies whole or half pages apart reads more of each page
+// at once: the processor fetches lines ahead within a page, and they fall to few sets of a cache, which soon drops them.
+static int most_columns(const Kernel *kernel, const Instruction *right, int64_t rows) {
+    int axes[MAX_AXES], count = axes_of(kernel, AXIS_K, axes);
+    int64_t stride = 0;
+    bool known = extent_is_constant(right->affine.strides[axes[count - 1]], &stride);
+    bool pages = known && stride > 0 && stride * (int64_t)dtype_size(right->dtype) % HALF_PAGE == 0;
+    return rows == 1 && pages && right->kind == INSTRUCTION_LOAD && !kernel->pack ? MAX_GROUP : 4;
+}
+
 // The tile for which all tiles together take the fewest cycles. Rows are counted along m, each with `inner` of its own.
 // Panels of two widths are twice the code: a small product is not worth that.
-static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m, int n, int inner,
-                            const Extent *summed) {
+static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, const Instruction *right, int m, int n,
+                            int inner, const Extent *summed) {
     int64_t rows, columns, products = OPEN_ROWS, best_cost = INT64_MAX;
     int width = kernel_lanes(emitter, kernel), accumulators = emitter->target->vector_registers * 3 / 4;
     bool static_rows = extent_is_constant(kernel->axes[m].extent, &rows);
@@ -44,9 +62,10 @@ static TileSize choose_tile(const Emitter *emitter, const Kernel *kernel, int m,
     else if (is_split(emitter, n)) columns = ceiling_divide(columns, emitter->program->workers);
     int64_t vectors = ceiling_divide(columns, width);
     extent_is_constant(summed, &products);
+    int most = most_columns(kernel, right, rows * inner);
     bool small = rows * inner * columns * products < SMALL_PRODUCT;
     TileSize best = {1, 1};
-    for (int c = 1; c <= 4 && c <= vectors; c++) {
+    for (int c = 1; c <= most && c <= vectors; c++) {
         if (small && vectors % c) continue;
         for (int r = 1; r * inner <= MAX_ROWS && r <= rows && r * inner * c <= accumulators; r++) {
             if (!static_rows && r > 1 && r * inner > accumulators / 3 && !kernel->pack_left) continue;
@@ -176,12 +195,13 @@ void emit_contract(Emitter *emitter, const Kernel *kernel) {
     product.right = instruction->operands[1];
     product.dtype = instruction->dtype;
     const Instruction *left = &kernel->instructions.items[product.left];
+    const Instruction *right = &kernel->instructions.items[product.right];
     product.plain_left = left->kind == INSTRUCTION_LOAD && left->operands[0] < 0;
     product.squares = turns_right(emitter, &product);
     product.panel = kernel->pack && !product.squares ? own_copy(emitter, kernel->pack) : NULL;
     TileSize tile = product.squares
                         ? square_tile(&product)
-                        : choose_tile(emitter, kernel, product.m, product.n, product.inner_rows, product.summed);
+                        : choose_tile(emitter, kernel, right, product.m, product.n, product.inner_rows, product.summed);
     product.rows = tile.rows;
     product.columns = tile.columns;
     uint64_t vector = 2 * (uint64_t)emitter->target->vector_bytes;   // f64 as many as f32

@@ -14,15 +14,12 @@ static LLVMValueRef distance_of(Emitter *emitter, const Instruction *load, const
 void fetch_ahead(Emitter *emitter, Scope *scope, const Fetching *fetching, int vector) {
     const Code *code = &emitter->code;
     const Kernel *kernel = scope->kernel;
-    LLVMTypeRef i32 = LLVMInt32TypeInContext(code->context), pointer = v_pointer_type(code);
     for (int i = 0; i < kernel->instructions.count; i++) {
         const Instruction *load = &kernel->instructions.items[i];
         if (!fetching->loads[i] || vector * scope->width % (LINE_BYTES / (int)dtype_size(load->dtype))) continue;
         LLVMValueRef distance = distance_of(emitter, load, fetching);
         LLVMTypeRef type = v_memory_type(code, load->buffer->dtype);
         LLVMValueRef at = LLVMBuildGEP2(code->builder, type, access_pointer(emitter, scope, i), &distance, 1, "");
-        LLVMValueRef locality = LLVMConstInt(i32, fetching->loads[i] == FETCH_NEAR ? 3 : 2, 0);
-        LLVMValueRef arguments[] = {at, LLVMConstNull(i32), locality, LLVMConstInt(i32, 1, 0)};   // to be read, as data
-        v_intrinsic(code, "llvm.prefetch", &pointer, 1, arguments, 4);
+        v_prefetch(code, at, fetching->loads[i] == FETCH_NEAR ? CACHE_NEAR : CACHE_FAR);
     }
 }

@@ -8,6 +8,8 @@
 #include <assert.h>
 
 enum { MAX_TILE_ROWS = 24, EPILOGUE_INSTRUCTIONS = 64 };
+// What is fetched ahead: by how many k, for how many rows at least, of how large an operand.
+enum { AHEAD = 6, AHEAD_ROWS = 4, AHEAD_ELEMENTS = 1 << 15, LINE_BYTES = 64 };
 
 typedef struct {
     Emitter *emitter;
@@ -95,12 +97,39 @@ static LLVMValueRef left_value(Tile *tile, int row, const SummedLoop *summed, LL
     return v_splat(code, value, tile->width);
 }
 
+// Whether operand 1, read where it lies, is more than a first-level cache holds, and rows are as many as give the time to
+// fetch it ahead. Processors do that by themselves within a page, but k by k the tile goes from one to the next.
+static bool fetches_ahead(const Tile *tile) {
+    const Product *product = tile->product;
+    const Instruction *load = &product->kernel->instructions.items[product->right];
+    int64_t columns, summed;
+    bool plain = load->kind == INSTRUCTION_LOAD && load->operands[0] < 0;
+    if (!plain || product->panel || product->k_count != 1 || tile->rows < AHEAD_ROWS) return false;
+    bool known = extent_is_constant(product->kernel->axes[product->n].extent, &columns) &&
+                 extent_is_constant(product->summed, &summed);
+    return known && (double)columns * (double)summed >= AHEAD_ELEMENTS &&
+           extent_is(load->affine.strides[product->n], 1) && !extent_is(load->affine.strides[product->k[0]], 0);
+}
+
+static void fetch_right(Tile *tile, Scope *scope, int column) {
+    const Product *product = tile->product;
+    const Code *code = &tile->emitter->code;
+    if (column * tile->width * (int)dtype_size(product->dtype) % LINE_BYTES) return;   // the line is there already
+    const Affine *affine = &product->kernel->instructions.items[product->right].affine;
+    LLVMValueRef pointer = access_pointer(tile->emitter, scope, product->right);
+    LLVMValueRef distance = extent_value_of(tile->emitter, affine->strides[product->k[0]]);
+    distance = v_multiply(code, distance, v_i64(code, AHEAD));
+    v_prefetch(code, LLVMBuildGEP2(code->builder, v_memory_type(code, product->dtype), pointer, &distance, 1, ""),
+               CACHE_NEAR);
+}
+
 static LLVMValueRef right_value(Tile *tile, int column, const SummedLoop *summed) {
     const Product *product = tile->product;
     const Code *code = &tile->emitter->code;
     if (!product->panel) {
         Scope scope = scope_inside(tile->emitter, &tile->columns[column]);
         summed_bind(product, summed, &scope);
+        if (fetches_ahead(tile)) fetch_right(tile, &scope, column);
         return scope_value(tile->emitter, &scope, product->right);
     }
     LLVMTypeRef type = v_type(code, product->dtype, tile->width);

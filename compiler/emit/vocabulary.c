@@ -47,6 +47,14 @@ LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types,
     return LLVMBuildCall2(code->builder, type, function, arguments, (unsigned)argument_count, "");
 }
 
+void v_prefetch(const Code *code, LLVMValueRef pointer, int cache) {
+    LLVMTypeRef i32 = LLVMInt32TypeInContext(code->context), type = v_pointer_type(code);
+    LLVMValueRef locality = LLVMConstInt(i32, (unsigned)cache, 0);
+    LLVMValueRef arguments[] = {pointer, LLVMConstNull(i32), locality,
+                                LLVMConstInt(i32, 1, 0)};   // to be read, as data
+    v_intrinsic(code, "llvm.prefetch", &type, 1, arguments, 4);
+}
+
 LLVMValueRef v_fma(const Code *code, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
     LLVMTypeRef type = LLVMTypeOf(x);
     LLVMValueRef arguments[] = {x, y, z};

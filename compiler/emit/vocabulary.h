@@ -90,6 +90,9 @@ LLVMValueRef v_lanes(const Code *code, int width);
 // The intrinsic `name`, overloaded on `types`.
 LLVMValueRef v_intrinsic(const Code *code, const char *name, LLVMTypeRef *types, int type_count,
                          LLVMValueRef *arguments, int argument_count);
+// Begins to bring the line of memory at `pointer` into the first-level cache (CACHE_NEAR) or the second (CACHE_FAR).
+enum { CACHE_FAR = 2, CACHE_NEAR = 3 };
+void v_prefetch(const Code *code, LLVMValueRef pointer, int cache);
 LLVMValueRef v_fma(const Code *code, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 static inline LLVMBasicBlockRef b_new(const Code *code, const char *name) {

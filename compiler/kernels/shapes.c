@@ -171,7 +171,7 @@ static void single_columns(Kernel *kernel) {
 // ahead, in whole lines. An open dim counts as the size of a usual batch.
 enum {
     PACK_FAR_ELEMENTS = 1 << 19,
-    PACK_FAR_TILES = 16,
+    PACK_FAR_TILES = 24,
     PACK_ELEMENTS = 4096,
     PACK_PRODUCTS = 3 << 18,
     PACK_ROWS = 48,
