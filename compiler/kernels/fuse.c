@@ -88,6 +88,11 @@ static bool readable(Lowering *lowering, Visited *visited, const Draft *draft, N
     return true;
 }
 
+bool can_read(Lowering *lowering, const Draft *draft, Node *node, const Affine *index) {
+    Visited visited = {0};
+    return readable(lowering, &visited, draft, node, index);
+}
+
 static int last_input_draft(Lowering *lowering, Visited *visited, const Node *node) {
     int last = -1;
     Affine none[MAX_RANK];
@@ -111,7 +116,7 @@ static bool covers(const Draft *draft, int domain, const Node *node) {
     return true;
 }
 
-static bool open_for(const Lowering *lowering, const Draft *draft, const Root *root) {
+bool is_open(const Lowering *lowering, const Draft *draft, const Root *root) {
     if (draft->closed || draft->position < root->first_draft) return false;
     if (draft->kernel->instructions.count > MAX_INSTRUCTIONS) return false;
     if (!root->in_place) return true;
@@ -128,12 +133,12 @@ static Draft *find_draft(Lowering *lowering, const Root *root, JoinTest *test, i
     int producer =
         own->buffer ? (own->draft ? own->draft->position : -1) : last_input_draft(lowering, &visited, root->node);
     int last = lowering->drafts.count - 1;
-    if (producer >= 0 && open_for(lowering, lowering->drafts.items[producer], root) &&
+    if (producer >= 0 && is_open(lowering, lowering->drafts.items[producer], root) &&
         test(lowering, lowering->drafts.items[producer], root, domain))
         return lowering->drafts.items[producer];
     for (int i = last; i > producer && i > last - CANDIDATES; i--) {
         Draft *draft = lowering->drafts.items[i];
-        if (open_for(lowering, draft, root) && test(lowering, draft, root, domain)) return draft;
+        if (is_open(lowering, draft, root) && test(lowering, draft, root, domain)) return draft;
     }
     return NULL;
 }
@@ -145,8 +150,7 @@ static bool map_joins(Lowering *lowering, Draft *draft, const Root *root, int *d
         if (!covers(draft, *domain, root->node)) continue;
         Affine index[MAX_RANK];
         domain_index(lowering, draft, *domain, index);
-        Visited visited = {0};
-        if (readable(lowering, &visited, draft, root->node, index)) return true;
+        if (can_read(lowering, draft, root->node, index)) return true;
     }
     return false;
 }
@@ -190,8 +194,7 @@ static bool is_reduced(const Node *reduce, int axis) {
 static bool reads_input(Lowering *lowering, Draft *draft, Node *x) {
     Affine index[MAX_RANK];
     domain_index(lowering, draft, 0, index);
-    Visited visited = {0};
-    return readable(lowering, &visited, draft, x, index);
+    return can_read(lowering, draft, x, index);
 }
 
 // More would only crowd the registers; reductions of a kernel are counted in code generation, too.
@@ -371,6 +374,7 @@ void place_root(Lowering *lowering, const Root *root) {
     const Node *node = root->node;
     if (!root->whole) place_map(lowering, root);   // a further copy of what has a buffer, or of a leaf
     else if (node_state(lowering, node)->joined) place_joined(lowering, root);
+    else if (place_turned(lowering, root)) return;
     else if (op_class(node->op) == CLASS_REDUCE) place_reduce(lowering, root);
     else if (node->op == OP_contract) place_contract(lowering, root);
     else if (node->op == OP_pad) place_pad(lowering, root);

@@ -4,6 +4,7 @@
 //   join.c     finds tensors that are put together from parts, and has each part stored in its place
 //   fuse.c     puts every root into a kernel: one that exists already, if the rules allow, else a new one
 //   scatter.c  roots whose kernels write elsewhere than at the element at hand
+//   turn.c     products that are stored with their axes in another order
 //   index.c    affine index arithmetic: what views become
 //   value.c    a node's value at an index, as instructions of a kernel
 //   shapes.c   tidies finished kernels: dead stores, dead instructions, axes that run as one
@@ -123,6 +124,8 @@ int lower_value(Lowering *lowering, Draft *draft, Node *node, const Affine *inde
 int add_instruction(Lowering *lowering, Draft *draft, const Instruction *instruction);
 void remember(Lowering *lowering, Draft *draft, const Node *node, const Affine *index, int instruction);
 void store_root(Lowering *lowering, Draft *draft, const Root *root, int value, int domain);
+// The same, at the element `index`.
+void store_at(Lowering *lowering, Draft *draft, const Root *root, int value, const Affine *index);
 void domain_index(const Lowering *lowering, const Draft *draft, int domain, Affine *index);
 
 // ---- fuse.c
@@ -132,6 +135,13 @@ Draft *new_map_draft(Lowering *lowering, const Node *node);   // an elementwise 
 Draft *map_draft(Lowering *lowering, const Root *root, int *domain);
 int add_axis(Draft *draft, AxisRole role, const Extent *extent);
 void place_root(Lowering *lowering, const Root *root);
+bool is_open(const Lowering *lowering, const Draft *draft, const Root *root);   // may it take the root?
+// Whether `draft` can compute `node` at `index` from what lies ready and what it has at hand.
+bool can_read(Lowering *lowering, const Draft *draft, Node *node, const Affine *index);
+
+// ---- turn.c
+// Has a product's kernel store the root if that is the product with its axes in another order. False: it is not.
+bool place_turned(Lowering *lowering, const Root *root);
 
 // ---- inplace.c
 // Before the first root that goes over a leaf is placed, after all others.

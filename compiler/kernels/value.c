@@ -160,9 +160,7 @@ int lower_value(Lowering *lowering, Draft *draft, Node *node, const Affine *inde
     return value;
 }
 
-void store_root(Lowering *lowering, Draft *draft, const Root *root, int value, int domain) {
-    Affine index[MAX_RANK];
-    domain_index(lowering, draft, domain, index);
+void store_at(Lowering *lowering, Draft *draft, const Root *root, int value, const Affine *index) {
     Affine position = affine_linear(lowering, index, root->node->shape, root->node->rank);
     Instruction store =
         instruction_of(lowering, root->accumulate ? INSTRUCTION_ADD_STORE : INSTRUCTION_STORE, root->node);
@@ -177,5 +175,11 @@ void store_root(Lowering *lowering, Draft *draft, const Root *root, int value, i
     state->origin = root->origin;
     state->draft = draft;
     state->instruction = value;
-    state->domain = domain;
+}
+
+void store_root(Lowering *lowering, Draft *draft, const Root *root, int value, int domain) {
+    Affine index[MAX_RANK];
+    domain_index(lowering, draft, domain, index);
+    store_at(lowering, draft, root, value, index);
+    if (root->whole) node_state(lowering, root->node)->domain = domain;
 }

@@ -233,6 +233,52 @@ static void check_packed(Dtype dtype) {
     }
 }
 
+// Products with their axes in another order, as they are put side by side: stored so by the product's own kernel where its
+// last axis stays last.
+static void check_turned(Dtype dtype) {
+    static const struct {
+        const char *name;
+        int64_t heads, rows, columns;
+        int order[4];
+        bool mapped, both;   // something is computed of what was turned; the product itself is wanted, too
+        int kernels;
+    } cases[] = {
+        {"heads", 3, 17, 32, {0, 2, 1, 3}, false, false, 2},
+        {"narrow heads", 4, 5, 7, {0, 2, 1, 3}, false, false, 2},
+        {"rows first", 3, 19, 33, {2, 0, 1, 3}, false, false, 2},
+        {"open rows", 3, -1, 40, {0, 2, 1, 3}, false, false, 2},
+        {"open heads", -1, 9, 16, {1, 0, 2, 3}, false, false, 2},
+        {"an epilogue", 3, 17, 35, {0, 2, 1, 3}, true, false, 2},
+        {"the product as well", 3, 17, 35, {0, 2, 1, 3}, true, true, 2},
+        {"columns move", 3, 17, 35, {0, 1, 3, 2}, false, false, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Case *test = case_begin(cases[i].name);
+        Graph *graph = test->graph;
+        int64_t heads = cases[i].heads, rows = cases[i].rows, columns = cases[i].columns;
+        Node *x = case_input(test, dtype, FILL_REAL, SHAPE(2, heads, rows, 21));
+        Node *y = case_input(test, dtype, FILL_REAL, SHAPE(2, heads, 21, columns));
+        Node *seen = contract(graph, x, y, INTS(0, 1, 2, 3), INTS(0, 1, 3, 4), INTS(0, 1, 2, 4), 4);
+        Node *turned = transpose(graph, seen, cases[i].order);
+        const Extent *const *shape = (const Extent *const *)turned->shape;
+        if (cases[i].mapped) {
+            Node *more = case_input(test, dtype, FILL_REAL, SHAPE(2, rows, heads, columns));
+            turned = map2(graph, OP_add, more, relu(test, turned));
+        }
+        ExtentTable *extents = graph->extents;
+        const Extent *flat[] = {extent_multiply(extents, shape[0], shape[1]),
+                                extent_multiply(extents, shape[2], shape[3])};
+        Node *side = reshape(graph, turned, flat, 2);
+        case_output(test, contract(graph, side, side, INTS(0, 1), INTS(2, 1), INTS(0, 2), 2));
+        if (cases[i].both) case_output(test, seen);
+        if (case_kernels(test) != cases[i].kernels)
+            fail(test, "%d kernels instead of %d", case_kernels(test), cases[i].kernels);
+        static const int64_t lengths[] = {1, 8, 30};
+        for (int k = 0; k < (heads < 0 || rows < 0 ? 3 : 1); k++) case_check(test, &lengths[k]);
+        case_end(test);
+    }
+}
+
 static void check_perceptron(Dtype dtype) {
     Case *test = case_begin("perceptron");
     Graph *graph = test->graph;
@@ -265,6 +311,7 @@ int main(void) {
         check_epilogue(dtype, 100, 300, 400);
         check_producers(dtype);
         check_packed(dtype);
+        check_turned(dtype);
         check_perceptron(dtype);
     }
     for (Dtype dtype = DTYPE_I32; dtype <= DTYPE_I64; dtype++)
