@@ -13,6 +13,11 @@ static int exponent_of(const Extent *extent) {
     return exponent;
 }
 
+static LLVMValueRef maximum(Emitter *emitter, const Factor *factor) {
+    LLVMValueRef left = compute(emitter, factor->left), right = compute(emitter, factor->right);
+    return v_maximum(&emitter->code, left, right);
+}
+
 // Towards minus infinity, for a positive or negative divisor, as in extent.c.
 static LLVMValueRef floor_divide(Emitter *emitter, const Factor *factor) {
     const Code *code = &emitter->code;
@@ -33,6 +38,7 @@ static LLVMValueRef floor_divide(Emitter *emitter, const Factor *factor) {
 
 static LLVMValueRef new_factor_value(Emitter *emitter, const Factor *factor) {
     const Code *code = &emitter->code;
+    if (factor->kind == FACTOR_MAXIMUM) return maximum(emitter, factor);
     if (factor->kind != FACTOR_DIM) return floor_divide(emitter, factor);
     LLVMValueRef place = v_i64(code, factor->dim);
     LLVMValueRef pointer = LLVMBuildGEP2(code->builder, v_i64_type(code), emitter->dims, &place, 1, "");

@@ -289,6 +289,10 @@ static int64_t lower_bound(const Extent *extent);
 static int64_t factor_lower_bound(const Factor *factor) {
     int64_t divisor;
     if (factor->kind == FACTOR_DIM) return 0;
+    if (factor->kind == FACTOR_MAXIMUM) {
+        int64_t left = lower_bound(factor->left), right = lower_bound(factor->right);
+        return left > right ? left : right;
+    }
     if (!extent_is_constant(factor->right, &divisor) || divisor <= 0) return INT64_MIN;
     if (factor->kind == FACTOR_MODULO) return 0;
     int64_t low = lower_bound(factor->left);
@@ -330,6 +334,23 @@ bool extent_at_least(ExtentTable *table, const Extent *a, const Extent *b) {
     return lower_bound(extent_subtract(table, a, b)) >= 0;
 }
 
+const Extent *extent_maximum(ExtentTable *table, const Extent *a, const Extent *b) {
+    if (extent_at_least(table, a, b)) return a;
+    if (extent_at_least(table, b, a)) return b;
+    return extent_of_factor(table, intern_atom(table, (Factor){FACTOR_MAXIMUM, 0, a, b}, NULL));
+}
+
+const Extent *extent_cover(ExtentTable *table, const Extent *a, const Extent *b) {
+    const Extent *more = extent_subtract(table, b, a), *cover = a;
+    for (int i = 0; i < more->term_count; i++) {
+        const Term *term = &more->terms[i];
+        for (int k = 0; k < term->factor_count; k++)
+            if (factor_lower_bound(term->factors[k]) < 0) return extent_add(table, a, b);
+        if (term->coefficient > 0) cover = add_scaled(table, cover, intern(table, term, 1), 1);
+    }
+    return cover;
+}
+
 bool extent_affine(const Extent *extent, int *dim, int64_t *scale, int64_t *offset) {
     *offset = 0;
     *scale = 0;
@@ -348,6 +369,7 @@ static int64_t evaluate_factor(const Factor *factor, const int64_t *dims, bool *
     if (factor->kind == FACTOR_DIM) return dims[factor->dim];
     int64_t left = extent_evaluate(factor->left, dims, overflow);
     int64_t right = extent_evaluate(factor->right, dims, overflow);
+    if (factor->kind == FACTOR_MAXIMUM) return left > right ? left : right;
     if (right == 0) {
         *overflow = true;
         return 0;
@@ -418,6 +440,14 @@ static void print_operand(Text *text, const Extent *extent) {
 static void print_factor(Text *text, const Factor *factor, bool alone) {
     if (factor->kind == FACTOR_DIM) {
         text_add(text, "%s", atom_of(factor)->name);
+        return;
+    }
+    if (factor->kind == FACTOR_MAXIMUM) {
+        text_add(text, "max(");
+        extent_print(text, factor->left);
+        text_add(text, ", ");
+        extent_print(text, factor->right);
+        text_add(text, ")");
         return;
     }
     if (!alone) text_add(text, "(");

@@ -25,6 +25,11 @@ const Extent *extent_multiply(ExtentTable *table, const Extent *a, const Extent 
 const Extent *extent_floor_divide(ExtentTable *table, const Extent *a, const Extent *b);
 const Extent *extent_modulo(ExtentTable *table, const Extent *a, const Extent *b);
 
+// The greater of the two, an atom of its own where that depends on the dims.
+const Extent *extent_maximum(ExtentTable *table, const Extent *a, const Extent *b);
+// A polynomial that is nowhere less than either, for two that are nowhere negative: it has the greater coefficients.
+const Extent *extent_cover(ExtentTable *table, const Extent *a, const Extent *b);
+
 bool extent_is_constant(const Extent *extent, int64_t *value);   // `value` may be NULL
 bool extent_is(const Extent *extent, int64_t value);
 // True when a >= b for every assignment of non-negative dims. False: it is not, or that cannot be seen term by term.
@@ -40,11 +45,11 @@ const char *extent_dim_name(const Extent *extent, int dim);   // of an open dim 
 void extent_print(Text *text, const Extent *extent);          // `2*N + 1`, `N // 4`
 
 // How code generation walks a polynomial: sum over terms of coefficient * product of factors.
-typedef enum { FACTOR_DIM, FACTOR_FLOOR_DIVIDE, FACTOR_MODULO } FactorKind;
+typedef enum { FACTOR_DIM, FACTOR_FLOOR_DIVIDE, FACTOR_MODULO, FACTOR_MAXIMUM } FactorKind;
 typedef struct {
     FactorKind kind;
     int dim;                      // FACTOR_DIM
-    const Extent *left, *right;   // the other two
+    const Extent *left, *right;   // the others
 } Factor;
 typedef struct {
     int64_t coefficient;

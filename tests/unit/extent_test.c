@@ -115,6 +115,32 @@ static void check_normal_form(Arena *arena, ExtentTable *table) {
     check_text(arena, extent_subtract(table, extent_multiply(table, n, m), four), "N*M - 4");
     check_text(arena, extent_floor_divide(table, n, four), "N // 4");
     check_text(arena, extent_constant(table, 0), "0");
+    check_text(arena, extent_maximum(table, n, extent_add(table, n, one)), "N + 1");
+    check_text(arena, extent_maximum(table, extent_multiply(table, two, n), four), "max(2*N, 4)");
+    check_text(arena, extent_cover(table, extent_multiply(table, two, n), extent_add(table, n, four)), "2*N + 4");
+}
+
+// Beside values: a maximum is the greater, a cover is less than neither.
+static void check_greatest(ExtentTable *table) {
+    const Extent *n = extent_dim(table, 0, "N"), *m = extent_dim(table, 1, "M");
+    const Extent *three = extent_constant(table, 3), *half = extent_floor_divide(table, n, extent_constant(table, 2));
+    const Extent *parts[] = {n,
+                             m,
+                             three,
+                             half,
+                             extent_multiply(table, n, m),
+                             extent_multiply(table, three, m),
+                             extent_add(table, half, three)};
+    enum { PARTS = sizeof parts / sizeof *parts };
+    for (int a = 0; a < PARTS; a++)
+        for (int b = 0; b < PARTS; b++)
+            for (int64_t value = 0; value < 36; value++) {
+                int64_t dims[] = {value % 6, value / 6};
+                int64_t x = extent_evaluate(parts[a], dims, NULL), y = extent_evaluate(parts[b], dims, NULL);
+                int64_t greater = x > y ? x : y;
+                CHECK(extent_evaluate(extent_maximum(table, parts[a], parts[b]), dims, NULL) == greater);
+                CHECK(extent_evaluate(extent_cover(table, parts[a], parts[b]), dims, NULL) >= greater);
+            }
 }
 
 static void check_overflow(ExtentTable *table) {
@@ -137,6 +163,7 @@ int main(void) {
     check_bounds(table);
     check_normal_form(arena, extent_table_create(arena));
     check_overflow(table);
+    check_greatest(table);
     arena_destroy(arena);
     printf("%d failures\n", failures);
     return failures != 0;
