@@ -124,8 +124,6 @@ static void visit_panel(Emitter *emitter, Scope *scopes, int count, void *contex
     emit_all_rows(emitter, product, scopes, count);
 }
 
-// How many panels all rows meet before the next ones are packed: as many as stay in the cache; rather a few less, if
-// that leaves no rest.
 // `most` panels of `all` at once, or less, so that workers who divide them have as many each; few are not put together.
 static int panels_for_workers(const Emitter *emitter, int64_t most, int64_t all) {
     enum { EACH = 4 };
@@ -135,10 +133,20 @@ static int panels_for_workers(const Emitter *emitter, int64_t most, int64_t all)
     return most > 0 && all / most >= EACH * workers ? (int)most : 1;
 }
 
+// Whether results are walked row by row rather than in strips of a panel's width: where the rows are packed, so that they
+// are near in any order, or where there is more to be written, and read by the epilogue, than there is to be summed.
+static bool row_by_row(const Product *product, int64_t columns) {
+    int64_t summed;
+    return product->blocks || (extent_is_constant(product->summed, &summed) && columns > summed);
+}
+
+// How many panels all rows meet before the next ones are packed: as many as stay in the cache; rather a few less, if
+// that leaves no rest.
 static int panels_at_once(const Emitter *emitter, const Product *product) {
     const Kernel *kernel = product->kernel;
     int64_t columns;
     if (!product->panel || !extent_is_constant(kernel->axes[product->n].extent, &columns)) return 1;
+    if (!row_by_row(product, columns)) return 1;
     int64_t each = (int64_t)product->columns * kernel_lanes(emitter, kernel), all = columns / each;
     int64_t most = kernel->pack_columns / each < all ? kernel->pack_columns / each : all;
     if (is_split(emitter, product->n)) return panels_for_workers(emitter, most, all);

@@ -168,7 +168,7 @@ static void single_columns(Kernel *kernel) {
 
 // Copying operand 1 to panels pays when it is computed or strided, or has several panels, is more than a corner of a
 // first-level cache, and is read by so many rows that the copy's time is little of the product's: then tiles read straight
-// ahead, in whole lines. An open dim counts as the size of a usual batch.
+// ahead, in whole lines. An open dim counts as the size of a batch, but as no more than a usual one.
 enum {
     PACK_FAR_ELEMENTS = 1 << 19,
     PACK_FAR_TILES = 24,
@@ -189,8 +189,8 @@ enum {
     PACK_FAR_ROWS = 512
 };
 
-static double usual_size(const Extent *extent) {
-    int64_t size = USUAL_BATCH;
+static double usual_size(const Lowering *lowering, const Extent *extent) {
+    int64_t batch = lowering->program->usual_extent, size = batch < USUAL_BATCH ? batch : USUAL_BATCH;
     extent_is_constant(extent, &size);
     return (double)size;
 }
@@ -208,10 +208,10 @@ static const Extent *extent_of_role(Lowering *lowering, const Kernel *kernel, Ax
     return extent;
 }
 
-static double usual_size_of_role(const Kernel *kernel, AxisRole role) {
+static double usual_size_of_role(const Lowering *lowering, const Kernel *kernel, AxisRole role) {
     double size = 1;
     for (int axis = 0; axis < kernel->axis_count; axis++)
-        if (kernel->axes[axis].role == role) size *= usual_size(kernel->axes[axis].extent);
+        if (kernel->axes[axis].role == role) size *= usual_size(lowering, kernel->axes[axis].extent);
     return size;
 }
 
@@ -223,8 +223,9 @@ static Buffer *add_pack(Lowering *lowering, Dtype dtype, const Extent *elements,
 
 // So many columns of operand 1 as stay in a second-level cache while all rows pass by. Of an open sum, whose columns may
 // be longer than usual, not all that would.
-static int columns_at_once(const Kernel *kernel) {
-    double columns = PACK_CACHED / usual_size_of_role(kernel, AXIS_K), all = usual_size_of_role(kernel, AXIS_N);
+static int columns_at_once(const Lowering *lowering, const Kernel *kernel) {
+    double columns = PACK_CACHED / usual_size_of_role(lowering, kernel, AXIS_K),
+           all = usual_size_of_role(lowering, kernel, AXIS_N);
     for (int axis = 0; axis < kernel->axis_count; axis++)
         if (kernel->axes[axis].role == AXIS_K && !extent_is_constant(kernel->axes[axis].extent, NULL))
             columns = columns < PACK_OPEN_COLUMNS ? columns : PACK_OPEN_COLUMNS;
@@ -235,8 +236,9 @@ static int columns_at_once(const Kernel *kernel) {
 static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *contract, int n_axis) {
     const Instruction *right = &kernel->instructions.items[contract->operands[1]];
     bool plain = is_plain_load(right) && extent_is(right->affine.strides[n_axis], 1);
-    double rows_of_tiles = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
-    double elements = columns * usual_size_of_role(kernel, AXIS_K);
+    double rows_of_tiles = usual_size_of_role(lowering, kernel, AXIS_M),
+           columns = usual_size_of_role(lowering, kernel, AXIS_N);
+    double elements = columns * usual_size_of_role(lowering, kernel, AXIS_K);
     bool large = elements >= PACK_ELEMENTS && rows_of_tiles * elements >= PACK_PRODUCTS;
     bool far = elements > PACK_FAR_ELEMENTS;
     double least = far ? PACK_FAR_TILES : PACK_ROWS;   // what is read from memory again and again is dear
@@ -245,7 +247,7 @@ static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *co
     // What lies transposed is turned PACK_BLOCK rows at a time, so some are written behind the last.
     const Extent *rows = extent_add(lowering->extents, extent_of_role(lowering, kernel, AXIS_K),
                                     extent_constant(lowering->extents, PACK_BLOCK));
-    kernel->pack_columns = columns_at_once(kernel);
+    kernel->pack_columns = columns_at_once(lowering, kernel);
     const Extent *columns_room = extent_constant(lowering->extents, kernel->pack_columns);
     kernel->pack = add_pack(lowering, contract->dtype, extent_multiply(lowering->extents, rows, columns_room), "panel");
 }
@@ -254,8 +256,8 @@ static void pack_right(Lowering *lowering, Kernel *kernel, const Instruction *co
 // far apart: rows that do not fit in the caches, or a step from one summed element to the next.
 static void pack_left(Lowering *lowering, Kernel *kernel, const Instruction *contract, int m_axis) {
     const Instruction *left = &kernel->instructions.items[contract->operands[0]];
-    double rows = usual_size_of_role(kernel, AXIS_M), columns = usual_size_of_role(kernel, AXIS_N);
-    double elements = rows * usual_size_of_role(kernel, AXIS_K);
+    double rows = usual_size_of_role(lowering, kernel, AXIS_M), columns = usual_size_of_role(lowering, kernel, AXIS_N);
+    double elements = rows * usual_size_of_role(lowering, kernel, AXIS_K);
     bool turned = is_plain_load(left) && extent_is(left->affine.strides[m_axis], 1);
     double least = !is_plain_load(left) ? PACK_COMPUTED : turned ? PACK_TURNED : PACK_FAR;
     if (is_plain_load(left) && !turned && rows < PACK_FAR_ROWS) return;
