@@ -49,7 +49,7 @@ enum { MAX_MODULES = 2 };
 typedef struct {
     Code codes[MAX_MODULES];
     int instructions[MAX_MODULES];   // of the functions that are complete
-    int count;
+    int count, renamed;
 } Modules;
 
 typedef struct {

@@ -138,13 +138,25 @@ static int choose_module(const Modules *modules) {
     return best;
 }
 
+// A name that no module has: a function may be called from another module, by its name.
+static const char *free_name(const Emitter *emitter, const char *name) {
+    const char *wanted = name;
+    for (;;) {
+        bool taken = false;
+        for (int i = 0; i < emitter->modules->count; i++)
+            taken = taken || LLVMGetNamedFunction(emitter->modules->codes[i].module, wanted);
+        if (!taken) return wanted;
+        wanted = arena_print(emitter->arena, "%s.%d", name, ++emitter->modules->renamed);
+    }
+}
+
 Emitter begin_inner(const Emitter *emitter, const char *name, int loops, int pointers) {
     Emitter inner = *emitter;
     inner.code = emitter->modules->codes[choose_module(emitter->modules)];
     memset(&inner.extents, 0, sizeof inner.extents);
     memset(&inner.factors, 0, sizeof inner.factors);
     inner.totals = inner.rows = NULL;
-    declare_function(&inner, name, inner_type(&inner, loops, pointers));
+    declare_function(&inner, free_name(emitter, name), inner_type(&inner, loops, pointers));
     LLVMSetLinkage(inner.code.function, LLVMInternalLinkage);
     emit_entry(&inner, LLVMGetParam(inner.code.function, 1));
     for (int i = 0; i < loops; i++) inner.loop_index[i] = LLVMGetParam(inner.code.function, 2 + (unsigned)i);
