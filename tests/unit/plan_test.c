@@ -45,21 +45,25 @@ static void check_step(const Case *item, Compilation *compilation, const TrainBl
     }
 }
 
+static void check_steps(const Case *item, const gradc_program *program) {
+    Compilation *compilation = program->compilation;
+    if (setjmp(*arena_recover(compilation->arena))) exit(1);
+    CHECK(compilation->program->trains.count > 0);
+    for (int i = 0; i < compilation->program->trains.count; i++)
+        check_step(item, compilation, compilation->program->trains.items[i]);
+}
+
 int main(void) {
+    gradc_options options = {.vector_bytes = 32, .threads = 1};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const Case *item = &cases[i];
         gradc_program *program;
-        gradc_options options = {.vector_bytes = 32, .threads = 1};
         gradc_status status = item->text
                                   ? gradc_compile_text("wide.grad", item->text, strlen(item->text), &options, &program)
                                   : gradc_compile_file(item->file, &options, &program);
         CHECK(status == GRADC_OK);
         if (status) continue;
-        Compilation *compilation = program->compilation;
-        if (setjmp(*arena_recover(compilation->arena))) return 1;
-        CHECK(compilation->program->trains.count > 0);
-        for (int k = 0; k < compilation->program->trains.count; k++)
-            check_step(item, compilation, compilation->program->trains.items[k]);
+        check_steps(item, program);
         gradc_program_free(program);
     }
     return failures != 0;
