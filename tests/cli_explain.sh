@@ -84,6 +84,17 @@ awk -v kernel="$("$json" kernels 0 seconds <out)" -v all="$("$json" seconds <out
     if (roofline < 0.99 * least || roofline > 1.01 * least) { print "roofline", roofline, least; exit 1 }
 }' || fail 'measured numbers do not fit'
 
+# ---- on two threads, with a loop between what they share: all of them meet after each kernel
+cat >loop.grad <<'END'
+fn f(x: f32[512, 512], y: f32[8], z: f32[20, 8]) {
+    a = x @ x
+    m = y
+    for s in z { m = tanh(m) * s + m }
+    return a @ x, m
+}
+END
+expect 0 '' timeout 60 "$gradc" explain loop.grad --measure --threads=2
+
 # ---- wrong lines
 expect 1 "depends on the dim N" "$gradc" explain product.grad
 expect 1 "no dim 'M'" "$gradc" explain product.grad --dim=M=3

@@ -354,7 +354,7 @@ void hoist_from_loops(Graph *graph, Function *function) {
             node_map_set(&replaced, node, hoisted(graph, result));
         } else if (node->op == OP_result && node_map_get(&replaced, node->inputs[0])) {
             result = ((Node **)node_map_get(&replaced, node->inputs[0]))[attribute_integer(node, 0)];
-            name_node(result, node->name);
+            if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
         } else result = rebuild(graph, node, inputs);
         node_map_set(&map, node, result);
     }

@@ -234,7 +234,8 @@ static void emit_time(Emitter *emitter, const Kernel *kernel) {
 
 static void emit_kernel(Emitter *emitter, const Kernel *kernel) {
     Branch one_worker;
-    bool branches = begin_one_worker(emitter, kernel, &one_worker);
+    bool all_meet = emitter->program->timed && kernel->kind == KERNEL_LOOP;   // after each kernel of its body
+    bool branches = !all_meet && begin_one_worker(emitter, kernel, &one_worker);
     if (kernel->kind == KERNEL_LOOP || !call_shared(emitter, kernel)) emit_kernel_here(emitter, kernel);
     if (branches) b_join(&emitter->code, one_worker);
     if (emitter->program->timed) emit_time(emitter, kernel);

@@ -254,12 +254,17 @@ static void *generate(void *argument) {
 static void generate_all(bool threads, Generation *generations, int count) {
     pthread_t others[MAX_MODULES];
     bool started[MAX_MODULES] = {false};
+    pthread_attr_t attributes;
+    bool usable = pthread_attr_init(&attributes) == 0;
+    // Instruction selection recurses: as much as LLVM gives its own threads.
+    threads = threads && usable && pthread_attr_setstacksize(&attributes, (size_t)8 << 20) == 0;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 1; i < count && threads; i++)
-        started[i] = pthread_create(&others[i], NULL, generate, &generations[i]) == 0;
+        started[i] = pthread_create(&others[i], &attributes, generate, &generations[i]) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (usable) pthread_attr_destroy(&attributes);
     for (int i = 0; i < count; i++) {
         if (started[i]) pthread_join(others[i], NULL);
         else generate(&generations[i]);

@@ -103,7 +103,10 @@ static void emit_square(const Turn *turn, LLVMValueRef across, LLVMValueRef alon
     const Code *code = &emitter->code;
     Scope scopes[MAX_SQUARE];
     for (int r = 0; r < turn->width; r++) {
-        scopes[r] = square_scope(turn, v_add(code, across, v_i64(code, r)), along);
+        // For a row that is not there the last that is: what is loaded for a row as a whole has no mask.
+        LLVMValueRef row = v_i64(code, r);
+        if (turn->across_left) row = v_minimum(code, row, v_subtract(code, turn->across_left, v_i64(code, 1)));
+        scopes[r] = square_scope(turn, v_add(code, across, row), along);
         scope_vector(&scopes[r], turn->along, turn->width, mask_of(turn, turn->along_left, turn->across_left, r));
     }
     for (int i = 0; i < turn->outer->kernel->instructions.count; i++)

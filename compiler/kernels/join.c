@@ -27,6 +27,7 @@ typedef struct Join {
     ARRAY(Part) parts;
     NodeArray inner;   // what vanishes: nodes between the parts and the top
     int pads;
+    bool hopeless;   // it failed, and would below any other top
 } Join;
 
 // ---- extents
@@ -55,7 +56,8 @@ static bool are_apart(const Join *join, const Box *a, const Box *b) {
 // ---- parts
 
 static bool add_part(Join *join, Part part, const Box *region) {
-    if (join->parts.count == MOST_PARTS || !contains(join, region, &part.box)) return false;
+    if (join->parts.count == MOST_PARTS) join->hopeless = true;
+    if (join->hopeless || !contains(join, region, &part.box)) return false;
     for (int i = 0; i < join->parts.count; i++)
         if (!are_apart(join, &join->parts.items[i].box, &part.box)) return false;
     array_push(join->lowering->arena, &join->parts, part);
@@ -68,6 +70,7 @@ static bool add_pad(Join *join, Node *pad, const Box *region, bool summed) {
     const Extent *one = extent_constant(extents, 1);
     for (int i = 0; i < pad->rank; i++) {
         const Extent *low = pad->attributes[2 * i], *step = pad->attributes[2 * i + 1];
+        if (!at_least(join, step, one)) return false;   // its places run downwards
         const Extent *way = extent_multiply(extents, extent_subtract(extents, part.value->shape[i], one), step);
         part.steps[i] = step;
         part.box.low[i] = low;
@@ -144,23 +147,31 @@ static bool collect_choice(Join *join, const Node *choice, const Box *region) {
 
 static bool vanishes(const Join *join, const Node *node) {
     const NodeState *state = node_state(join->lowering, node);
-    return node == join->top || (state->users == 1 && !state->buffer);
+    return node == join->top || (state->users == 1 && !state->buffer && !state->result);
 }
 
 static bool collect(Join *join, Node *node, const Box *region, bool summed) {
     bool pad = node->op == OP_pad, sum = node->op == OP_add, choice = node->op == OP_where && !summed;
-    if (!vanishes(join, node) || !(pad || sum || choice)) return !summed && add_slice(join, node, region);
+    if (!vanishes(join, node) || !(pad || sum || choice)) {
+        join->hopeless = join->hopeless || summed;
+        return !summed && add_slice(join, node, region);
+    }
+    join->hopeless = join->hopeless || join->inner.count == 2 * MOST_PARTS;
+    if (join->hopeless) return false;
     array_push(join->lowering->arena, &join->inner, node);
     if (pad) return add_pad(join, node, region, summed);
     if (choice) return collect_choice(join, node, region);
-    return collect(join, node->inputs[1], region, true) && collect(join, node->inputs[0], region, true);
+    bool all = collect(join, node->inputs[1], region, true) && collect(join, node->inputs[0], region, true);
+    if (!all && join->hopeless) node_state(join->lowering, node)->apart = true;
+    return all;
 }
 
 void find_joined(Lowering *lowering, NodeArray nodes) {
     for (int i = nodes.count - 1; i >= 0; i--) {
         Node *node = nodes.items[i];
         NodeState *state = node_state(lowering, node);
-        if ((node->op != OP_add && node->op != OP_where) || !node->rank || state->part || state->buffer) continue;
+        if ((node->op != OP_add && node->op != OP_where) || !node->rank || state->part) continue;
+        if (state->buffer || state->apart) continue;
         Join join = {.lowering = lowering, .top = node};
         Box whole;
         for (int k = 0; k < node->rank; k++) {

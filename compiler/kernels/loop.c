@@ -195,6 +195,7 @@ static void body_roots(const Loop *loop, Lowering *inner) {
     const Function *body = loop->node->body;
     Node **nodes = arena_array(inner->arena, Node *, body->result_count);
     for (int i = 0; i < body->result_count; i++) nodes[i] = body->results[i].node;
+    for (int i = 0; i < body->result_count; i++) node_state(inner, nodes[i])->result = true;
     find_roots(inner, reachable(inner->graph, nodes, body->result_count));
     find_homes(inner);
     for (int i = 0; i < loop->yield_count; i++)

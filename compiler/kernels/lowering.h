@@ -40,6 +40,8 @@ typedef struct {
     int users;                   // nodes that read it
     int weight;                  // about how many instructions compute it from memory
     const struct Join *joined;   // of what is put together from parts (a root): which ones
+    bool result;                 // of the function or body: it must be there as it is
+    bool apart;                  // a sum that is known to be no such tensor
     bool part;                   // of such a tensor: its place is that tensor's
     struct Draft *seen;          // the last kernel that computed it in passing
     bool recomputed;             // several kernels did

@@ -154,6 +154,7 @@ bool kernel_program_add(KernelProgram *program, const Placement *leaves, int lea
                              .first_buffer = mark.buffers};
         for (int i = 0; i < order.count; i++) node_state(&lowering, order.items[i])->recomputed = recomputed[i];
         bind_leaves(&lowering, leaves, leaf_count);
+        for (int i = 0; i < result_count; i++) node_state(&lowering, nodes[i])->result = true;
         find_roots(&lowering, order);
         bind_results(&lowering, updated, results, result_count, false);
         if (copies) copy_updates(&lowering, updated, results, result_count);

@@ -87,6 +87,44 @@ static void check_cut(Dtype dtype) {
     check(test, 5);
 }
 
+// Places that run downwards overlap like others.
+static void check_downwards(Dtype dtype) {
+    Case *test = case_begin("a pad from the last place to the first");
+    Node *a = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 6)),
+         *b = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 2));
+    case_output(test, sum(test, padded(test, b, 1, 0, 1, 8), padded(test, a, 1, 5, -1, 8)));
+    check(test, 5);
+}
+
+// A pad and a sum that are results, too, stay what they are.
+static void check_results(Dtype dtype) {
+    Case *test = case_begin("parts that are results");
+    Node *a = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 4)),
+         *b = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 8));
+    Node *p = padded(test, a, 1, 0, 1, 12);
+    case_output(test, p);
+    case_output(test, sum(test, p, padded(test, b, 1, 4, 1, 12)));
+    check(test, 5);
+    test = case_begin("a sum of parts that is a result");
+    a = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 4)), b = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 4));
+    Node *c = case_input(test, dtype, FILL_SPECIAL, SHAPE(-1, 4));
+    Node *s = sum(test, padded(test, a, 1, 0, 1, 12), padded(test, b, 1, 4, 1, 12));
+    case_output(test, s);
+    case_output(test, sum(test, s, padded(test, c, 1, 8, 1, 12)));
+    check(test, 5);
+}
+
+// Longer than a join may be, and deep to the right: looked at once.
+static void check_long_sum(void) {
+    enum { TERMS = 20000 };
+    Case *test = case_begin("a long sum");
+    Node *x = case_input(test, DTYPE_F32, FILL_PLAIN, SHAPE(4)), *all = map1(test->graph, OP_negate, x);
+    for (int i = 0; i < TERMS; i++) all = sum(test, x, all);
+    case_output(test, all);
+    case_lower(test);
+    case_end(test);
+}
+
 // Parts of products and of row kernels; the whole is read by a product, too.
 static void check_producers(Dtype dtype) {
     Case *test = case_begin("parts of products");
@@ -110,8 +148,11 @@ int main(void) {
         check_overlap(dtype);
         check_cut(dtype);
         check_producers(dtype);
+        check_downwards(dtype);
+        check_results(dtype);
     }
     check_choice(DTYPE_I32);
     check_gaps(DTYPE_I64);
+    check_long_sum();
     return harness_finish();
 }

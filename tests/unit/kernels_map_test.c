@@ -180,6 +180,26 @@ static void check_transposes(Dtype dtype) {
     case_end(test);
 }
 
+// Indices that are looked up for each row and column of squares; behind the last are such as no table has.
+static void check_looked_up(Dtype dtype) {
+    enum { TABLE = 4, SIZE = 37, ALL = 80 };
+    static int32_t numbers[ALL];
+    for (int i = 0; i < ALL; i++) numbers[i] = i < SIZE ? i % TABLE : 99;
+    Case *test = case_begin("squares of what is looked up");
+    Node *x = case_input(test, dtype, FILL_PLAIN, SHAPE(SIZE, SIZE)),
+         *table = case_input(test, dtype, FILL_PLAIN, SHAPE(TABLE)),
+         *all = case_input(test, DTYPE_I32, FILL_INDEX, SHAPE(ALL));
+    test->leaves[test->leaf_count - 1].data = numbers;
+    Node *looked_up = gather(test->graph, table, sliced(test, all, I64S(0), I64S(1), I64S(SIZE)));
+    for (int axis = 0; axis < 2; axis++) {
+        const Extent *const *shape = (const Extent *const *)x->shape;
+        Node *each = broadcast(test->graph, looked_up, shape, 2, INTS(axis));
+        case_output(test, add(test, transpose(test->graph, x, INTS(1, 0)), each));
+    }
+    case_check(test, NULL);
+    case_end(test);
+}
+
 // Large enough for squares that are turned in registers, whole ones and parts, in several blocks.
 static void check_squares(Dtype dtype) {
     static const int64_t sizes[][2] = {{16, 16}, {64, 32}, {33, 17}, {70, 150}, {-1, 20}, {20, -1}};
@@ -190,11 +210,17 @@ static void check_squares(Dtype dtype) {
         Node *x = case_input(test, dtype, FILL_PLAIN, SHAPE(rows, columns)),
              *y = case_input(test, dtype, FILL_PLAIN, SHAPE(columns, rows)),
              *z = case_input(test, dtype, FILL_PLAIN, SHAPE(3, rows, columns)),
-             *other = case_input(test, DTYPE_I32, FILL_PLAIN, SHAPE(rows, columns));
+             *other = case_input(test, DTYPE_I32, FILL_PLAIN, SHAPE(rows, columns)),
+             *column = case_input(test, dtype, FILL_PLAIN, SHAPE(columns)),
+             *row = case_input(test, dtype, FILL_PLAIN, SHAPE(rows));
         case_output(test, transpose(test->graph, x, INTS(1, 0)));
         case_output(test, transpose(test->graph, z, INTS(2, 0, 1)));
         case_output(test, transpose(test->graph, z, INTS(0, 2, 1)));
         Node *sum = add(test, transpose(test->graph, add(test, x, x), INTS(1, 0)), y);
+        // One element for each row or column, behind the last of which nothing may be read.
+        const Extent *const *shape = (const Extent *const *)y->shape;
+        case_output(test, add(test, broadcast(test->graph, column, shape, 2, INTS(0)), sum));
+        case_output(test, add(test, broadcast(test->graph, row, shape, 2, INTS(1)), sum));
         case_output(test, add(test, sum, cast(test->graph, transpose(test->graph, other, INTS(1, 0)), dtype)));
         for (size_t k = 0; k < sizeof counts / sizeof *counts && (rows < 0 || columns < 0); k++)
             case_check(test, &counts[k]);
@@ -284,6 +310,7 @@ static void check_views(void) {
         check_slices(dtypes[i]);
         check_transposes(dtypes[i]);
         check_squares(dtypes[i]);
+        check_looked_up(dtypes[i]);
         check_reshapes(dtypes[i]);
         check_pads(dtypes[i]);
         check_windows(dtypes[i]);
