@@ -206,7 +206,7 @@ const Extent *kernel_work(const KernelProgram *program, const Kernel *kernel);
 // Whether the kernel is a function of its own: what is less is code where it runs.
 bool kernel_stands_apart(const KernelProgram *program, const Kernel *kernel);
 // A kernel is divided if its work is at least this: what a barrier costs must be little beside it.
-enum { SPLIT_WORK = 1 << 18, USUAL_EXTENT = 4096 };
+enum { SPLIT_WORK = 1 << 20, USUAL_EXTENT = 4096 };
 // The work of all kernels that may be divided, loops with all rounds; and how much of it is worth a second worker.
 const Extent *kernel_program_shared_work(const KernelProgram *program);
 enum { SHARED_WORK = 1 << 25 };
