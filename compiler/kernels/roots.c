@@ -162,15 +162,20 @@ static void root_of_reshape(Lowering *lowering, Node *node, const Node *user) {
         add_root(lowering, node->inputs[0], user);
 }
 
+// Random numbers are made in vectors; a product would draw single ones, again and again.
+static bool draws(const Node *node) {
+    return node->op == OP_random_uniform || node->op == OP_random_normal;
+}
+
 static void roots_of_contract(Lowering *lowering, const Node *node) {
     for (int which = 0; which < 2; which++) {
         Node *operand = node->inputs[which];
         bool overlap = false;
         Node *below = below_views(lowering, operand, &overlap);
         bool left = which == contract_columns(node).of_left;   // read once for each column panel: must lie ready
-        if (is_fusible(below) && op_class(below->op) != CLASS_LEAF &&
-            (left || overlap || node_state(lowering, below)->users > 1 || costs(lowering, below, 0)))
-            add_root(lowering, below, node);
+        bool several = left || overlap || node_state(lowering, below)->users > 1 || costs(lowering, below, 0);
+        bool computed = is_fusible(below) && op_class(below->op) != CLASS_LEAF && several;
+        if (computed || draws(below)) add_root(lowering, below, node);
     }
 }
 
