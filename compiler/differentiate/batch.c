@@ -411,33 +411,18 @@ Node **batch_loop(Graph *graph, Node *loop) {
 
 // ---- the pass
 
-static Function *body_with_batched(Graph *graph, Function *body, BatchChange *change, const void *context) {
-    Function copy = *body;
-    batch_loops_with(graph, &copy, change, context);
-    for (int i = 0; i < body->result_count; i++)
-        if (copy.results[i].node != body->results[i].node) return arena_copy(graph->arena, &copy, sizeof copy);
-    return body;
+typedef struct {
+    BatchChange *change;
+    const void *context;
+} Changed;
+
+static Node **batch_changed(Graph *graph, Node *loop, const void *context) {
+    const Changed *changed = context;
+    return batch_loop_with(graph, loop, changed->change, changed->context);
 }
 
 void batch_loops_with(Graph *graph, Function *function, BatchChange *change, const void *context) {
-    Node **roots = result_nodes(graph->arena, function);
-    NodeArray nodes = reachable(graph, roots, function->result_count);
-    NodeMap map = {.arena = graph->arena}, replaced = {.arena = graph->arena};   // of loops: an array of their results
-    for (int i = 0; i < nodes.count; i++) {
-        Node *node = nodes.items[i], *result;
-        Node **inputs = arena_array(graph->arena, Node *, node->input_count);
-        for (int k = 0; k < node->input_count; k++) inputs[k] = node_map_get(&map, node->inputs[k]);
-        if (node->op == OP_loop) {
-            result = rebuild_with_body(graph, node, inputs, body_with_batched(graph, node->body, change, context));
-            node_map_set(&replaced, node, batch_loop_with(graph, result, change, context));
-        } else if (node->op == OP_result && node_map_get(&replaced, node->inputs[0])) {
-            result = ((Node **)node_map_get(&replaced, node->inputs[0]))[attribute_integer(node, 0)];
-            if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
-        } else result = rebuild(graph, node, inputs);
-        node_map_set(&map, node, result);
-    }
-    for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&map, roots[i]);
-    *function = with_results(graph->arena, function, roots);
+    replace_loops(graph, function, batch_changed, &(Changed){change, context});
 }
 
 void batch_loops(Graph *graph, Function *function) {

@@ -12,6 +12,10 @@
 // there may be).
 Node **batch_loop(Graph *graph, Node *loop);
 
+// What stands for the loop's results, in their order; NULL: it stays (each_loop.c).
+typedef Node **LoopReplacement(Graph *graph, Node *loop, const void *context);
+void replace_loops(Graph *graph, Function *function, LoopReplacement *replacement, const void *context);
+
 // Replaces every loop of the function that can be batched, inner ones first.
 void batch_loops(Graph *graph, Function *function);
 

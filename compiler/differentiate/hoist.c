@@ -316,7 +316,8 @@ static Node **results_after(Rest *rest) {
 }
 
 // NULL: there is nothing to be moved.
-static Node **hoisted(Graph *graph, Node *loop_node) {
+static Node **hoisted(Graph *graph, Node *loop_node, const void *context) {
+    (void)context;
     Hoist hoist = {.graph = graph, .loop = loop_node, .body = loop_node->body, .facts = {.arena = graph->arena}};
     if (!loop_part(loop_node, 1) || asks_for_derivatives(graph, hoist.body)) return NULL;
     find_facts(&hoist);
@@ -331,33 +332,6 @@ static Node **hoisted(Graph *graph, Node *loop_node) {
     return results;
 }
 
-// ---- the pass
-
-static Function *body_with_hoisted(Graph *graph, Function *body) {
-    Function copy = *body;
-    hoist_from_loops(graph, &copy);
-    for (int i = 0; i < body->result_count; i++)
-        if (copy.results[i].node != body->results[i].node) return arena_copy(graph->arena, &copy, sizeof copy);
-    return body;
-}
-
 void hoist_from_loops(Graph *graph, Function *function) {
-    Node **roots = result_nodes(graph->arena, function);
-    NodeArray nodes = reachable(graph, roots, function->result_count);
-    NodeMap map = {.arena = graph->arena}, replaced = {.arena = graph->arena};   // of loops: an array of their results
-    for (int i = 0; i < nodes.count; i++) {
-        Node *node = nodes.items[i], *result;
-        Node **inputs = arena_array(graph->arena, Node *, node->input_count);
-        for (int k = 0; k < node->input_count; k++) inputs[k] = node_map_get(&map, node->inputs[k]);
-        if (node->op == OP_loop) {
-            result = rebuild_with_body(graph, node, inputs, body_with_hoisted(graph, node->body));
-            node_map_set(&replaced, node, hoisted(graph, result));
-        } else if (node->op == OP_result && node_map_get(&replaced, node->inputs[0])) {
-            result = ((Node **)node_map_get(&replaced, node->inputs[0]))[attribute_integer(node, 0)];
-            if (op_class(result->op) != CLASS_LEAF) name_node(result, node->name);
-        } else result = rebuild(graph, node, inputs);
-        node_map_set(&map, node, result);
-    }
-    for (int i = 0; i < function->result_count; i++) roots[i] = node_map_get(&map, roots[i]);
-    *function = with_results(graph->arena, function, roots);
+    replace_loops(graph, function, hoisted, NULL);
 }
